@@ -1,0 +1,75 @@
+using MessagePack;
+
+namespace Lamina.Cluster.Messages;
+
+/// <summary>
+/// Frames between a coordinator and a pipeline's head, on a link of purpose <c>Generations</c>: prompts may be larger than a control message may be, and
+/// tokens must not queue behind cluster traffic.
+/// </summary>
+public static class GenerationProtocol
+{
+    /// <summary>Starts or resumes a generation: a resumed one carries the tokens already emitted and goes on after them.</summary>
+    /// <param name="MaxTokens">Tokens to emit in all, the resumed ones included.</param>
+    /// <param name="StopTokens">Tokens that end the generation; the one that does is not reported.</param>
+    /// <param name="MinTokens">Stop tokens are not chosen before that many.</param>
+    [MessagePackObject]
+    public sealed record Submit(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] GenerationId Generation,
+        [property: Key(2)] int[] PromptTokens,
+        [property: Key(3)] int[] EmittedTokens,
+        [property: Key(4)] int MaxTokens,
+        [property: Key(5)] int[] StopTokens,
+        [property: Key(6)] SamplingSettings Sampling,
+        [property: Key(7)] int Priority);
+
+    [MessagePackObject]
+    public sealed record Cancel([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation);
+
+    /// <summary>Tokens chosen, in order. <paramref name="FirstIndex"/> counts emitted tokens from 0, resumed ones included.</summary>
+    /// <param name="LogProbs">One per token when asked for, else empty.</param>
+    /// <param name="TopIds">TopLogProbs entries per token, flattened, with <paramref name="TopLogProbs"/> beside them.</param>
+    [MessagePackObject]
+    public sealed record TokensGenerated(
+        [property: Key(0)] GenerationId Generation,
+        [property: Key(1)] int FirstIndex,
+        [property: Key(2)] int[] Tokens,
+        [property: Key(3)] float[] LogProbs,
+        [property: Key(4)] int[] TopIds,
+        [property: Key(5)] float[] TopLogProbs);
+
+    /// <param name="Tokens">Emitted tokens in all.</param>
+    /// <param name="CachedPromptTokens">Prompt tokens that a prefix cache served.</param>
+    /// <param name="Reason">One sentence when <paramref name="Outcome"/> is Failed or Refused, else empty.</param>
+    [MessagePackObject]
+    public sealed record GenerationEnded(
+        [property: Key(0)] GenerationId Generation,
+        [property: Key(1)] GenerationOutcome Outcome,
+        [property: Key(2)] int Tokens,
+        [property: Key(3)] int CachedPromptTokens,
+        [property: Key(4)] string Reason);
+
+    /// <summary>Sent by the head a few times a second, and at once when it changes much; feeds pipeline choice and metrics.</summary>
+    [MessagePackObject]
+    public sealed record HeadLoad(
+        [property: Key(0)] int Running,
+        [property: Key(1)] int Waiting,
+        [property: Key(2)] int FreeKvBlocks,
+        [property: Key(3)] int KvBlocks,
+        [property: Key(4)] double TokensPerSecond);
+}
+
+public enum GenerationOutcome { Stop = 0, Length = 1, Cancelled = 2, Refused = 3, Failed = 4 }
+
+/// <summary>Wire form of <see cref="Compute.Sampling.SamplingParameters"/>.</summary>
+[MessagePackObject]
+public sealed record SamplingSettings(
+    [property: Key(0)] float Temperature,
+    [property: Key(1)] int TopK,
+    [property: Key(2)] float TopP,
+    [property: Key(3)] float MinP,
+    [property: Key(4)] float RepetitionPenalty,
+    [property: Key(5)] int PenaltyWindow,
+    [property: Key(6)] ulong Seed,
+    [property: Key(7)] int TopLogProbs,
+    [property: Key(8)] bool LogProbs);

@@ -1,0 +1,54 @@
+using MessagePack;
+
+namespace Lamina.Cluster.Messages;
+
+/// <summary>What a coordinator tells the actor <c>/user/node</c> of a node.</summary>
+public static class NodeCommands
+{
+    /// <summary>Asks for <see cref="NodeEvents.NodeDescribed"/>; also subscribes the sender to the node's later events.</summary>
+    [MessagePackObject]
+    public sealed record DescribeNode([property: Key(0)] TenantId Tenant) : IWireMessage;
+
+    /// <summary>
+    /// Pull, verify and load a stage. Answered by <see cref="NodeEvents.StageProgress"/> while it lasts, then
+    /// <see cref="NodeEvents.StageLoaded"/> or <see cref="NodeEvents.StageFailed"/>. Idempotent per address.
+    /// </summary>
+    [MessagePackObject]
+    public sealed record LoadStage(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] StageAddress Address,
+        [property: Key(2)] int StageCount,
+        [property: Key(3)] int FirstLayer,
+        [property: Key(4)] int EndLayer,
+        [property: Key(5)] string ModelDigest,
+        [property: Key(6)] IReadOnlyList<Endpoint> Sources,
+        [property: Key(7)] StageSettings Settings) : IWireMessage;
+
+    /// <summary>
+    /// All stages are loaded: open the links. A stage dials its successor (<paramref name="Next"/>); the tail dials the head (<paramref name="Head"/>) to
+    /// return tokens. Answered by <see cref="NodeEvents.StageReady"/> or <see cref="NodeEvents.StageFailed"/>.
+    /// </summary>
+    [MessagePackObject]
+    public sealed record ConnectStage(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] StageAddress Address,
+        [property: Key(2)] Endpoint? Next,
+        [property: Key(3)] NodeName? NextNode,
+        [property: Key(4)] Endpoint? Head,
+        [property: Key(5)] NodeName? HeadNode) : IWireMessage;
+
+    /// <summary>Stop the stage, zero and free its memory. Always succeeds.</summary>
+    [MessagePackObject]
+    public sealed record UnloadStage([property: Key(0)] TenantId Tenant, [property: Key(1)] StageAddress Address) : IWireMessage;
+}
+
+/// <summary>What all stages of a pipeline must agree on.</summary>
+[MessagePackObject]
+public sealed record StageSettings(
+    [property: Key(0)] int ContextLength,
+    [property: Key(1)] int KvBlocks,
+    [property: Key(2)] int MaxSequences,
+    [property: Key(3)] int MaxBatchRows,
+    [property: Key(4)] int PrefillChunk,
+    [property: Key(5)] int KvType,
+    [property: Key(6)] int Threads);

@@ -1,0 +1,67 @@
+using MessagePack;
+
+namespace Lamina.Cluster.Messages;
+
+/// <summary>What a node tells the coordinators that described it.</summary>
+public static class NodeEvents
+{
+    /// <param name="LinkEndpoint">Where the node's link listener is reached.</param>
+    /// <param name="MemoryBytes">What stages may use in all.</param>
+    /// <param name="BytesPerSecond">Measured streaming speed of its kernels, for the planner.</param>
+    [MessagePackObject]
+    public sealed record NodeDescribed(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] NodeName Node,
+        [property: Key(2)] Endpoint LinkEndpoint,
+        [property: Key(3)] long MemoryBytes,
+        [property: Key(4)] long MemoryUsedBytes,
+        [property: Key(5)] int Cores,
+        [property: Key(6)] long BytesPerSecond,
+        [property: Key(7)] string Version,
+        [property: Key(8)] int ProcessId,
+        [property: Key(9)] IReadOnlyList<StageStatus> Stages) : IWireMessage;
+
+    [MessagePackObject]
+    public sealed record StageProgress(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] StageAddress Address,
+        [property: Key(2)] NodeName Node,
+        [property: Key(3)] StagePhase Phase,
+        [property: Key(4)] long DoneBytes,
+        [property: Key(5)] long TotalBytes) : IWireMessage;
+
+    [MessagePackObject]
+    public sealed record StageLoaded(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] StageAddress Address,
+        [property: Key(2)] NodeName Node,
+        [property: Key(3)] long MemoryBytes) : IWireMessage;
+
+    [MessagePackObject]
+    public sealed record StageReady(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] StageAddress Address,
+        [property: Key(2)] NodeName Node) : IWireMessage;
+
+    /// <summary>The stage stands no longer: it could not be loaded or connected, a link of it closed, or its thread failed.</summary>
+    [MessagePackObject]
+    public sealed record StageFailed(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] StageAddress Address,
+        [property: Key(2)] NodeName Node,
+        [property: Key(3)] StageFailure Failure,
+        [property: Key(4)] string Reason) : IWireMessage;
+}
+
+[MessagePackObject]
+public sealed record StageStatus(
+    [property: Key(0)] StageAddress Address,
+    [property: Key(1)] StagePhase Phase,
+    [property: Key(2)] int FirstLayer,
+    [property: Key(3)] int EndLayer,
+    [property: Key(4)] long MemoryBytes,
+    [property: Key(5)] double BusyShare);
+
+public enum StagePhase { Fetching = 0, Loading = 1, Loaded = 2, Ready = 3, Stopped = 4 }
+
+public enum StageFailure { NotFound = 0, Corrupt = 1, Unsupported = 2, OutOfMemory = 3, LinkLost = 4, Superseded = 5, Internal = 6, Refused = 7 }

@@ -1,0 +1,53 @@
+namespace Lamina.Compute.Model;
+
+/// <summary>
+/// The rows of one forward step: prefill chunks and decode tokens of several sequences side by side. Allocated once and refilled.
+/// Rows of one sequence stand together, in rising positions. The key/value blocks they write must have been assigned to their
+/// slot before (<see cref="KvCache"/>).
+/// </summary>
+public sealed class StepBatch(int maxRows)
+{
+    public int MaxRows { get; } = maxRows;
+    public int RowCount { get; private set; }
+    public int LogitRowCount { get; private set; }
+
+    private readonly int[] _tokens = new int[maxRows];
+    private readonly int[] _positions = new int[maxRows];
+    private readonly int[] _slots = new int[maxRows];
+    private readonly int[] _logitRows = new int[maxRows];
+
+    /// <summary>Token id of each row.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, RowCount);
+
+    /// <summary>Absolute position in its sequence of each row.</summary>
+    public ReadOnlySpan<int> Positions => _positions.AsSpan(0, RowCount);
+
+    /// <summary>Sequence slot of each row: the index into the stage's block tables.</summary>
+    public ReadOnlySpan<int> Slots => _slots.AsSpan(0, RowCount);
+
+    /// <summary>Rows whose logits the tail computes, rising.</summary>
+    public ReadOnlySpan<int> LogitRows => _logitRows.AsSpan(0, LogitRowCount);
+
+    public void Clear()
+    {
+        RowCount = 0;
+        LogitRowCount = 0;
+    }
+
+    public void Add(int token, int position, int slot, bool wantsLogits)
+    {
+        if (RowCount == MaxRows)
+        {
+            throw new InvalidOperationException($"a step holds at most {MaxRows} rows");
+        }
+
+        if (wantsLogits)
+        {
+            _logitRows[LogitRowCount++] = RowCount;
+        }
+
+        _tokens[RowCount] = token;
+        _positions[RowCount] = position;
+        _slots[RowCount++] = slot;
+    }
+}

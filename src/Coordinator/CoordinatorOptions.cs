@@ -1,0 +1,64 @@
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Coordinator;
+
+/// <summary>Configuration of a coordinator process, section <c>Coordinator</c> of <c>lamina.json</c>.</summary>
+public sealed record CoordinatorOptions
+{
+    /// <summary>Where the HTTP API listens; port 0 picks a free one.</summary>
+    public string Listen { get; init; } = "127.0.0.1:8080";
+
+    /// <summary>Folder of the content-addressed model store.</summary>
+    public required string StorePath { get; init; }
+
+    /// <summary>One cell per tenant, at least one. A coordinator on a loopback address with one cell needs no API key.</summary>
+    public required IReadOnlyList<CellOptions> Cells { get; init; }
+}
+
+/// <summary>One tenant's cell as this coordinator joins it.</summary>
+public sealed record CellOptions
+{
+    public required TenantId Tenant { get; init; }
+
+    /// <summary>This coordinator's name in the cell, as in its certificate.</summary>
+    public required string Name { get; init; }
+
+    public required string CertificatePath { get; init; }
+    public required string KeyPath { get; init; }
+    public required string TrustBundlePath { get; init; }
+
+    public string BindAddress { get; init; } = "127.0.0.1";
+    public string? PublicHost { get; init; }
+
+    /// <summary>0 picks a free port (only when no seeds are named: the coordinator then forms the cell itself).</summary>
+    public int ControlPort { get; init; }
+    public int LinkPort { get; init; }
+
+    /// <summary>Control endpoints of the cell's coordinators, in the same order everywhere; empty = this one alone.</summary>
+    public IReadOnlyList<Endpoint> Seeds { get; init; } = [];
+
+    /// <summary>Models to deploy at start.</summary>
+    public IReadOnlyList<ModelOptions> Models { get; init; } = [];
+}
+
+/// <summary>A model to deploy.</summary>
+public sealed record ModelOptions
+{
+    /// <summary>Name that callers use; the file name without extension when null.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>GGUF file to import.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Nodes the plan waits for before it is made; it may use fewer stages than there are nodes only when <see cref="Stages"/> says so.</summary>
+    public int Nodes { get; init; } = 1;
+
+    /// <summary>Explicit layer ranges ("0-7,8-15"), or null to let the planner decide.</summary>
+    public string? Stages { get; init; }
+
+    /// <summary>0 = the model's own, at most 8192 unless set.</summary>
+    public int ContextLength { get; init; }
+
+    /// <summary>Threads per stage; 0 = the node's default.</summary>
+    public int Threads { get; init; }
+}

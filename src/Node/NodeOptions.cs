@@ -1,0 +1,40 @@
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Node;
+
+/// <summary>Configuration of a worker process, section <c>Node</c> of <c>lamina.json</c>.</summary>
+public sealed record NodeOptions
+{
+    public required TenantId Tenant { get; init; }
+
+    public required NodeName Name { get; init; }
+
+    /// <summary>PEM files: own certificate, its key, and the cell's trusted roots.</summary>
+    public required string CertificatePath { get; init; }
+    public required string KeyPath { get; init; }
+    public required string TrustBundlePath { get; init; }
+
+    /// <summary>Address the control port (Akka) binds to; never a wildcard unless <see cref="PublicHost"/> is set.</summary>
+    public string BindAddress { get; init; } = "127.0.0.1";
+
+    /// <summary>Host name by which the cell's other members reach this node; the bind address when null.</summary>
+    public string? PublicHost { get; init; }
+
+    /// <summary>0 picks a free port.</summary>
+    public int ControlPort { get; init; }
+
+    /// <summary>0 picks a free port.</summary>
+    public int LinkPort { get; init; }
+
+    /// <summary>Control endpoints of the cell's seed members (its coordinators).</summary>
+    public required IReadOnlyList<Endpoint> Seeds { get; init; }
+
+    /// <summary>Folder of pulled and verified tensors.</summary>
+    public required string CachePath { get; init; }
+
+    /// <summary>Compute threads of a stage; 0 = all cores.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Bytes that stages may use; 0 = 80 % of the machine's (or the control group's) memory.</summary>
+    public long MemoryBytes { get; init; }
+}
