@@ -1,3 +1,4 @@
+using Lamina.Compute.Sampling;
 using MessagePack;
 
 namespace Lamina.Cluster.Messages;
@@ -61,7 +62,7 @@ public static class GenerationProtocol
 
 public enum GenerationOutcome { Stop = 0, Length = 1, Cancelled = 2, Refused = 3, Failed = 4 }
 
-/// <summary>Wire form of <see cref="Compute.Sampling.SamplingParameters"/>.</summary>
+/// <summary>Wire form of <see cref="SamplingParameters"/>.</summary>
 [MessagePackObject]
 public sealed record SamplingSettings(
     [property: Key(0)] float Temperature,
@@ -72,4 +73,22 @@ public sealed record SamplingSettings(
     [property: Key(5)] int PenaltyWindow,
     [property: Key(6)] ulong Seed,
     [property: Key(7)] int TopLogProbs,
-    [property: Key(8)] bool LogProbs);
+    [property: Key(8)] bool LogProbs)
+{
+    public static SamplingSettings From(SamplingParameters parameters) => new(
+        parameters.Temperature, parameters.TopK, parameters.TopP, parameters.MinP, parameters.RepetitionPenalty,
+        parameters.PenaltyWindow, parameters.Seed, parameters.TopLogProbs, parameters.LogProbs);
+
+    public SamplingParameters ToParameters() => new()
+    {
+        Temperature = Temperature,
+        TopK = TopK,
+        TopP = TopP,
+        MinP = MinP,
+        RepetitionPenalty = RepetitionPenalty,
+        PenaltyWindow = PenaltyWindow,
+        Seed = Seed,
+        TopLogProbs = TopLogProbs,
+        LogProbs = LogProbs,
+    };
+}
