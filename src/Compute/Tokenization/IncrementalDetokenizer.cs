@@ -1,13 +1,34 @@
+using System.Text;
+
 namespace Lamina.Compute.Tokenization;
 
-/// <summary>Turns one generation's tokens into text as they come, never splitting a UTF-8 sequence.</summary>
+/// <summary>
+/// Turns one generation's tokens into text as they come, never splitting a UTF-8 sequence. The text continues a prompt, so a first token's leading space is kept.
+/// </summary>
 public sealed class IncrementalDetokenizer
 {
-    public IncrementalDetokenizer(Tokenizer tokenizer, bool special = false) => throw new NotImplementedException();
+    private readonly Tokenizer tokenizer;
+    private readonly bool special;
+    private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
+
+    public IncrementalDetokenizer(Tokenizer tokenizer, bool special = false)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        this.tokenizer = tokenizer;
+        this.special = special;
+    }
 
     /// <summary>Text that became complete with this token; empty while a sequence is open.</summary>
-    public string Append(int id) => throw new NotImplementedException();
+    public string Append(int id) => Decode(tokenizer.Bytes(id, special), flush: false);
 
     /// <summary>What is left at the end, incomplete bytes as U+FFFD.</summary>
-    public string Flush() => throw new NotImplementedException();
+    public string Flush() => Decode([], flush: true);
+
+    private string Decode(ReadOnlySpan<byte> bytes, bool flush)
+    {
+        // An open sequence of three bytes and each new byte may each become one replacement character.
+        Span<char> chars = bytes.Length <= 256 ? stackalloc char[260] : new char[bytes.Length + 4];
+        int written = decoder.GetChars(bytes, chars, flush);
+        return written == 0 ? "" : new string(chars[..written]);
+    }
 }

@@ -19,7 +19,7 @@ public abstract class Tokenizer
     public abstract IReadOnlySet<int> EndOfGeneration { get; }
 
     /// <summary>Builds the tokenizer that <c>tokenizer.ggml.model</c> and <c>tokenizer.ggml.pre</c> name. Throws <see cref="NotSupportedException"/> naming what is not supported, <see cref="InvalidDataException"/> for a malformed vocabulary.</summary>
-    public static Tokenizer FromGguf(GgufMetadata metadata) => throw new NotImplementedException();
+    public static Tokenizer FromGguf(GgufMetadata metadata) => TokenizerFactory.Create(metadata);
 
     /// <summary>Ids of the text alone, no BOS or EOS.</summary>
     /// <param name="trusted">Ranges of the text in which control tokens' texts yield the control tokens; none by default: a user's text never becomes control tokens.</param>
