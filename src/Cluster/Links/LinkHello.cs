@@ -16,4 +16,10 @@ public sealed record LinkHello(
     [property: Key(1)] LinkPurpose Purpose,
     [property: Key(2)] TenantId Tenant,
     [property: Key(3)] string Sender,
-    [property: Key(4)] StageAddress Target);
+    [property: Key(4)] StageAddress Target)
+{
+    /// <summary>The version that this build speaks.</summary>
+    public const int CurrentVersion = 1;
+
+    internal const int MaxBytes = 4096;
+}

@@ -1,3 +1,7 @@
+using System.Net;
+using System.Net.Sockets;
+using Lamina.Cluster.Identity;
+
 namespace Lamina.Cluster.Links;
 
 /// <summary>
@@ -6,24 +10,104 @@ namespace Lamina.Cluster.Links;
 /// </summary>
 public sealed class LinkListener : IAsyncDisposable
 {
+    private readonly LinkOptions _options;
+    private readonly CertificateProvider _certificates;
+    private readonly Func<LinkHello, PeerIdentity, LinkDecision> _router;
+    private readonly Socket _socket;
+    private readonly ConnectionCap _cap;
+    private readonly Thread _accepting;
+    private volatile bool _stopping;
+
+    private LinkListener(LinkOptions options, CertificateProvider certificates, Func<LinkHello, PeerIdentity, LinkDecision> router)
+    {
+        _options = options;
+        _certificates = certificates;
+        _router = router;
+        _cap = new ConnectionCap(options.MaxUnauthenticated, options.MaxUnauthenticatedPerAddress);
+        _socket = ListeningSocket.Open(options.BindAddress, options.Port, options.PublicHost);
+        Endpoint = new Messages.Endpoint(options.PublicHost ?? options.BindAddress, ((IPEndPoint)_socket.LocalEndPoint!).Port);
+        _accepting = new Thread(AcceptAll, 256 * 1024) { IsBackground = true, Name = "link-accept" };
+        _accepting.Start();
+    }
+
     /// <param name="router">Decides on an authenticated hello whose tenant and sender match the certificate.</param>
-    public static LinkListener Start(LinkOptions options, Identity.CertificateProvider certificates, Func<LinkHello, Identity.PeerIdentity, LinkDecision> router) => throw new NotImplementedException();
+    public static LinkListener Start(LinkOptions options, CertificateProvider certificates, Func<LinkHello, PeerIdentity, LinkDecision> router) => new(options, certificates, router);
 
-    public Messages.Endpoint Endpoint => throw new NotImplementedException();
+    public Messages.Endpoint Endpoint { get; }
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    /// <summary>Stops listening. Links that were accepted stay open.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _stopping = true;
+        _socket.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private void AcceptAll()
+    {
+        while (!_stopping)
+        {
+            try
+            {
+                Socket socket = _socket.Accept();
+                IPAddress address = ((IPEndPoint)socket.RemoteEndPoint!).Address;
+                if (!_cap.TryEnter(address))
+                {
+                    _certificates.Count(RefusalReason.Capacity);
+                    socket.LingerState = new LingerOption(true, 0);
+                    socket.Dispose();
+                    continue;
+                }
+
+                new Thread(() => Serve(socket, address), 512 * 1024) { IsBackground = true, Name = "link-handshake" }.Start();
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                if (!_stopping)
+                {
+                    // Out of descriptors, or the peer was gone before it was accepted: others may fare better in a moment.
+                    _options.Log?.Invoke($"link port {Endpoint.Port}: accept failed: {e.Message}");
+                    Thread.Sleep(20);
+                }
+            }
+        }
+    }
+
+    private void Serve(Socket socket, IPAddress address)
+    {
+        Link link;
+        ILinkHandler handler;
+        try
+        {
+            using HandshakeDeadline deadline = new(_options.HandshakeDeadline);
+            deadline.Guard(socket);
+            try
+            {
+                socket.NoDelay = true;
+                (link, handler) = LinkHandshake.Accept(socket, _options, _certificates, _router);
+            }
+            catch (Exception e)
+            {
+                if (deadline.IsBroken)
+                {
+                    _certificates.Count(RefusalReason.Deadline);
+                }
+
+                _options.Log?.Invoke($"link from {address} refused: {(deadline.IsBroken ? $"no hello within {_options.HandshakeDeadline.TotalSeconds:0.###} s" : LinkText.Describe(e))}");
+                socket.Dispose();
+                return;
+            }
+        }
+        finally
+        {
+            _cap.Leave(address);
+        }
+
+        Thread.CurrentThread.Name = $"link {link.Hello.Purpose} {link.Peer.Name}";
+        link.Run(handler);
+    }
 }
 
 /// <summary>The router's verdict on a hello: a handler, or the reason for refusing.</summary>
 /// <param name="Accepted">Called once with the open link before its first frame is read.</param>
 public readonly record struct LinkDecision(Func<Link, ILinkHandler>? Accepted, string? Refusal);
-
-public static class LinkDialler
-{
-    /// <summary>
-    /// Connects, authenticates both ways, says hello and waits for the answer. Throws <see cref="LinkClosedException"/> with a clear sentence (refused, unreachable,
-    /// certificate of another tenant, ...). The link must be started afterwards.
-    /// </summary>
-    /// <param name="expectedPeer">Name that must stand in the peer's certificate; null accepts any of an allowed role.</param>
-    public static Task<Link> DialAsync(Messages.Endpoint endpoint, string? expectedPeer, LinkHello hello, LinkOptions options, Identity.CertificateProvider certificates, CancellationToken cancellation) => throw new NotImplementedException();
-}

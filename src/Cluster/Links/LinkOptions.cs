@@ -23,6 +23,15 @@ public sealed record LinkOptions
     /// <summary>A peer that sends nothing for that long is taken for dead.</summary>
     public TimeSpan SilenceLimit { get; init; } = TimeSpan.FromSeconds(2.5);
 
+    /// <summary>A peer that lets a write wait for that long is taken for dead, pings or not.</summary>
+    public TimeSpan SendDeadline { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Connections that have not finished handshake and hello.</summary>
     public int MaxUnauthenticated { get; init; } = 64;
+
+    /// <summary>The same, of one address.</summary>
+    public int MaxUnauthenticatedPerAddress { get; init; } = 32;
+
+    /// <summary>Receives one sentence for each refused or broken connection; called on the connection's thread.</summary>
+    public Action<string>? Log { get; init; }
 }

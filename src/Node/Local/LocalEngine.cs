@@ -1,6 +1,9 @@
+using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Sampling;
+using Lamina.Node.Pipeline;
 
 namespace Lamina.Node.Local;
 
@@ -10,11 +13,115 @@ namespace Lamina.Node.Local;
 /// </summary>
 public sealed class LocalEngine : IDisposable
 {
+    private readonly PipelineHead _head;
+    private readonly List<StageRunner> _followers = [];
+
+    private LocalEngine(List<StageExecutor> executors, StageSettings settings)
+    {
+        // Built from the tail to the head: each stage is given its successor, and the tail the head's inbox through an indirection.
+        var toHead = new DeferredSink();
+        IFrameSink? next = null;
+        for (int i = executors.Count - 1; i > 0; i--)
+        {
+            var runner = new StageRunner(executors[i], settings, next ?? toHead, Fail);
+            _followers.Insert(0, runner);
+            next = runner.Inbox;
+        }
+
+        _head = new PipelineHead(executors[0], settings, executors.Count, next, Fail);
+        toHead.Target = _head.Sampled;
+    }
+
+    /// <summary>Bytes of weights and cache held.</summary>
+    public long MemoryBytes { get; private init; }
+
     /// <param name="stages">Layer ranges of the stages, contiguous and complete; null = one stage.</param>
-    public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null) => throw new NotImplementedException();
+    public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null) =>
+        Load(model, ModelShape.FromGguf(model.Metadata), settings, stages, progress);
+
+    internal static LocalEngine Load(ITensorSource tensors, ModelShape shape, StageSettings settings, IReadOnlyList<LayerRange>? stages, Action<long, long>? progress)
+    {
+        stages ??= [new LayerRange(0, shape.LayerCount)];
+        CheckRanges(stages, shape.LayerCount);
+        var executors = new List<StageExecutor>();
+        try
+        {
+            for (int i = 0; i < stages.Count; i++)
+            {
+                int index = i;
+                int layersBefore = stages.Take(i).Sum(r => r.Count);
+                Action<long, long>? report = progress is null ? null : (done, total) =>
+                {
+                    // Stages load one after another: progress is in layers' share, scaled to this stage's bytes.
+                    long all = total * shape.LayerCount / stages[index].Count;
+                    progress((all * layersBefore / shape.LayerCount) + done, all);
+                };
+                executors.Add(new StageExecutor(Stage.Load(tensors, shape, stages[i], StageSetup.Options(settings), report), settings));
+            }
+
+            return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.Stage.MemoryBytes) };
+        }
+        catch
+        {
+            executors.ForEach(e => e.Dispose());
+            throw;
+        }
+    }
 
     /// <summary>Thread-safe: generations submitted at the same time share steps. The callback runs on an engine thread and must not block.</summary>
-    public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) => throw new NotImplementedException();
+    public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
+    {
+        var caller = new Caller(onTokens, submit.Sampling.LogProbs);
+        CancellationTokenRegistration registration = cancellation.Register(() => _head.Cancel(submit.Generation, caller));
+        _head.Submit(submit, caller);
+        caller.Ended.ContinueWith(_ => registration.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        return caller.Ended;
+    }
 
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        _head.Dispose();
+        _followers.ForEach(f => f.Dispose());
+    }
+
+    private static void CheckRanges(IReadOnlyList<LayerRange> stages, int layerCount)
+    {
+        int next = 0;
+        foreach (LayerRange range in stages)
+        {
+            if (range.First != next || range.Count < 1)
+            {
+                throw new ArgumentException($"layers {range} do not follow layer {next - 1}: stages are contiguous, in order and not empty");
+            }
+
+            next = range.End;
+        }
+
+        if (next != layerCount)
+        {
+            throw new ArgumentException($"the stages hold layers 0-{next - 1}, the model has 0-{layerCount - 1}");
+        }
+    }
+
+    /// <summary>One stage's failure is the engine's: the head is told through its inbox and fails every generation.</summary>
+    private void Fail(Exception exception) => _head?.Fail(exception);
+
+    private sealed class Caller(Action<GenerationProtocol.TokensGenerated> onTokens, bool logProbs) : IGenerationOwner
+    {
+        private readonly TaskCompletionSource<GenerationProtocol.GenerationEnded> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<GenerationProtocol.GenerationEnded> Ended => _ended.Task;
+
+        public void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top) =>
+            onTokens(TokenEvents.Create(generation, index, token, logProbs ? logProb : null, top));
+
+        public void OnEnded(GenerationProtocol.GenerationEnded ended) => _ended.TrySetResult(ended);
+    }
+
+    private sealed class DeferredSink : IFrameSink
+    {
+        public IFrameSink? Target { get; set; }
+
+        public void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => Target!.Send(kind, step, head, body);
+    }
 }

@@ -1,0 +1,36 @@
+namespace Lamina.Compute.Quantization.Formats;
+
+/// <summary>Eight pairs of 6-bit scale and minimum in 12 bytes, as <see cref="Q4_K"/> and <see cref="Q5_K"/> pack them.</summary>
+internal static class KScales
+{
+    /// <summary>
+    /// Pairs 0 to 3 stand in the low six bits of bytes 0-3 (scales) and 4-7 (minimums). Pairs 4 to 7 have their nibbles in bytes 8-11
+    /// (scale low, minimum high) and their upper two bits on top of bytes 0-3 and 4-7.
+    /// </summary>
+    public static (int Scale, int Min) Get(ReadOnlySpan<byte> packed, int index)
+    {
+        if (index < 4)
+        {
+            return (packed[index] & 63, packed[index + 4] & 63);
+        }
+
+        int scale = (packed[index + 4] & 15) | (packed[index - 4] >> 6 << 4);
+        int min = (packed[index + 4] >> 4) | (packed[index] >> 6 << 4);
+        return (scale, min);
+    }
+
+    /// <summary>Stores the pair at <paramref name="index"/> into zeroed bytes.</summary>
+    public static void Set(Span<byte> packed, int index, int scale, int min)
+    {
+        if (index < 4)
+        {
+            packed[index] |= (byte)scale;
+            packed[index + 4] |= (byte)min;
+            return;
+        }
+
+        packed[index + 4] |= (byte)((scale & 15) | ((min & 15) << 4));
+        packed[index - 4] |= (byte)(scale >> 4 << 6);
+        packed[index] |= (byte)(min >> 4 << 6);
+    }
+}

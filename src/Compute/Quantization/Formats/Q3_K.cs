@@ -1,0 +1,30 @@
+using System.Buffers.Binary;
+
+namespace Lamina.Compute.Quantization.Formats;
+
+/// <summary>32 bytes of third bits (bit k of byte i belongs to value 32 k + i), 64 bytes of low bit pairs as in <see cref="Q2_K"/>, 16 scales of 6 bits in 12 bytes, d f16. x = d (scale - 32) (q - 4).</summary>
+internal readonly struct Q3_K : IBlockFormat
+{
+    public static void Dequantize(ReadOnlySpan<byte> block, Span<float> values)
+    {
+        ReadOnlySpan<byte> third = block[..32];
+        ReadOnlySpan<byte> quants = block.Slice(32, 64);
+        ReadOnlySpan<byte> scales = block.Slice(96, 12);
+        float d = (float)BinaryPrimitives.ReadHalfLittleEndian(block[108..]);
+        for (int i = 0; i < 256; i++)
+        {
+            float scale = d * (Scale(scales, i / 16) - 32);
+            int low = (quants[(i / 128 * 32) + (i % 32)] >> (i / 32 % 4 * 2)) & 3;
+            int high = (third[i % 32] >> (i / 32)) & 1;
+            values[i] = scale * (low + (high * 4) - 4);
+        }
+    }
+
+    /// <summary>Low nibbles stand in bytes 0 to 7 (scales 8 to 15 in their high halves), upper bit pairs in bytes 8 to 11.</summary>
+    internal static int Scale(ReadOnlySpan<byte> scales, int index)
+    {
+        int low = index < 8 ? scales[index] & 15 : scales[index - 8] >> 4;
+        int high = (scales[8 + (index % 4)] >> (index / 4 * 2)) & 3;
+        return low | (high << 4);
+    }
+}

@@ -1,0 +1,30 @@
+using System.Buffers.Binary;
+
+namespace Lamina.Compute.Quantization.Formats;
+
+/// <summary>Ternary values, five to a byte (32 + 16 bytes) and four to a byte (4 bytes), then d f16. A byte is a base-3 fraction of 256: its digits come out from the top by multiplying. x = d (digit - 1).</summary>
+internal readonly struct TQ1_0 : IBlockFormat
+{
+    private static ReadOnlySpan<byte> PowersOf3 => [1, 3, 9, 27, 81];
+
+    public static void Dequantize(ReadOnlySpan<byte> block, Span<float> values)
+    {
+        float d = (float)BinaryPrimitives.ReadHalfLittleEndian(block[52..]);
+        Digits(block[..32], 5, d, values[..160]);
+        Digits(block.Slice(32, 16), 5, d, values.Slice(160, 80));
+        Digits(block.Slice(48, 4), 4, d, values.Slice(240, 16));
+    }
+
+    /// <summary>The n-th digits of all bytes stand together.</summary>
+    private static void Digits(ReadOnlySpan<byte> bytes, int count, float d, Span<float> values)
+    {
+        for (int n = 0; n < count; n++)
+        {
+            for (int i = 0; i < bytes.Length; i++)
+            {
+                int digit = (byte)(bytes[i] * PowersOf3[n]) * 3 >> 8;
+                values[(n * bytes.Length) + i] = (digit - 1) * d;
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+using Lamina.Cluster.Links;
+
+namespace Lamina.Node.Pipeline;
+
+/// <summary>Where a stage's output goes: over a link to another node, or into the inbox of a stage of this process.</summary>
+internal interface IFrameSink
+{
+    /// <summary>Returns when the payload may be reused. Throws <see cref="LinkClosedException"/> when the other end is gone.</summary>
+    void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body);
+}
+
+/// <summary>Frames of one epoch on a link.</summary>
+internal sealed class LinkFrameSink(Link link, int epoch) : IFrameSink
+{
+    public void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => link.Send(kind, epoch, step, head, body);
+}

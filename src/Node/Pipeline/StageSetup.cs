@@ -1,0 +1,37 @@
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Model;
+
+namespace Lamina.Node.Pipeline;
+
+internal static class StageSetup
+{
+    /// <summary>What the settings of a plan mean for a stage of this process. Throws <see cref="ArgumentException"/> naming the setting, its value and what is allowed.</summary>
+    public static StageOptions Options(StageSettings settings)
+    {
+        Require(settings.ContextLength >= 1, nameof(settings.ContextLength), settings.ContextLength, "at least 1");
+        Require(settings.KvBlocks >= 1, nameof(settings.KvBlocks), settings.KvBlocks, "at least 1");
+        Require(settings.MaxBatchRows is >= 1 and <= 65_536, nameof(settings.MaxBatchRows), settings.MaxBatchRows, "1 to 65536");
+        Require(settings.MaxSequences >= 1 && settings.MaxSequences <= settings.MaxBatchRows, nameof(settings.MaxSequences), settings.MaxSequences, $"1 to {settings.MaxBatchRows} (MaxBatchRows)");
+        Require(settings.PrefillChunk >= 1, nameof(settings.PrefillChunk), settings.PrefillChunk, "at least 1");
+        Require(settings.Threads is >= 0 and <= 1024, nameof(settings.Threads), settings.Threads, "0 (all cores) to 1024");
+        Require(GgmlTypes.IsKnown((GgmlType)settings.KvType), nameof(settings.KvType), settings.KvType, "a GGML type's number");
+        return new StageOptions
+        {
+            ContextLength = settings.ContextLength,
+            KvBlocks = settings.KvBlocks,
+            KvType = (GgmlType)settings.KvType,
+            MaxBatchRows = settings.MaxBatchRows,
+            MaxSequences = settings.MaxSequences,
+            Threads = settings.Threads == 0 ? Environment.ProcessorCount : settings.Threads,
+        };
+    }
+
+    private static void Require(bool holds, string setting, int value, string allowed)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException($"{setting} is {value}, allowed is {allowed}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
+using Lamina.Node.Pipeline;
+
+namespace Lamina.Node.Scheduling;
+
+/// <summary>
+/// Decides what each step of a pipeline computes: continuous batching over key/value blocks. A function of the calls made to it and nothing else: no clock, no I/O, no
+/// threads. Whatever it decides, a sequence's tokens come out the same; decisions only move work in time.
+/// </summary>
+internal sealed partial class Scheduler
+{
+    private readonly SchedulerLimits _limits;
+    private readonly OperationBuffer _operations = new();
+    private readonly PrefixCache? _cache;
+    private readonly BlockPool _blocks;
+    private readonly Dictionary<GenerationId, Sequence> _sequences = [];
+    private readonly SequenceQueue _waiting = new();
+    private readonly SequenceQueue _running = new();
+    private readonly Stack<int> _freeSlots;
+    private readonly Queue<StepInFlight> _inFlight = [];
+    private readonly Stack<StepInFlight> _spare = [];
+    private readonly List<int> _found = [];
+    private readonly List<SchedulerEvent> _events = [];
+    private long _arrivals;
+    private int _steps;
+
+    public Scheduler(SchedulerLimits limits)
+    {
+        if (limits.MaxSequences > limits.MaxBatchRows)
+        {
+            throw new ArgumentException($"{limits.MaxSequences} sequences do not fit a step of {limits.MaxBatchRows} rows");
+        }
+
+        _limits = limits;
+        _cache = limits.PrefixCache ? new PrefixCache(limits.KvBlocks) : null;
+        _blocks = new BlockPool(limits.KvBlocks, _operations, _cache);
+        _freeSlots = new Stack<int>(limits.MaxSequences);
+        for (int slot = limits.MaxSequences - 1; slot >= 0; slot--)
+        {
+            _freeSlots.Push(slot);
+        }
+    }
+
+    public int Running => _running.Count;
+    public int Waiting => _waiting.Count;
+    public int StepsInFlight => _inFlight.Count;
+    public int FreeBlocks => _blocks.Available;
+    public int Preemptions { get; private set; }
+
+    /// <summary>Running sequences past their prompt: those whose next token a long prefill would delay.</summary>
+    public int Decoding { get; private set; }
+
+    /// <summary>What happened since <see cref="ClearEvents"/>, in order.</summary>
+    public List<SchedulerEvent> Events => _events;
+
+    public void ClearEvents() => _events.Clear();
+
+    /// <summary>Admits a generation to the queue; one that can never run ends at once as Refused.</summary>
+    public void Submit(GenerationProtocol.Submit submit, object? owner)
+    {
+        var sequence = new Sequence(submit, owner, _arrivals++);
+        if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
+        {
+            if (ReferenceEquals(earlier.Owner, owner))
+            {
+                EndUnqueued(sequence, GenerationOutcome.Refused, "the generation is running already");
+                return;
+            }
+
+            // Its coordinator came back on a new link before the old one was noticed dead.
+            End(earlier, GenerationOutcome.Cancelled, "");
+        }
+
+        if (Refusal(submit) is { } reason)
+        {
+            EndUnqueued(sequence, GenerationOutcome.Refused, reason);
+        }
+        else if (sequence.Emitted >= submit.MaxTokens || sequence.TokenCount >= _limits.ContextLength)
+        {
+            EndUnqueued(sequence, GenerationOutcome.Length, "");
+        }
+        else
+        {
+            _sequences.Add(sequence.Id, sequence);
+            _waiting.Add(sequence);
+        }
+    }
+
+    /// <summary>Ends a generation and frees what it holds; nothing happens when it has ended already or belongs to another owner.</summary>
+    public void Cancel(GenerationId id, object? owner)
+    {
+        if (_sequences.TryGetValue(id, out Sequence? sequence) && ReferenceEquals(sequence.Owner, owner))
+        {
+            End(sequence, GenerationOutcome.Cancelled, "");
+        }
+    }
+
+    /// <summary>Ends every generation of an owner that has gone (null = of all).</summary>
+    public void CancelAll(object? owner, GenerationOutcome outcome, string reason)
+    {
+        foreach (Sequence sequence in _sequences.Values.Where(s => owner is null || ReferenceEquals(s.Owner, owner)).OrderBy(s => s.Arrival).ToArray())
+        {
+            End(sequence, outcome, reason);
+        }
+    }
+
+    private string? Refusal(GenerationProtocol.Submit submit)
+    {
+        if (submit.PromptTokens.Length == 0)
+        {
+            return "the prompt is empty";
+        }
+
+        if (submit.PromptTokens.Length >= _limits.ContextLength)
+        {
+            return $"the prompt of {submit.PromptTokens.Length} tokens leaves no room in the context of {_limits.ContextLength}";
+        }
+
+        if (submit.MaxTokens < 1)
+        {
+            return $"max_tokens is {submit.MaxTokens}, at least 1 is needed";
+        }
+
+        int blocks = BlockPool.BlocksFor(Math.Min(submit.PromptTokens.Length + submit.EmittedTokens.Length + 1, _limits.ContextLength));
+        if (blocks > _blocks.Count)
+        {
+            return $"{submit.PromptTokens.Length + submit.EmittedTokens.Length} tokens need {blocks} cache blocks, the pipeline has {_blocks.Count}";
+        }
+
+        if ((FirstUnknownToken(submit.PromptTokens) ?? FirstUnknownToken(submit.EmittedTokens)) is { } token)
+        {
+            return $"token {token} is not in the vocabulary of {_limits.VocabularySize}";
+        }
+
+        return _waiting.Count >= _limits.MaxWaiting
+            ? $"{_waiting.Count} generations are waiting already"
+            : SamplingWire.Refuse(submit.Sampling, _limits.VocabularySize);
+    }
+
+    private int? FirstUnknownToken(int[] tokens)
+    {
+        int index = Array.FindIndex(tokens, t => (uint)t >= (uint)_limits.VocabularySize);
+        return index < 0 ? null : tokens[index];
+    }
+
+
+    private void End(Sequence sequence, GenerationOutcome outcome, string reason)
+    {
+        if (sequence.State == SequenceState.Running)
+        {
+            Withdraw(sequence);
+        }
+        else
+        {
+            _waiting.Remove(sequence);
+        }
+
+        _sequences.Remove(sequence.Id);
+        EndUnqueued(sequence, outcome, reason);
+    }
+
+    private void EndUnqueued(Sequence sequence, GenerationOutcome outcome, string reason)
+    {
+        sequence.State = SequenceState.Ended;
+        sequence.Forget();
+        _events.Add(SchedulerEvent.End(sequence, outcome, reason));
+    }
+
+    /// <summary>Takes slot and blocks from a running sequence. Steps under way may still use them: they reach each stage before the operations written here.</summary>
+    private void Withdraw(Sequence sequence)
+    {
+        _running.Remove(sequence);
+        _operations.Release(sequence.Slot);
+        _blocks.Return(sequence.Blocks);
+        _freeSlots.Push(sequence.Slot);
+        sequence.Slot = -1;
+        sequence.Planned = 0;
+        sequence.Offered = 0;
+    }
+
+    /// <summary>The sequences that a step under way samples for, in the order of its logit rows.</summary>
+    private sealed class StepInFlight
+    {
+        public int Number { get; set; }
+        public List<Sequence> Sampling { get; } = [];
+    }
+}

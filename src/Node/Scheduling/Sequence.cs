@@ -1,0 +1,94 @@
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Node.Scheduling;
+
+internal enum SequenceState { Waiting, Running, Ended }
+
+/// <summary>One generation as the scheduler sees it: its tokens, and where its positions stand in the pipeline.</summary>
+internal sealed class Sequence
+{
+    private int[] _tokens;
+
+    public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival)
+    {
+        Id = submit.Generation;
+        PromptLength = submit.PromptTokens.Length;
+        MaxTokens = submit.MaxTokens;
+        StopTokens = submit.StopTokens;
+        Priority = submit.Priority;
+        Owner = owner;
+        Arrival = arrival;
+        TokenCount = submit.PromptTokens.Length + submit.EmittedTokens.Length;
+        _tokens = new int[TokenCount + 64];
+        submit.PromptTokens.CopyTo(_tokens, 0);
+        submit.EmittedTokens.CopyTo(_tokens, submit.PromptTokens.Length);
+        Settings = Pipeline.SamplingWire.Write(submit.Sampling);
+    }
+
+    public GenerationId Id { get; }
+    public int PromptLength { get; }
+
+    /// <summary>Tokens to emit in all.</summary>
+    public int MaxTokens { get; }
+
+    public int[] StopTokens { get; }
+    public int Priority { get; }
+
+    /// <summary>Whom its events go to; the scheduler only compares it.</summary>
+    public object? Owner { get; }
+
+    /// <summary>Order of submission; among equal priorities the earlier one comes first.</summary>
+    public long Arrival { get; }
+
+    /// <summary>Sampling settings in their wire form.</summary>
+    public byte[] Settings { get; }
+
+    public SequenceState State { get; set; }
+
+    /// <summary>Prompt and emitted tokens.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, TokenCount);
+
+    public int TokenCount { get; private set; }
+    public int Emitted => TokenCount - PromptLength;
+
+    /// <summary>-1 unless running.</summary>
+    public int Slot { get; set; } = -1;
+
+    /// <summary>Its block table while running.</summary>
+    public List<int> Blocks { get; } = [];
+
+    /// <summary>Positions handed to the pipeline or taken from the prefix cache since it last began to run.</summary>
+    public int Planned { get; set; }
+
+    /// <summary>Full blocks already offered to the prefix cache.</summary>
+    public int Offered { get; set; }
+
+    /// <summary>Whether a token of it is being sampled in a step under way.</summary>
+    public bool InFlight { get; set; }
+
+    /// <summary>Prompt tokens that the prefix cache served when it first began to run.</summary>
+    public int? CachedPromptTokens { get; set; }
+
+    /// <summary>Known tokens not yet handed to the pipeline.</summary>
+    public int Pending => TokenCount - Planned;
+
+    public void Add(int token)
+    {
+        if (TokenCount == _tokens.Length)
+        {
+            int[] grown = new int[TokenCount * 2];
+            _tokens.CopyTo(grown, 0);
+            Array.Clear(_tokens);
+            _tokens = grown;
+        }
+
+        _tokens[TokenCount++] = token;
+    }
+
+    /// <summary>Overwrites the tokens: nothing of an ended generation stays in memory.</summary>
+    public void Forget() => Array.Clear(_tokens);
+
+    /// <summary>Higher priority first, then first come, first served.</summary>
+    public static int Compare(Sequence a, Sequence b) =>
+        a.Priority != b.Priority ? b.Priority.CompareTo(a.Priority) : a.Arrival.CompareTo(b.Arrival);
+}
