@@ -1,27 +1,143 @@
+using System.Runtime.InteropServices;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels;
+using Lamina.Compute.Kernels.Attention;
+
 namespace Lamina.Compute.Model;
 
 /// <summary>
 /// A stage's key/value cache: per layer a pool of blocks of <see cref="BlockPositions"/> positions, and per sequence slot the table
 /// of its blocks. Which block belongs to whom is decided by the head's scheduler and followed identically by every stage.
 /// </summary>
-public sealed class KvCache : IDisposable
+public sealed unsafe class KvCache : IDisposable
 {
     /// <summary>Positions per block.</summary>
-    public const int BlockPositions = 32;
+    public const int BlockPositions = KvLayout.BlockPositions;
 
-    public int BlockCount => throw new NotImplementedException();
+    private readonly KvLayout[] _layouts;
+    private readonly NativeBuffer[] _pools;
+
+    /// <summary>[slots × blocks per sequence], on the pinned heap: kernels read it by address.</summary>
+    private readonly int[] _tables;
+
+    /// <summary>Blocks in each slot's table.</summary>
+    private readonly int[] _lengths;
+    private readonly int _tableLength;
+
+    internal KvCache(ModelShape shape, LayerRange layers, StageOptions options)
+    {
+        BlockCount = options.KvBlocks;
+        _tableLength = TableLength(options);
+        _lengths = new int[options.MaxSequences];
+        _tables = GC.AllocateArray<int>(checked(options.MaxSequences * _tableLength), pinned: true);
+        _layouts = [.. Enumerable.Range(layers.First, layers.Count).Select(layer => shape.KvLayout(layer, options.KvType))];
+        _pools = new NativeBuffer[layers.Count];
+        try
+        {
+            for (int i = 0; i < _pools.Length; i++)
+            {
+                _pools[i] = new NativeBuffer(checked(_layouts[i].BlockBytes * BlockCount));
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public int BlockCount { get; }
+
+    /// <summary>Bytes of all blocks.</summary>
+    public long MemoryBytes => _pools.Sum(pool => pool.Bytes);
+
+    /// <summary>Bytes that the cache of a stage will take.</summary>
+    public static long RequiredBytes(ModelShape shape, LayerRange layers, StageOptions options)
+    {
+        long bytes = 0;
+        for (int layer = layers.First; layer < layers.End; layer++)
+        {
+            bytes = checked(bytes + (shape.KvBlockBytes(layer, options.KvType) * options.KvBlocks));
+        }
+
+        return bytes;
+    }
 
     /// <summary>Appends blocks to a slot's table.</summary>
-    public void Append(int slot, ReadOnlySpan<int> blocks) => throw new NotImplementedException();
+    public void Append(int slot, ReadOnlySpan<int> blocks)
+    {
+        int length = _lengths[slot];
+        if (blocks.Length > _tableLength - length)
+        {
+            throw new ArgumentException($"slot {slot} would hold {length + blocks.Length} blocks, at most {_tableLength} fit the context", nameof(blocks));
+        }
+
+        foreach (int block in blocks)
+        {
+            CheckBlock(block);
+        }
+
+        blocks.CopyTo(_tables.AsSpan((slot * _tableLength) + length));
+        _lengths[slot] = length + blocks.Length;
+    }
 
     /// <summary>Empties a slot's table; the blocks' contents stay until cleared.</summary>
-    public void Release(int slot) => throw new NotImplementedException();
+    public void Release(int slot) => _lengths[slot] = 0;
 
     /// <summary>Zeroes blocks in every layer: their content belonged to a finished sequence.</summary>
-    public void ClearBlocks(ReadOnlySpan<int> blocks) => throw new NotImplementedException();
+    public void ClearBlocks(ReadOnlySpan<int> blocks)
+    {
+        foreach (int block in blocks)
+        {
+            CheckBlock(block);
+            for (int layer = 0; layer < _pools.Length; layer++)
+            {
+                NativeMemory.Clear(Block(layer, block), (nuint)_layouts[layer].BlockBytes);
+            }
+        }
+    }
 
     /// <summary>Copies a block in every layer (copy-on-write of a shared prefix).</summary>
-    public void CopyBlock(int source, int destination) => throw new NotImplementedException();
+    public void CopyBlock(int source, int destination)
+    {
+        CheckBlock(source);
+        CheckBlock(destination);
+        for (int layer = 0; layer < _pools.Length; layer++)
+        {
+            long bytes = _layouts[layer].BlockBytes;
+            Buffer.MemoryCopy(Block(layer, source), Block(layer, destination), bytes, bytes);
+        }
+    }
 
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        foreach (NativeBuffer? pool in _pools)
+        {
+            pool?.Dispose();
+        }
+    }
+
+    /// <summary>Positions that the blocks of a slot can hold.</summary>
+    internal int Capacity(int slot) => _lengths[slot] * BlockPositions;
+
+    internal int Slots => _lengths.Length;
+
+    /// <summary>Blocks of the stage's <paramref name="layer"/>-th layer.</summary>
+    internal byte* Pool(int layer) => _pools[layer].Pointer;
+
+    internal KvLayout Layout(int layer) => _layouts[layer];
+
+    internal int* Table(int slot) => (int*)Marshal.UnsafeAddrOfPinnedArrayElement(_tables, slot * _tableLength);
+
+    private static int TableLength(StageOptions options) => (int)(((long)options.ContextLength + BlockPositions - 1) / BlockPositions);
+
+    private byte* Block(int layer, int block) => _pools[layer].Pointer + (block * _layouts[layer].BlockBytes);
+
+    private void CheckBlock(int block)
+    {
+        if ((uint)block >= (uint)BlockCount)
+        {
+            throw new ArgumentOutOfRangeException(nameof(block), $"block {block} does not exist, the cache has {BlockCount}");
+        }
+    }
 }

@@ -1,4 +1,6 @@
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels.Attention;
+using Lamina.Compute.Model.Architectures;
 
 namespace Lamina.Compute.Model;
 
@@ -18,12 +20,41 @@ public sealed partial record ModelShape
     /// <summary>Positions the model was trained for.</summary>
     public required int ContextLength { get; init; }
 
-    /// <summary>Reads and checks the shape. Throws <see cref="InvalidDataException"/> naming key, found and expected value.</summary>
-    public static ModelShape FromGguf(GgufMetadata metadata) => throw new NotImplementedException();
+    /// <summary>[layers].</summary>
+    internal required IReadOnlyList<LayerShape> Layers { get; init; }
 
-    /// <summary>Names of the tensors that a stage holding <paramref name="layers"/> needs.</summary>
-    public IReadOnlyList<string> TensorNames(LayerRange layers, Func<string, bool> exists) => throw new NotImplementedException();
+    internal NormKind Norm { get; init; }
+
+    internal required float NormEpsilon { get; init; }
+
+    /// <summary>Factor on embeddings.</summary>
+    internal float EmbeddingScale { get; init; } = 1;
+
+    /// <summary>Factor on what a layer adds to the residual stream.</summary>
+    internal float ResidualScale { get; init; } = 1;
+
+    /// <summary>Factor on logits.</summary>
+    internal float LogitScale { get; init; } = 1;
+
+    /// <summary>Logits become cap × tanh(logit / cap); 0 = off.</summary>
+    internal float LogitSoftCap { get; init; }
+
+    /// <summary>A learned vector per position is added to the embedding.</summary>
+    internal bool LearnedPositions { get; init; }
+
+    /// <summary>Reads and checks the shape. Throws <see cref="InvalidDataException"/> naming key, found and expected value, <see cref="NotSupportedException"/> naming what is not supported.</summary>
+    public static ModelShape FromGguf(GgufMetadata metadata)
+    {
+        string architecture = metadata.GetString("general.architecture");
+        return ArchitectureList.Read(architecture, new HyperParameters(metadata, architecture));
+    }
 
     /// <summary>Bytes of key/value cache per block and layer.</summary>
-    public long KvBlockBytes(int layer, GgmlType kvType) => throw new NotImplementedException();
+    public long KvBlockBytes(int layer, GgmlType kvType) => KvLayout(layer, kvType).BlockBytes;
+
+    internal KvLayout KvLayout(int layer, GgmlType kvType)
+    {
+        AttentionShape attention = Layers[layer].Attention;
+        return new KvLayout(kvType, attention.KvHeads, attention.KeyLength, attention.ValueLength);
+    }
 }

@@ -37,10 +37,10 @@ internal unsafe struct AttentionLayer
     public float* Sinks;
 
     /// <summary>[rows × heads × keyLength].</summary>
-    public float* Queries;
+    public Rows Queries;
 
     /// <summary>[rows × heads × valueLength].</summary>
-    public float* Output;
+    public Rows Output;
 
     /// <summary>[rows].</summary>
     public int* Positions;

@@ -3,6 +3,22 @@ using Lamina.Compute.Kernels.Lanes;
 
 namespace Lamina.Compute.Kernels.Attention;
 
+/// <summary>Sizes of an attention unit that do not depend on registers or formats.</summary>
+internal static class AttentionUnit
+{
+    /// <summary>Queries of one unit.</summary>
+    public const int MaxQueries = 16;
+
+    /// <summary>Positions between two updates of the running maximum.</summary>
+    public const int SpanPositions = 128;
+
+    /// <summary>Floats of workspace that a unit needs.</summary>
+    public static int WorkspaceFloats(int valueLength) => MaxQueries * (SpanPositions + 16 + Padded(valueLength));
+
+    /// <summary>Rounded up to whole lanes.</summary>
+    public static int Padded(int length) => (length + 15) / 16 * 16;
+}
+
 /// <summary>
 /// Softmax(q·k) v for up to sixteen queries that share a key/value head and a sequence: the piece of work that one thread takes. The cache is walked in
 /// spans of 128 absolute positions with a running maximum and sum, so the cost is linear in the context, no score row is kept, and a query's
@@ -13,9 +29,8 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
     where T : struct, ILanes<T>
     where TKv : struct, IKvFormat
 {
-    public const int MaxQueries = 16;
-    private const int SpanPositions = 128;
-    private const int SpanGroups = SpanPositions / KvLayout.GroupPositions;
+    private const int MaxQueries = AttentionUnit.MaxQueries;
+    private const int SpanPositions = AttentionUnit.SpanPositions;
     private const int SpanBlocks = SpanPositions / KvLayout.BlockPositions;
 
     /// <summary>Below every score, yet finite, so that differences with it are defined.</summary>
@@ -43,14 +58,11 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
     /// <summary>[queries × padded value length]: weighted sums of values.</summary>
     private readonly float* _values;
 
-    /// <summary>Floats of workspace that a unit needs.</summary>
-    public static int WorkspaceFloats(int valueLength) => MaxQueries * (SpanPositions + 16 + Padded(valueLength));
-
     private AttentionUnit(in AttentionLayer layer, int firstRow, int rows, int firstHead, int heads, float* workspace)
     {
         _layout = layer.Layout;
         _kvHead = firstHead / (layer.Heads / layer.Layout.KvHeads);
-        _paddedValue = Padded(_layout.ValueLength);
+        _paddedValue = AttentionUnit.Padded(_layout.ValueLength);
         _queries = rows * heads;
         _weights = workspace;
         _sums = _weights + (MaxQueries * SpanPositions);
@@ -60,7 +72,7 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
         for (int i = 0; i < _queries; i++)
         {
             int row = firstRow + (i / heads);
-            _query[i] = (long)(layer.Queries + ((((long)row * layer.Heads) + firstHead + (i % heads)) * _layout.KeyLength));
+            _query[i] = (long)(layer.Queries[row] + ((firstHead + (i % heads)) * _layout.KeyLength));
             _first[i] = layer.FirstVisible(layer.Positions[row]);
             _last[i] = layer.LastVisible(row);
             _max[i] = Lowest;
@@ -101,7 +113,7 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
         for (int i = 0; i < unit._queries; i++)
         {
             int row = firstRow + (i / heads), head = firstHead + (i % heads);
-            unit.Finish(layer, i, head, layer.Output + ((((long)row * layer.Heads) + head) * layer.Layout.ValueLength));
+            unit.Finish(layer, i, head, layer.Output[row] + (head * layer.Layout.ValueLength));
         }
     }
 
@@ -227,6 +239,4 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
             }
         }
     }
-
-    private static int Padded(int length) => (length + 15) / 16 * 16;
 }

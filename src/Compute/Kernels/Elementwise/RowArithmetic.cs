@@ -60,8 +60,7 @@ internal static unsafe class RowArithmetic
         => T.Broadcast(cap) * LaneMath.Tanh(x * T.Broadcast(1f / cap));
 
     /// <summary>x bounded to [-limit, limit].</summary>
-    public static void Clamp<T>(float* x, float limit, int length)
-        where T : struct, ILanes<T>
+    public static void Clamp(float* x, float limit, int length)
     {
         for (int i = 0; i < length; i++)
         {

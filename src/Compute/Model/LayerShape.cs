@@ -1,0 +1,139 @@
+using Lamina.Compute.Kernels.Attention;
+using Lamina.Compute.Kernels.Elementwise;
+
+namespace Lamina.Compute.Model;
+
+internal enum NormKind
+{
+    Rms,
+    Layer,
+}
+
+/// <summary>Norms of queries and keys before they rotate.</summary>
+internal enum HeadNorm
+{
+    None,
+
+    /// <summary>Each head by itself, one weight [head length] for all.</summary>
+    PerHead,
+
+    /// <summary>Each head by itself with a weight of its own: [head length × heads].</summary>
+    OwnWeights,
+
+    /// <summary>All heads together: [head length × heads] as one row.</summary>
+    WholeRow,
+}
+
+/// <summary>How attention and feed-forward of a layer join the residual stream.</summary>
+internal enum ResidualForm
+{
+    /// <summary>x += attention(norm(x)); x += feedForward(norm(x)).</summary>
+    Sequential,
+
+    /// <summary>x += attention(norm(x)) + feedForward(norm(x)), from the same norm, or from two.</summary>
+    Parallel,
+
+    /// <summary>Parallel when the file holds no <c>ffn_norm</c>, else sequential.</summary>
+    ParallelWithoutFeedForwardNorm,
+}
+
+/// <summary>One layer's dimensions and variations.</summary>
+internal sealed record LayerShape
+{
+    public required AttentionShape Attention { get; init; }
+    public required FeedForwardShape FeedForward { get; init; }
+    public ResidualForm Residual { get; init; }
+
+    /// <summary>Norm before attention and before the feed-forward block.</summary>
+    public bool NormBefore { get; init; } = true;
+
+    /// <summary>Norm of what attention and the feed-forward block give, before it joins the residual stream.</summary>
+    public bool NormAfter { get; init; }
+}
+
+internal sealed record AttentionShape
+{
+    public required int Heads { get; init; }
+    public required int KvHeads { get; init; }
+
+    /// <summary>Length of a query's or key's head.</summary>
+    public required int KeyLength { get; init; }
+    public required int ValueLength { get; init; }
+
+    /// <summary>Factor on q·k.</summary>
+    public required float Scale { get; init; }
+
+    /// <summary>Scores become cap × tanh(score / cap); 0 = off.</summary>
+    public float SoftCap { get; init; }
+
+    public WindowKind WindowKind { get; init; }
+    public int Window { get; init; }
+    public HeadNorm HeadNorm { get; init; }
+
+    /// <summary>Queries, keys and values are bounded to ± this; 0 = off.</summary>
+    public float Clamp { get; init; }
+
+    public bool Sinks { get; init; }
+
+    /// <summary>Null where positions do not rotate.</summary>
+    public RopeShape? Rope { get; init; }
+
+    /// <summary>Null unless keys and values come from a latent row.</summary>
+    public LatentShape? Latent { get; init; }
+
+    public int QueryWidth => Heads * KeyLength;
+    public int KeyWidth => KvHeads * KeyLength;
+    public int ValueWidth => KvHeads * ValueLength;
+}
+
+/// <summary>Multi-head latent attention (arXiv 2405.04434): the cache holds one normed latent row and one rotated key part for all heads.</summary>
+/// <param name="QueryRank">Width of the compressed query, or 0 when queries are made directly.</param>
+/// <param name="KvRank">Width of the latent row.</param>
+/// <param name="RopeLength">Dimensions of a head that carry positions.</param>
+/// <param name="KeyLength">A head's dimensions without them.</param>
+/// <param name="ValueLength">A head's value dimensions after decompression.</param>
+internal sealed record LatentShape(int QueryRank, int KvRank, int RopeLength, int KeyLength, int ValueLength);
+
+internal sealed record FeedForwardShape
+{
+    /// <summary>Inner width; of one expert where there are experts.</summary>
+    public required int Length { get; init; }
+    public required Activation Activation { get; init; }
+    public bool Gated { get; init; } = true;
+
+    /// <summary>Gate and up stand in one tensor <c>ffn_up</c>, the gate first.</summary>
+    public bool GateInUp { get; init; }
+
+    public ExpertShape? Experts { get; init; }
+}
+
+internal enum RouterKind
+{
+    Softmax,
+    Sigmoid,
+
+    /// <summary>Softmax over the chosen experts only.</summary>
+    SoftmaxOfChosen,
+}
+
+internal sealed record ExpertShape
+{
+    public required int Count { get; init; }
+    public required int Used { get; init; }
+    public RouterKind Router { get; init; }
+
+    /// <summary>Weights of the chosen experts are divided by their sum.</summary>
+    public bool Normalise { get; init; }
+
+    public float WeightScale { get; init; } = 1;
+
+    /// <summary>Experts are chosen from the best of these groups only; 1 = no groups.</summary>
+    public int Groups { get; init; } = 1;
+    public int GroupsUsed { get; init; } = 1;
+
+    /// <summary>Inner width of the shared expert, 0 = none.</summary>
+    public int SharedLength { get; init; }
+
+    /// <summary>The shared expert's result is multiplied by the sigmoid of a gate.</summary>
+    public bool SharedGate { get; init; }
+}

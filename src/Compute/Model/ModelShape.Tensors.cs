@@ -1,0 +1,206 @@
+namespace Lamina.Compute.Model;
+
+public sealed partial record ModelShape
+{
+    /// <summary>Names of the tensors that a stage holding <paramref name="layers"/> needs.</summary>
+    public IReadOnlyList<string> TensorNames(LayerRange layers, Func<string, bool> exists) =>
+        [.. Tensors(layers, exists).Where(spec => spec.Required || exists(spec.Name)).Select(spec => spec.Name).Distinct()];
+
+    /// <summary>Names in <paramref name="names"/> that no stage would read: the file holds something this shape does not know.</summary>
+    public IReadOnlyList<string> UnknownTensors(IEnumerable<string> names)
+    {
+        var present = new HashSet<string>(names, StringComparer.Ordinal);
+        var known = Tensors(new LayerRange(0, LayerCount), present.Contains).Select(spec => spec.Name).ToHashSet(StringComparer.Ordinal);
+        return [.. present.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>Every tensor of a stage with the exact dimensions that the metadata implies.</summary>
+    internal IEnumerable<TensorSpec> Tensors(LayerRange layers, Func<string, bool> exists)
+    {
+        bool last = layers.End == LayerCount, tied = !exists("output.weight");
+        if (layers.First == 0 || (last && tied))
+        {
+            yield return TensorSpec.Need("token_embd.weight", EmbeddingLength, VocabularySize);
+        }
+
+        if (layers.First == 0 && LearnedPositions)
+        {
+            yield return TensorSpec.Need("position_embd.weight", EmbeddingLength, ContextLength);
+        }
+
+        foreach (TensorSpec spec in RopeTensors())
+        {
+            yield return spec;
+        }
+
+        for (int i = layers.First; i < layers.End; i++)
+        {
+            foreach (TensorSpec spec in LayerTensors(i, exists))
+            {
+                yield return spec;
+            }
+        }
+
+        if (last)
+        {
+            foreach (TensorSpec spec in NormTensors("output_norm"))
+            {
+                yield return spec;
+            }
+
+            yield return TensorSpec.May("output.weight", EmbeddingLength, VocabularySize);
+            yield return TensorSpec.May("output.bias", VocabularySize);
+        }
+    }
+
+    private IEnumerable<TensorSpec> RopeTensors()
+    {
+        if (Layers.Select(layer => layer.Attention.Rope).FirstOrDefault(rope => rope is not null) is not { } rope)
+        {
+            yield break;
+        }
+
+        if (rope.Scaling == RopeScaling.LongRope)
+        {
+            yield return TensorSpec.Need("rope_factors_long.weight", rope.Dimensions / 2);
+            yield return TensorSpec.Need("rope_factors_short.weight", rope.Dimensions / 2);
+        }
+        else
+        {
+            yield return TensorSpec.May("rope_freqs.weight", rope.Dimensions / 2);
+        }
+    }
+
+    private IEnumerable<TensorSpec> LayerTensors(int index, Func<string, bool> exists)
+    {
+        LayerShape layer = Layers[index];
+        string Name(string part) => $"blk.{index}.{part}";
+        var specs = new List<TensorSpec>();
+        if (layer.NormBefore)
+        {
+            specs.AddRange(NormTensors(Name("attn_norm")));
+            if (layer.Residual == ResidualForm.Parallel)
+            {
+                specs.AddRange(NormTensors(Name("attn_norm_2"), required: false));
+            }
+            else
+            {
+                specs.AddRange(NormTensors(Name("ffn_norm"), required: layer.Residual == ResidualForm.Sequential));
+            }
+        }
+
+        if (layer.NormAfter)
+        {
+            specs.AddRange(NormTensors(Name("post_attention_norm")));
+            specs.AddRange(NormTensors(Name("post_ffw_norm")));
+        }
+
+        specs.AddRange(AttentionTensors(layer.Attention, Name, exists));
+        specs.AddRange(FeedForwardTensors(layer.FeedForward, Name));
+        return specs;
+    }
+
+    private IEnumerable<TensorSpec> AttentionTensors(AttentionShape attention, Func<string, string> name, Func<string, bool> exists)
+    {
+        if (exists(name("attn_qkv.weight")))
+        {
+            foreach (TensorSpec spec in Linear(name("attn_qkv"), EmbeddingLength, attention.QueryWidth + attention.KeyWidth + attention.ValueWidth))
+            {
+                yield return spec;
+            }
+        }
+        else
+        {
+            (string, long)[] parts = [("attn_q", attention.QueryWidth), ("attn_k", attention.KeyWidth), ("attn_v", attention.ValueWidth)];
+            foreach ((string part, long rows) in parts)
+            {
+                foreach (TensorSpec spec in Linear(name(part), EmbeddingLength, rows))
+                {
+                    yield return spec;
+                }
+            }
+        }
+
+        if (attention.HeadNorm != HeadNorm.None)
+        {
+            foreach ((string part, int heads) in new[] { ("attn_q_norm", attention.Heads), ("attn_k_norm", attention.KvHeads) })
+            {
+                yield return attention.HeadNorm switch
+                {
+                    HeadNorm.PerHead => TensorSpec.Need(name(part + ".weight"), attention.KeyLength),
+                    HeadNorm.OwnWeights => TensorSpec.Need(name(part + ".weight"), attention.KeyLength, heads),
+                    _ => TensorSpec.Need(name(part + ".weight"), (long)attention.KeyLength * heads),
+                };
+            }
+        }
+
+        if (attention.Sinks)
+        {
+            yield return TensorSpec.Need(name("attn_sinks.weight"), attention.Heads);
+        }
+
+        foreach (TensorSpec spec in Linear(name("attn_output"), (long)attention.Heads * attention.ValueLength, EmbeddingLength))
+        {
+            yield return spec;
+        }
+    }
+
+    private IEnumerable<TensorSpec> FeedForwardTensors(FeedForwardShape block, Func<string, string> name)
+    {
+        if (block.Experts is { } experts)
+        {
+            return ExpertTensors(block, experts, name);
+        }
+
+        return DenseTensors(block, block.Length, name, "");
+    }
+
+    private IEnumerable<TensorSpec> DenseTensors(FeedForwardShape block, long length, Func<string, string> name, string suffix)
+    {
+        IEnumerable<TensorSpec> gate = block.Gated && !block.GateInUp ? Linear(name("ffn_gate" + suffix), EmbeddingLength, length) : [];
+        return gate
+            .Concat(Linear(name("ffn_up" + suffix), EmbeddingLength, block.GateInUp ? 2 * length : length))
+            .Concat(Linear(name("ffn_down" + suffix), length, EmbeddingLength));
+    }
+
+    private IEnumerable<TensorSpec> ExpertTensors(FeedForwardShape block, ExpertShape experts, Func<string, string> name)
+    {
+        long count = experts.Count;
+        foreach (TensorSpec spec in Linear(name("ffn_gate_inp"), EmbeddingLength, count))
+        {
+            yield return spec;
+        }
+
+        yield return TensorSpec.May(name("exp_probs_b.bias"), count);
+        yield return TensorSpec.Need(name("ffn_gate_exps.weight"), EmbeddingLength, block.Length, count);
+        yield return TensorSpec.May(name("ffn_gate_exps.bias"), block.Length, count);
+        yield return TensorSpec.Need(name("ffn_up_exps.weight"), EmbeddingLength, block.Length, count);
+        yield return TensorSpec.May(name("ffn_up_exps.bias"), block.Length, count);
+        yield return TensorSpec.Need(name("ffn_down_exps.weight"), block.Length, EmbeddingLength, count);
+        yield return TensorSpec.May(name("ffn_down_exps.bias"), EmbeddingLength, count);
+        if (experts.SharedLength > 0)
+        {
+            foreach (TensorSpec spec in DenseTensors(block, experts.SharedLength, name, "_shexp"))
+            {
+                yield return spec;
+            }
+        }
+
+        if (experts.SharedGate)
+        {
+            yield return TensorSpec.Need(name("ffn_gate_inp_shexp.weight"), EmbeddingLength);
+        }
+    }
+
+    private IEnumerable<TensorSpec> NormTensors(string name, bool required = true)
+    {
+        yield return new TensorSpec(name + ".weight", [EmbeddingLength], required);
+        if (Norm == NormKind.Layer)
+        {
+            yield return TensorSpec.May(name + ".bias", EmbeddingLength);
+        }
+    }
+
+    private static IEnumerable<TensorSpec> Linear(string name, long columns, long rows) =>
+        [TensorSpec.Need(name + ".weight", columns, rows), TensorSpec.May(name + ".bias", rows)];
+}

@@ -1,0 +1,265 @@
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels;
+
+namespace Lamina.Compute.Model;
+
+/// <summary>Checks a stage's tensors against the shape, then packs them.</summary>
+internal sealed class WeightLoader
+{
+    private readonly ModelShape _shape;
+    private readonly WorkerTeam _team;
+    private readonly Dictionary<string, TensorView> _tensors;
+    private readonly Action<long, long>? _progress;
+    private readonly Weights _weights = new();
+    private readonly long _totalBytes;
+    private long _doneBytes;
+
+    private WeightLoader(ModelShape shape, WorkerTeam team, Dictionary<string, TensorView> tensors, Action<long, long>? progress)
+    {
+        _shape = shape;
+        _team = team;
+        _tensors = tensors;
+        _progress = progress;
+        _totalBytes = tensors.Values.Sum(tensor => tensor.ByteLength);
+    }
+
+    public static Weights Load(ITensorSource source, ModelShape shape, LayerRange layers, int contextLength, WorkerTeam team, Action<long, long>? progress)
+    {
+        var loader = new WeightLoader(shape, team, Check(source, shape, layers), progress);
+        try
+        {
+            loader.Load(layers, contextLength);
+            return loader._weights;
+        }
+        catch
+        {
+            loader._weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>All tensors of a stage, each of exactly the dimensions that the metadata implies.</summary>
+    public static Dictionary<string, TensorView> Check(ITensorSource source, ModelShape shape, LayerRange layers)
+    {
+        var tensors = new Dictionary<string, TensorView>(StringComparer.Ordinal);
+        foreach (TensorSpec spec in shape.Tensors(layers, name => source.TryGet(name, out _)))
+        {
+            if (source.TryGet(spec.Name, out TensorView tensor))
+            {
+                spec.Check(tensor);
+                if (!WeightMatrix.IsSupported(tensor.Type))
+                {
+                    throw new NotSupportedException($"tensor '{spec.Name}': weights of type {tensor.Type} are not supported");
+                }
+
+                tensors[spec.Name] = tensor;
+            }
+            else if (spec.Required)
+            {
+                throw new InvalidDataException($"tensor '{spec.Name}' [{string.Join(" x ", spec.Dimensions)}] is missing");
+            }
+        }
+
+        return tensors;
+    }
+
+    private void Load(LayerRange layers, int contextLength)
+    {
+        bool last = layers.End == _shape.LayerCount;
+        if (_tensors.ContainsKey("token_embd.weight"))
+        {
+            _weights.Embedding = Linear("token_embd");
+        }
+
+        if (layers.First == 0 && _shape.LearnedPositions)
+        {
+            _weights.Positions = Linear("position_embd");
+        }
+
+        _weights.RopeFactors = RopeFactors(contextLength);
+        for (int i = layers.First; i < layers.End; i++)
+        {
+            _weights.Layers.Add(Layer(_shape.Layers[i], $"blk.{i}."));
+        }
+
+        if (last)
+        {
+            _weights.OutputNorm = Norm("output_norm");
+            _weights.Output = _tensors.ContainsKey("output.weight") ? Linear("output") : _weights.Embedding;
+        }
+    }
+
+    private LayerWeights Layer(LayerShape layer, string prefix)
+    {
+        string[] attentionInputs = _tensors.ContainsKey(prefix + "attn_qkv.weight")
+            ? [prefix + "attn_qkv"]
+            : [prefix + "attn_q", prefix + "attn_k", prefix + "attn_v"];
+        FeedForwardShape block = layer.FeedForward;
+        return new LayerWeights
+        {
+            AttentionNorm = Norm(prefix + "attn_norm"),
+            QueryKeyValue = Linear(attentionInputs),
+            QueryNorm = Vector(prefix + "attn_q_norm.weight"),
+            KeyNorm = Vector(prefix + "attn_k_norm.weight"),
+            Sinks = Vector(prefix + "attn_sinks.weight"),
+            AttentionOutput = Linear(prefix + "attn_output"),
+            PostAttentionNorm = Norm(prefix + "post_attention_norm"),
+            FeedForwardNorm = Norm(prefix + (layer.Residual == ResidualForm.Parallel ? "attn_norm_2" : "ffn_norm")),
+            FeedForward = block.Experts is null ? Dense(block, block.Length, prefix, "") : null,
+            Experts = block.Experts is { } experts ? Experts(block, experts, prefix) : null,
+            PostFeedForwardNorm = Norm(prefix + "post_ffw_norm"),
+        };
+    }
+
+    private FeedForwardWeights Dense(FeedForwardShape block, int length, string prefix, string suffix)
+    {
+        string up = prefix + "ffn_up" + suffix;
+        Linear gateUp = block.Gated && !block.GateInUp ? Linear(prefix + "ffn_gate" + suffix, up) : Linear(up);
+        return new FeedForwardWeights(gateUp, Linear(prefix + "ffn_down" + suffix), length);
+    }
+
+    private ExpertWeights Experts(FeedForwardShape block, ExpertShape shape, string prefix)
+    {
+        var experts = new FeedForwardWeights[shape.Count];
+        for (int e = 0; e < experts.Length; e++)
+        {
+            experts[e] = new FeedForwardWeights(
+                Expert(e, shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps"), Expert(e, shape.Count, prefix + "ffn_down_exps"), block.Length);
+        }
+
+        return new ExpertWeights(
+            Linear(prefix + "ffn_gate_inp"),
+            Vector(prefix + "exp_probs_b.bias"),
+            experts,
+            shape.SharedLength > 0 ? Dense(block, shape.SharedLength, prefix, "_shexp") : null,
+            shape.SharedGate ? Linear(prefix + "ffn_gate_inp_shexp") : null);
+    }
+
+    /// <summary>One expert's rows of tensors that hold all experts, stacked.</summary>
+    private Linear Expert(int expert, int count, params string[] names)
+    {
+        var parts = new WeightPart[names.Length];
+        for (int i = 0; i < names.Length; i++)
+        {
+            TensorView tensor = _tensors[names[i] + ".weight"];
+            int rows = checked((int)(tensor.Rows / count));
+            parts[i] = new WeightPart(tensor, (long)expert * rows, rows);
+        }
+
+        return Linear(parts, i => Bias(names[i], expert, count));
+    }
+
+    /// <summary>The tensors stacked by rows, with their biases where they have any.</summary>
+    private Linear Linear(params string[] names) => Linear([.. names.Select(name => (WeightPart)_tensors[name + ".weight"])], i => Bias(names[i], 0, 1));
+
+    private Linear Linear(WeightPart[] parts, Func<int, float[]?> biasOf)
+    {
+        var matrices = new List<(WeightMatrix, int)>();
+        int output = 0;
+        for (int first = 0; first < parts.Length;)
+        {
+            int end = first + 1;
+            while (end < parts.Length && parts[end].Tensor.Type == parts[first].Tensor.Type)
+            {
+                end++;
+            }
+
+            WeightMatrix matrix = WeightMatrix.Pack(_team, parts.AsSpan(first, end - first));
+            _weights.Own(matrix, matrix.Bytes);
+            matrices.Add((matrix, output));
+            output += matrix.Rows;
+            for (; first < end; first++)
+            {
+                Done(GgmlTypes.ByteLength(parts[first].Tensor.Type, parts[first].Tensor.Columns) * parts[first].Rows);
+            }
+        }
+
+        Vector? bias = null;
+        for (int i = 0, offset = 0; i < parts.Length; offset += parts[i].Rows, i++)
+        {
+            if (biasOf(i) is { } values)
+            {
+                bias ??= Own(new Vector(output));
+                values.CopyTo(bias.Span[offset..]);
+            }
+        }
+
+        return new Linear(matrices, bias);
+    }
+
+    private float[]? Bias(string name, int part, int parts)
+    {
+        if (!_tensors.TryGetValue(name + ".bias", out TensorView tensor))
+        {
+            return null;
+        }
+
+        float[] values = Floats(tensor);
+        int length = values.Length / parts;
+        return values.AsSpan(part * length, length).ToArray();
+    }
+
+    private Norm? Norm(string name) => Vector(name + ".weight") is { } weight ? new Norm(weight, Vector(name + ".bias")) : null;
+
+    private Vector? Vector(string name)
+    {
+        if (!_tensors.TryGetValue(name, out TensorView tensor))
+        {
+            return null;
+        }
+
+        float[] values = Floats(tensor);
+        Vector vector = Own(new Vector(values.Length));
+        values.CopyTo(vector.Span);
+        Done(tensor.ByteLength);
+        return vector;
+    }
+
+    private float[] Floats(in TensorView tensor)
+    {
+        int columns = checked((int)tensor.Columns);
+        var values = new float[checked(columns * (int)tensor.Rows)];
+        using WeightMatrix matrix = WeightMatrix.Pack(_team, tensor);
+        for (int row = 0; row < tensor.Rows; row++)
+        {
+            matrix.DequantizeRow(row, values.AsSpan(row * columns, columns));
+        }
+
+        return values;
+    }
+
+    private float[]? RopeFactors(int contextLength)
+    {
+        RopeShape? rope = _shape.Layers.Select(layer => layer.Attention.Rope).FirstOrDefault(rope => rope is not null);
+        string name = rope?.Scaling == RopeScaling.LongRope
+            ? contextLength > rope.OriginalContext ? "rope_factors_long.weight" : "rope_factors_short.weight"
+            : "rope_freqs.weight";
+        if (!_tensors.TryGetValue(name, out TensorView tensor))
+        {
+            return null;
+        }
+
+        float[] factors = Floats(tensor);
+        foreach (float factor in factors)
+        {
+            if (!(factor > 0) || !float.IsFinite(factor))
+            {
+                throw new InvalidDataException($"tensor '{name}' holds {factor}, expected numbers above 0");
+            }
+        }
+
+        return factors;
+    }
+
+    private Vector Own(Vector vector)
+    {
+        _weights.Own(vector, vector.Bytes);
+        return vector;
+    }
+
+    private void Done(long bytes)
+    {
+        _doneBytes += bytes;
+        _progress?.Invoke(_doneBytes, _totalBytes);
+    }
+}
