@@ -21,11 +21,11 @@ public sealed partial record ModelShape
     public required int ContextLength { get; init; }
 
     /// <summary>[layers].</summary>
-    internal required IReadOnlyList<LayerShape> Layers { get; init; }
+    internal IReadOnlyList<LayerShape> Layers { get; init; } = [];
 
     internal NormKind Norm { get; init; }
 
-    internal required float NormEpsilon { get; init; }
+    internal float NormEpsilon { get; init; }
 
     /// <summary>Factor on embeddings.</summary>
     internal float EmbeddingScale { get; init; } = 1;

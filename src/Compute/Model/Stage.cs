@@ -1,4 +1,5 @@
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels;
 
 namespace Lamina.Compute.Model;
 
@@ -6,36 +7,163 @@ namespace Lamina.Compute.Model;
 /// A contiguous range of layers with its weights and cache, on one compute thread: the first layer brings the embedding, the last
 /// the final norm and output matrix. Not thread-safe; owns native memory, zeroed on disposal.
 /// </summary>
-public sealed class Stage : IDisposable
+public sealed unsafe class Stage : IDisposable
 {
-    public ModelShape Shape => throw new NotImplementedException();
-    public LayerRange Layers => throw new NotImplementedException();
-    public KvCache Cache => throw new NotImplementedException();
+    private readonly StageOptions _options;
+    private readonly WorkerTeam _team;
+    private readonly Weights _weights;
+    private readonly State _state;
+    private readonly LayerStack _stack;
+
+    private Stage(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options, Action<long, long>? progress)
+    {
+        Shape = shape;
+        Layers = layers;
+        _options = options;
+        _team = new WorkerTeam(options.Threads, options.Variant);
+        try
+        {
+            _weights = WeightLoader.Load(tensors, shape, layers, options.ContextLength, _team, progress);
+            Cache = new KvCache(shape, layers, options);
+            _state = new State(shape, layers, options, _team, Cache);
+            _stack = new LayerStack(shape, layers, _weights, _state, Cache, CpuKernels.For(_team), options.MaxBatchRows);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public ModelShape Shape { get; }
+    public LayerRange Layers { get; }
+    public KvCache Cache { get; }
 
     /// <summary>True when the stage holds layer 0 and turns tokens into rows itself.</summary>
-    public bool IsFirst => throw new NotImplementedException();
+    public bool IsFirst => Layers.First == 0;
 
     /// <summary>True when the stage holds the last layer and gives logits.</summary>
-    public bool IsLast => throw new NotImplementedException();
+    public bool IsLast => Layers.End == Shape.LayerCount;
 
     /// <summary>Bytes of weights and cache held.</summary>
-    public long MemoryBytes => throw new NotImplementedException();
+    public long MemoryBytes => _weights.Bytes + Cache.MemoryBytes;
 
     /// <summary>
     /// Loads and repacks the tensors of <paramref name="layers"/>. Throws <see cref="InvalidDataException"/> when a tensor is missing or has another
     /// shape than the metadata implies, <see cref="NotSupportedException"/> naming what is not supported.
     /// </summary>
     /// <param name="progress">Called with (bytes done, bytes in all).</param>
-    public static Stage Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options, Action<long, long>? progress = null) => throw new NotImplementedException();
+    public static Stage Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options, Action<long, long>? progress = null)
+    {
+        Check(shape, layers, options);
+        return new Stage(tensors, shape, layers, options, progress);
+    }
+
+    /// <summary>Bytes of weights and cache that <see cref="Load"/> would hold; throws as it would for tensors that do not fit the shape.</summary>
+    public static long RequiredBytes(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options)
+    {
+        Check(shape, layers, options);
+        long bytes = KvCache.RequiredBytes(shape, layers, options);
+        foreach (TensorView tensor in WeightLoader.Check(tensors, shape, layers).Values)
+        {
+            bytes = checked(bytes + WeightMatrix.PackedBytes(tensor.Type, tensor.Rows, tensor.Columns));
+        }
+
+        return bytes;
+    }
 
     /// <summary>
     /// Runs the layers over the batch. <paramref name="input"/>: f32 [rows × embedding], ignored by a first stage;
     /// <paramref name="output"/>: f32 [rows × embedding], left untouched by a last stage, whose result is <see cref="Logits"/>.
     /// </summary>
-    public void Forward(StepBatch batch, ReadOnlySpan<float> input, Span<float> output) => throw new NotImplementedException();
+    public void Forward(StepBatch batch, ReadOnlySpan<float> input, Span<float> output)
+    {
+        Check(batch, input, output);
+        int width = Shape.EmbeddingLength;
+        if (IsFirst)
+        {
+            _stack.Embed(batch);
+        }
+        else
+        {
+            for (int row = 0; row < batch.RowCount; row++)
+            {
+                input.Slice(row * width, width).CopyTo(new Span<float>(_state.Hidden[row], width));
+            }
+        }
+
+        _stack.Run(batch);
+        if (IsLast)
+        {
+            _stack.Logits(batch);
+            return;
+        }
+
+        for (int row = 0; row < batch.RowCount; row++)
+        {
+            new ReadOnlySpan<float>(_state.Hidden[row], width).CopyTo(output.Slice(row * width, width));
+        }
+    }
 
     /// <summary>Logits [vocabulary] of the i-th entry of <see cref="StepBatch.LogitRows"/>, valid until the next call; writable, for the sampler.</summary>
-    public Span<float> Logits(int i) => throw new NotImplementedException();
+    public Span<float> Logits(int i) => new(_state.Logits[i], Shape.VocabularySize);
 
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        _team.Dispose();
+        _weights?.Dispose();
+        Cache?.Dispose();
+        _state?.Dispose();
+    }
+
+    private static void Check(ModelShape shape, LayerRange layers, StageOptions options)
+    {
+        if (layers.First < 0 || layers.End > shape.LayerCount || layers.Count < 1)
+        {
+            throw new ArgumentException($"layers {layers} are not a part of the model's {shape.LayerCount}", nameof(layers));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxBatchRows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxSequences, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.KvBlocks, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.ContextLength, 1);
+        if (shape.LearnedPositions && options.ContextLength > shape.ContextLength)
+        {
+            throw new ArgumentException($"the model has learned positions up to {shape.ContextLength}, a context of {options.ContextLength} was asked for", nameof(options));
+        }
+    }
+
+    /// <summary>Everything the kernels take for granted: ids, positions and slots come from other processes.</summary>
+    private void Check(StepBatch batch, ReadOnlySpan<float> input, Span<float> output)
+    {
+        int floats = batch.RowCount * Shape.EmbeddingLength;
+        if (batch.RowCount > _options.MaxBatchRows)
+        {
+            throw new ArgumentException($"the batch has {batch.RowCount} rows, at most {_options.MaxBatchRows} are allowed", nameof(batch));
+        }
+
+        if ((!IsFirst && input.Length < floats) || (!IsLast && output.Length < floats))
+        {
+            throw new ArgumentException($"{batch.RowCount} rows need {floats} values, input has {input.Length} and output {output.Length}", nameof(input));
+        }
+
+        for (int row = 0; row < batch.RowCount; row++)
+        {
+            int token = batch.Tokens[row], slot = batch.Slots[row], position = batch.Positions[row];
+            if (IsFirst && (uint)token >= (uint)Shape.VocabularySize)
+            {
+                throw new ArgumentException($"token {token} is not in the vocabulary of {Shape.VocabularySize}", nameof(batch));
+            }
+
+            if ((uint)slot >= (uint)Cache.Slots)
+            {
+                throw new ArgumentException($"slot {slot} does not exist, the stage has {Cache.Slots}", nameof(batch));
+            }
+
+            if (position < 0 || position >= Math.Min(Cache.Capacity(slot), _options.ContextLength))
+            {
+                throw new ArgumentException($"position {position} of slot {slot} has no key/value block", nameof(batch));
+            }
+        }
+    }
 }

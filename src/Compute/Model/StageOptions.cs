@@ -1,4 +1,5 @@
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels;
 
 namespace Lamina.Compute.Model;
 
@@ -7,6 +8,9 @@ public sealed record StageOptions
 {
     /// <summary>Compute threads, the calling thread included.</summary>
     public int Threads { get; init; } = 1;
+
+    /// <summary>Instruction set of the kernels; null = the fastest this machine has, or what the environment asks for.</summary>
+    public CpuVariant? Variant { get; init; }
 
     /// <summary>Most rows one step may hold.</summary>
     public int MaxBatchRows { get; init; } = 512;
