@@ -73,12 +73,37 @@ public sealed record SamplingSettings(
     [property: Key(5)] int PenaltyWindow,
     [property: Key(6)] ulong Seed,
     [property: Key(7)] int TopLogProbs,
-    [property: Key(8)] bool LogProbs)
+    [property: Key(8)] bool LogProbs,
+    [property: Key(9)] float DynamicTemperatureRange,
+    [property: Key(10)] float DynamicTemperatureExponent,
+    [property: Key(11)] float TypicalP,
+    [property: Key(12)] float TopNSigma,
+    [property: Key(13)] float XtcProbability,
+    [property: Key(14)] float XtcThreshold,
+    [property: Key(15)] float PresencePenalty,
+    [property: Key(16)] float FrequencyPenalty,
+    [property: Key(17)] float DryMultiplier,
+    [property: Key(18)] float DryBase,
+    [property: Key(19)] int DryAllowedLength,
+    [property: Key(20)] int DryWindow,
+    [property: Key(21)] string[] DryBreakers,
+    [property: Key(22)] int Mirostat,
+    [property: Key(23)] float MirostatTau,
+    [property: Key(24)] float MirostatEta,
+    [property: Key(25)] int[] BiasedTokens,
+    [property: Key(26)] float[] Biases,
+    [property: Key(27)] int[] Order)
 {
     public static SamplingSettings From(SamplingParameters parameters) => new(
         parameters.Temperature, parameters.TopK, parameters.TopP, parameters.MinP, parameters.RepetitionPenalty,
-        parameters.PenaltyWindow, parameters.Seed, parameters.TopLogProbs, parameters.LogProbs);
+        parameters.PenaltyWindow, parameters.Seed, parameters.TopLogProbs, parameters.LogProbs,
+        parameters.DynamicTemperatureRange, parameters.DynamicTemperatureExponent, parameters.TypicalP, parameters.TopNSigma,
+        parameters.XtcProbability, parameters.XtcThreshold, parameters.PresencePenalty, parameters.FrequencyPenalty,
+        parameters.DryMultiplier, parameters.DryBase, parameters.DryAllowedLength, parameters.DryWindow, [.. parameters.DryBreakers],
+        parameters.Mirostat, parameters.MirostatTau, parameters.MirostatEta,
+        [.. parameters.LogitBias.Keys], [.. parameters.LogitBias.Values], [.. parameters.Order.Select(step => (int)step)]);
 
+    /// <summary>What the sender asked for; <see cref="SamplingParameters.Validate"/> judges it.</summary>
     public SamplingParameters ToParameters() => new()
     {
         Temperature = Temperature,
@@ -90,5 +115,36 @@ public sealed record SamplingSettings(
         Seed = Seed,
         TopLogProbs = TopLogProbs,
         LogProbs = LogProbs,
+        DynamicTemperatureRange = DynamicTemperatureRange,
+        DynamicTemperatureExponent = DynamicTemperatureExponent,
+        TypicalP = TypicalP,
+        TopNSigma = TopNSigma,
+        XtcProbability = XtcProbability,
+        XtcThreshold = XtcThreshold,
+        PresencePenalty = PresencePenalty,
+        FrequencyPenalty = FrequencyPenalty,
+        DryMultiplier = DryMultiplier,
+        DryBase = DryBase,
+        DryAllowedLength = DryAllowedLength,
+        DryWindow = DryWindow,
+        DryBreakers = DryBreakers ?? [],
+        Mirostat = Mirostat,
+        MirostatTau = MirostatTau,
+        MirostatEta = MirostatEta,
+        LogitBias = BiasesByToken(),
+        Order = [.. (Order ?? []).Select(step => (SamplingStep)step)],
     };
+
+    /// <summary>A token named twice keeps its last bias; a token without one gets NaN, which validation refuses.</summary>
+    private Dictionary<int, float> BiasesByToken()
+    {
+        Dictionary<int, float> biases = [];
+        int[] tokens = BiasedTokens ?? [];
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            biases[tokens[i]] = i < (Biases?.Length ?? 0) ? Biases![i] : float.NaN;
+        }
+
+        return biases;
+    }
 }

@@ -1,6 +1,8 @@
+using Lamina.Compute.Tokenization;
+
 namespace Lamina.Compute.Sampling;
 
-/// <summary>A token with the natural logarithm of its probability; minus infinity means probability zero.</summary>
+/// <summary>A token with the natural logarithm of its probability; minus infinity means probability zero, NaN that it was not asked for.</summary>
 public readonly record struct TokenLogProb(int Id, float LogProb);
 
 /// <summary>
@@ -9,13 +11,180 @@ public readonly record struct TokenLogProb(int Id, float LogProb);
 /// </summary>
 public sealed class TokenSampler
 {
-    public TokenSampler(SamplingParameters parameters, int vocabularySize) => throw new NotImplementedException();
+    private const uint TokenStream = 0;
+    private const uint ExclusionStream = 1;
+
+    private readonly SamplingParameters _parameters;
+    private readonly int _vocabularySize;
+    private readonly SamplingStep[] _order;
+    private readonly (int Id, float Bias)[] _bias;
+    private readonly Candidates? _candidates;
+    private readonly Penalties? _penalties;
+    private readonly DryPenalty? _dry;
+    private readonly TokenLogProb[] _mirostatWorkspace;
+    private readonly bool _wantsLogProbs;
+
+    /// <param name="tokenizer">Needed by DRY alone, to find the tokens that hold its breakers.</param>
+    public TokenSampler(SamplingParameters parameters, int vocabularySize, Tokenizer? tokenizer = null)
+    {
+        if (parameters.Validate() is [string problem, ..])
+        {
+            throw new ArgumentException(problem, nameof(parameters));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(vocabularySize);
+        if (parameters.LogitBias.Keys.FirstOrDefault(id => id >= vocabularySize, -1) is >= 0 and int unknown)
+        {
+            throw new ArgumentException($"LogitBias names token {unknown}; the vocabulary has {vocabularySize} tokens.", nameof(parameters));
+        }
+
+        _parameters = parameters;
+        _vocabularySize = vocabularySize;
+        _order = [.. parameters.Order];
+        _bias = [.. parameters.LogitBias.OrderBy(pair => pair.Key).Select(pair => (pair.Key, pair.Value))];
+        _penalties = Penalties.AreActive(parameters) && _order.Contains(SamplingStep.Penalties) ? new Penalties(vocabularySize) : null;
+        _dry = parameters.DryMultiplier > 0 && _order.Contains(SamplingStep.Dry) ? new DryPenalty(parameters, vocabularySize, tokenizer) : null;
+        _candidates = parameters.Temperature > 0 || _bias.Length > 0 || _penalties is not null || _dry is not null ? new Candidates(vocabularySize) : null;
+        _mirostatWorkspace = parameters.Mirostat == 1 ? Mirostat.Workspace() : [];
+        _wantsLogProbs = parameters.LogProbs || parameters.TopLogProbs > 0 || parameters.Mirostat > 0;
+    }
 
     /// <summary>
-    /// Chooses the next token. <paramref name="logits"/> [vocabulary] is overwritten. NaN counts as minus infinity; when no finite logit is left, throws
-    /// <see cref="InvalidDataException"/>.
+    /// Chooses the next token. <paramref name="logits"/> [vocabulary] is overwritten. Only finite logits count (NaN and infinities are minus infinity); when
+    /// there is none, throws <see cref="InvalidDataException"/>.
     /// </summary>
     /// <param name="history">Prompt and emitted tokens, oldest first; the new token's position is its length.</param>
     /// <param name="top">Receives the most likely tokens, best first; its length is <see cref="SamplingParameters.TopLogProbs"/>.</param>
-    public TokenLogProb Sample(Span<float> logits, ReadOnlySpan<int> history, Span<TokenLogProb> top) => throw new NotImplementedException();
+    /// <param name="emittedLogProbs">Log-probabilities of the emitted tokens as returned here, oldest first; only mirostat reads them.</param>
+    public TokenLogProb Sample(Span<float> logits, ReadOnlySpan<int> history, Span<TokenLogProb> top, ReadOnlySpan<float> emittedLogProbs = default)
+    {
+        if (logits.Length != _vocabularySize || top.Length != _parameters.TopLogProbs)
+        {
+            throw new ArgumentException($"expected {_vocabularySize} logits and room for {_parameters.TopLogProbs} tokens, got {logits.Length} and {top.Length}");
+        }
+
+        float max = Softmax.Sanitize(logits);
+        if (max == float.NegativeInfinity)
+        {
+            throw new InvalidDataException($"the model gave no finite logit at position {history.Length}");
+        }
+
+        double logNormalizer = double.NaN;
+        if (_wantsLogProbs)
+        {
+            logNormalizer = max + Math.Log(Softmax.Exponentiate(logits, max, default));
+            TopTokens.Find(logits, logNormalizer, top);
+        }
+
+        int id = _candidates is null ? Softmax.IndexOf(logits, max) : ChooseAmong(_candidates, logits, history, emittedLogProbs);
+        return new TokenLogProb(id, (float)(logits[id] - logNormalizer));
+    }
+
+    private int ChooseAmong(Candidates candidates, ReadOnlySpan<float> logits, ReadOnlySpan<int> history, ReadOnlySpan<float> emittedLogProbs)
+    {
+        candidates.Load(logits);
+        foreach ((int id, float bias) in _bias)
+        {
+            if (candidates.IndexOf(id) is >= 0 and int index)
+            {
+                candidates.SetLogit(index, candidates.Logits[index] + bias);
+            }
+        }
+
+        foreach (SamplingStep step in _order)
+        {
+            Apply(step, candidates, history);
+        }
+
+        if (_parameters.Temperature == 0)
+        {
+            candidates.Weigh();
+            return candidates.Ids[Softmax.IndexOf(candidates.Logits, candidates.Max)];
+        }
+
+        if (_parameters.Mirostat > 0)
+        {
+            double mu = Mirostat.Mu(emittedLogProbs, _parameters);
+            if (_parameters.Mirostat == 1)
+            {
+                Mirostat.KeepZipf(candidates, mu, _vocabularySize, _mirostatWorkspace);
+            }
+            else
+            {
+                Mirostat.KeepSurpriseUpTo(candidates, mu);
+            }
+        }
+
+        return candidates.Draw(CounterRandom.Uniform(_parameters.Seed, history.Length, TokenStream));
+    }
+
+    private void Apply(SamplingStep step, Candidates candidates, ReadOnlySpan<int> history)
+    {
+        switch (step)
+        {
+            case SamplingStep.Penalties:
+                _penalties?.Apply(candidates, history, _parameters);
+                return;
+            case SamplingStep.Dry:
+                _dry?.Apply(candidates, history);
+                return;
+        }
+
+        if (_parameters.Temperature == 0)
+        {
+            return;
+        }
+
+        if (step == SamplingStep.Temperature)
+        {
+            ApplyTemperature(candidates);
+        }
+        else if (_parameters.Mirostat == 0)
+        {
+            Truncate(step, candidates, history.Length);
+        }
+    }
+
+    private void Truncate(SamplingStep step, Candidates candidates, int position)
+    {
+        switch (step)
+        {
+            case SamplingStep.TopNSigma:
+                Truncation.TopNSigma(candidates, _parameters.TopNSigma);
+                break;
+            case SamplingStep.TopK:
+                Truncation.TopK(candidates, _parameters.TopK);
+                break;
+            case SamplingStep.Typical:
+                Truncation.Typical(candidates, _parameters.TypicalP);
+                break;
+            case SamplingStep.TopP:
+                Truncation.TopP(candidates, _parameters.TopP);
+                break;
+            case SamplingStep.MinP:
+                Truncation.MinP(candidates, _parameters.MinP);
+                break;
+            case SamplingStep.Xtc when CounterRandom.Uniform(_parameters.Seed, position, ExclusionStream) < _parameters.XtcProbability:
+                Truncation.ExcludeTopChoices(candidates, _parameters.XtcThreshold);
+                break;
+        }
+    }
+
+    /// <summary>The dynamic temperature rises with the entropy: from temperature − range for a certain choice to temperature + range for a uniform one.</summary>
+    private void ApplyTemperature(Candidates candidates)
+    {
+        float temperature = _parameters.Temperature;
+        float range = _parameters.DynamicTemperatureRange;
+        if (range > 0 && candidates.Count > 1)
+        {
+            double lowest = Math.Max(0, temperature - range), highest = temperature + range;
+            double spread = Math.Clamp(candidates.Entropy() / Math.Log(candidates.Count), 0, 1);
+            temperature = (float)Math.Max(1e-4, lowest + (highest - lowest) * Math.Pow(spread, _parameters.DynamicTemperatureExponent));
+        }
+
+        if (temperature != 1)
+        {
+            candidates.DivideLogits(temperature);
+        }
+    }
 }
