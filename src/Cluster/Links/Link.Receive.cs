@@ -19,29 +19,46 @@ public sealed partial class Link
     /// Starts receiving. The handler's methods run on the link's thread; a data frame's credit returns to the sender when the handler calls
     /// <see cref="Grant"/>, which it does once it has room for the next.
     /// </summary>
-    public void Start(ILinkHandler handler) =>
-        new Thread(() => Run(handler), 512 * 1024) { IsBackground = true, Name = $"link {Hello.Purpose} {Peer.Name}" }.Start();
+    public void Start(ILinkHandler handler)
+    {
+        bool alive = Begin();
+        new Thread(() => Run(handler, alive), 512 * 1024) { IsBackground = true, Name = $"link {Hello.Purpose} {Peer.Name}" }.Start();
+    }
 
     /// <summary>As <see cref="Start"/>, on the calling thread until the link is closed.</summary>
-    internal void Run(ILinkHandler handler)
+    internal void Run(ILinkHandler handler) => Run(handler, Begin());
+
+    /// <summary>False when the link was closed before it was started.</summary>
+    private bool Begin()
     {
-        switch (Interlocked.CompareExchange(ref _stage, Stage.Started, Stage.Idle))
+        Stage before = Interlocked.CompareExchange(ref _stage, Stage.Started, Stage.Idle);
+        return before != Stage.Started ? before == Stage.Idle : throw new InvalidOperationException("the link is already started");
+    }
+
+    private void Run(ILinkHandler handler, bool alive)
+    {
+        if (alive)
         {
-            case Stage.Started:
-                throw new InvalidOperationException("the link is already started");
-            case Stage.Released:
-                break;
-            default:
-                ClusterMetrics.OpenLinks.Add(1);
-                LinkPulse.Add(this);
-                Grant(_options.Credits);
-                Receive(handler);
-                LinkPulse.Remove(this);
-                ClusterMetrics.OpenLinks.Add(-1);
-                break;
+            ClusterMetrics.OpenLinks.Add(1);
+            LinkPulse.Add(this);
+            Grant(_options.Credits);
+            Receive(handler);
+            ClusterMetrics.OpenLinks.Add(-1);
         }
 
-        handler.OnClosed(this, _closed!);
+        // The handler hears of it first: lingering until the peer has closed too is nobody's business but ours.
+        try
+        {
+            handler.OnClosed(this, _closed!);
+        }
+        catch (Exception e)
+        {
+            _options.Log?.Invoke($"closing of the link to {Peer.Name} could not be handled: {e.GetType().Name}: {e.Message}");
+        }
+
+        Drain();
+        LinkPulse.Remove(this);
+        Release();
     }
 
     private void Receive(ILinkHandler handler)
@@ -54,33 +71,37 @@ public sealed partial class Link
                 if (header.Kind.IsForHandler())
                 {
                     TakeGranted(header.Kind);
-                    handler.OnFrame(this, header.Kind, header.Epoch, header.Step, payload);
+                    Deliver(handler, header, payload);
                 }
                 else
                 {
                     HandleOwn(header, payload);
                 }
             }
-
-            _frames.Drain();
         }
         catch (LinkClosedException e)
         {
             Close(e.Message);
-            Drain();
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
         {
             MarkClosed(LinkText.Describe(e));
+            _frames.Abort();
+        }
+    }
+
+    private void Deliver(ILinkHandler handler, FrameHeader header, ReadOnlySpan<byte> payload)
+    {
+        try
+        {
+            handler.OnFrame(this, header.Kind, header.Epoch, header.Step, payload);
         }
         catch (Exception e)
         {
             // A handler's bug ends its link, not the process.
-            Close($"frame could not be handled: {e.GetType().Name}");
-            Drain();
+            _options.Log?.Invoke($"{header.Kind} frame of {Peer.Name} could not be handled: {e.GetType().Name}: {e.Message}");
+            Close($"{header.Kind} frame could not be handled: {(e is LinkClosedException or InvalidDataException ? e.Message : e.GetType().Name)}");
         }
-
-        Release();
     }
 
     private void Drain()

@@ -115,6 +115,7 @@ internal sealed class RogueListener : IDisposable
         if (_behaviour == RogueBehaviour.CloseAfterTls)
         {
             ssl.Dispose();
+            socket.Dispose();
         }
         else if (_behaviour == RogueBehaviour.GarbageAfterTls)
         {
