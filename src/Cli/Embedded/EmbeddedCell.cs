@@ -38,7 +38,8 @@ internal sealed class EmbeddedCell : IAsyncDisposable
 
     public TenantId Tenant => LocalTenant;
     public Uri HttpAddress => _host.HttpAddress;
-    public DeploymentView View => _host.Cells[0].Deployments[0];
+    public IReadOnlyList<DeploymentView> Views => _host.Cells[0].Deployments;
+    public DeploymentView View => Views[0];
     public IReadOnlyList<NodeProcess> Nodes => _nodes;
 
     /// <summary>Returns when every model serves; throws with one sentence when one cannot, after cleaning up.</summary>

@@ -115,7 +115,7 @@ internal sealed class ModelSession : IAsyncDisposable
     }
 
     private static int ContextLength(SessionOptions options, ModelShape shape) =>
-        options.ContextLength == 0 ? Math.Min(shape.ContextLength, SessionOptions.DefaultContextLimit)
+        options.ContextLength == 0 ? Math.Min(shape.ContextLength, Math.Max(options.ContextAtLeast, SessionOptions.DefaultContextLimit))
         : options.ContextLength <= shape.ContextLength ? options.ContextLength
         : throw new UsageException($"--context is {options.ContextLength}; the model was trained for {shape.ContextLength}");
 }

@@ -17,6 +17,9 @@ internal sealed record SessionOptions
     /// <summary>0 = the model's own, at most <see cref="DefaultContextLimit"/>.</summary>
     public int ContextLength { get; init; }
 
+    /// <summary>Raises the default context where the command needs more.</summary>
+    public int ContextAtLeast { get; init; }
+
     /// <summary>Generations that may hold the whole context at the same time.</summary>
     public int Concurrency { get; init; } = 1;
 
