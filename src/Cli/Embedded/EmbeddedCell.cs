@@ -26,12 +26,14 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     private static readonly TenantId LocalTenant = new("local");
 
     private readonly string _folder;
+    private readonly EphemeralPki _pki;
     private readonly CoordinatorHost _host;
     private readonly IReadOnlyList<NodeProcess> _nodes;
 
-    private EmbeddedCell(string folder, CoordinatorHost host, IReadOnlyList<NodeProcess> nodes)
+    private EmbeddedCell(string folder, EphemeralPki pki, CoordinatorHost host, IReadOnlyList<NodeProcess> nodes)
     {
         _folder = folder;
+        _pki = pki;
         _host = host;
         _nodes = nodes;
     }
@@ -46,12 +48,13 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     public static async Task<EmbeddedCell> StartAsync(EmbeddedCellOptions options, LoadProgress progress, CancellationToken cancellation)
     {
         string folder = Directory.CreateTempSubdirectory("lamina-").FullName;
+        EphemeralPki? pki = null;
         CoordinatorHost? host = null;
         List<NodeProcess> nodes = [];
         try
         {
             string[] names = [.. Enumerable.Range(1, options.Nodes).Select(number => $"node-{number}")];
-            EphemeralPki pki = EphemeralPki.Create(Path.Combine(folder, "pki"), LocalTenant, ["coordinator"], names);
+            pki = EphemeralPki.Create(Path.Combine(folder, "pki"), LocalTenant, ["coordinator"], names);
             host = await CoordinatorHost.StartAsync(CoordinatorOptions(options, folder, pki), options.Loggers, cancellation);
             foreach (string name in names)
             {
@@ -59,11 +62,11 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             }
 
             await WaitReadyAsync(host, nodes, options, progress, cancellation);
-            return new EmbeddedCell(folder, host, nodes);
+            return new EmbeddedCell(folder, pki, host, nodes);
         }
         catch
         {
-            await StopAsync(host, nodes, folder);
+            await StopAsync(host, nodes, pki, folder);
             throw;
         }
     }
@@ -71,7 +74,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
         _host.Cells[0].GenerateAsync(View.Name, submit, onTokens, cancellation);
 
-    public async ValueTask DisposeAsync() => await StopAsync(_host, _nodes, _folder);
+    public async ValueTask DisposeAsync() => await StopAsync(_host, _nodes, _pki, _folder);
 
     private static async Task WaitReadyAsync(CoordinatorHost host, List<NodeProcess> nodes, EmbeddedCellOptions options, LoadProgress progress, CancellationToken cancellation)
     {
@@ -101,7 +104,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
 
     private static CoordinatorOptions CoordinatorOptions(EmbeddedCellOptions options, string folder, EphemeralPki pki)
     {
-        PkiFiles files = pki.Coordinator("coordinator");
+        CertificateFiles files = pki.Files(PeerRole.Coordinator, "coordinator");
         return new CoordinatorOptions
         {
             Listen = options.Listen,
@@ -123,7 +126,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
 
     private static Dictionary<string, object> NodeOptions(string name, EmbeddedCellOptions options, string folder, EphemeralPki pki, Endpoint seed)
     {
-        PkiFiles files = pki.Node(name);
+        CertificateFiles files = pki.Files(PeerRole.Node, name);
         return new Dictionary<string, object>
         {
             ["Tenant"] = LocalTenant.Value,
@@ -141,7 +144,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     /// <summary>The embedded nodes share one machine; each may use its part of four fifths of it.</summary>
     private static long MachineMemory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 5 * 4;
 
-    private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, string folder)
+    private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, EphemeralPki? pki, string folder)
     {
         await Task.WhenAll(nodes.Select(node => node.StopAsync()));
         if (host is not null)
@@ -149,6 +152,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             await host.DisposeAsync();
         }
 
+        pki?.Dispose();
         Directory.Delete(folder, recursive: true);
     }
 }
