@@ -62,8 +62,8 @@ internal sealed class ModelSession : IAsyncDisposable
 
     public int[] EncodeChat(JsonArray messages)
     {
-        RenderedPrompt prompt = ChatPrompt.FromGguf(_file.Metadata, Tokenizer).Render(messages);
-        return Tokenizer.Encode(prompt.Text, prompt.Trusted);
+        _ = messages;
+        throw new NotSupportedException("chat prompts are not supported yet");
     }
 
     public async ValueTask DisposeAsync()
