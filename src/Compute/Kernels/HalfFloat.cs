@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Lamina.Compute.Kernels;
 
 /// <summary>
-/// f16 to f32 by bit tricks, the same in every variant. Exponent and mantissa move into place; for a subnormal, where that gives f, 2f − 2^-14 is the value, and
-/// for all others it is the greater of the two. No step meets an f32 subnormal, on which multiplications run many times slower. Infinities and NaNs, which no
+/// f16 to f32 by bit tricks, the same in every variant. Exponent and mantissa move into place; for a subnormal, where that gives f, 2f − 2^-14 is the value and the lesser of
+/// the two, and for all others f is. No step meets an f32 subnormal, on which multiplications run many times slower. Infinities and NaNs, which no
 /// sound weight holds, come out as finite values from 65,536 up.
 /// </summary>
 internal static class HalfFloat

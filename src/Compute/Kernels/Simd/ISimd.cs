@@ -17,6 +17,9 @@ internal unsafe interface ISimd<V> where V : struct
 
     /// <summary>The dword at an address, in every lane.</summary>
     static abstract V BroadcastFrom(void* address);
+
+    /// <summary>16 bytes, repeated.</summary>
+    static abstract V Repeat16(long low, long high);
     static abstract V And(V a, V b);
     static abstract V Or(V a, V b);
     static abstract V ShiftLeft16(V a, int bits);

@@ -24,6 +24,9 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<byte>>
     public static Vector256<byte> BroadcastFrom(void* address) => Vector256.Create(*(int*)address).AsByte();
 
     [MethodImpl(Inline)]
+    public static Vector256<byte> Repeat16(long low, long high) => Vector256.Create(low, high, low, high).AsByte();
+
+    [MethodImpl(Inline)]
     public static Vector256<byte> And(Vector256<byte> a, Vector256<byte> b) => a & b;
 
     [MethodImpl(Inline)]

@@ -27,6 +27,9 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<byte>>
     public static Vector512<byte> BroadcastFrom(void* address) => Vector512.Create(*(int*)address).AsByte();
 
     [MethodImpl(Inline)]
+    public static Vector512<byte> Repeat16(long low, long high) => Vector512.Create(low, high, low, high, low, high, low, high).AsByte();
+
+    [MethodImpl(Inline)]
     public static Vector512<byte> And(Vector512<byte> a, Vector512<byte> b) => a & b;
 
     [MethodImpl(Inline)]
