@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Lamina.Cluster.Links;
-using MessagePack;
+using Lamina.Cluster.Messages;
 
 namespace Lamina.Cluster.Models;
 
@@ -27,9 +27,9 @@ public sealed class BlobServer : ILinkHandler
         {
             try
             {
-                request = MessagePackSerializer.Deserialize<BlobProtocol.BlobRequest>(payload.ToArray(), s_untrusted);
+                request = Wire.Decode<BlobProtocol.BlobRequest>(payload);
             }
-            catch (MessagePackSerializationException)
+            catch (InvalidDataException)
             {
             }
         }
@@ -100,7 +100,5 @@ public sealed class BlobServer : ILinkHandler
     }
 
     private static void Refuse(Link link, int request, string reason) =>
-        link.Send(FrameKind.BlobRefused, 0, request, MessagePackSerializer.Serialize(new BlobProtocol.BlobRefused(reason), s_untrusted));
-
-    private static readonly MessagePackSerializerOptions s_untrusted = MessagePackSerializerOptions.Standard.WithSecurity(MessagePackSecurity.UntrustedData);
+        link.Send(FrameKind.BlobRefused, 0, request, Wire.Encode(new BlobProtocol.BlobRefused(reason)));
 }
