@@ -19,7 +19,7 @@ public sealed class LocalEngine : IDisposable
     private LocalEngine(List<StageExecutor> executors, StageSettings settings)
     {
         // Built from the tail to the head: each stage is given its successor, and the tail the head's inbox through an indirection.
-        var toHead = new DeferredSink();
+        var toHead = new LateSink();
         IFrameSink? next = null;
         for (int i = executors.Count - 1; i > 0; i--)
         {
@@ -71,7 +71,7 @@ public sealed class LocalEngine : IDisposable
     /// <summary>Thread-safe: generations submitted at the same time share steps. The callback runs on an engine thread and must not block.</summary>
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
     {
-        var caller = new Caller(onTokens, submit.Sampling.LogProbs);
+        var caller = new Caller(onTokens);
         CancellationTokenRegistration registration = cancellation.Register(() => _head.Cancel(submit.Generation, caller));
         _head.Submit(submit, caller);
         caller.Ended.ContinueWith(_ => registration.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
@@ -106,22 +106,18 @@ public sealed class LocalEngine : IDisposable
     /// <summary>One stage's failure is the engine's: the head is told through its inbox and fails every generation.</summary>
     private void Fail(Exception exception) => _head?.Fail(exception);
 
-    private sealed class Caller(Action<GenerationProtocol.TokensGenerated> onTokens, bool logProbs) : IGenerationOwner
+    private sealed class Caller(Action<GenerationProtocol.TokensGenerated> onTokens) : IGenerationOwner
     {
         private readonly TaskCompletionSource<GenerationProtocol.GenerationEnded> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Task<GenerationProtocol.GenerationEnded> Ended => _ended.Task;
 
         public void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top) =>
-            onTokens(TokenEvents.Create(generation, index, token, logProbs ? logProb : null, top));
+            onTokens(TokenEvents.Create(generation, index, token, logProb, top));
 
         public void OnEnded(GenerationProtocol.GenerationEnded ended) => _ended.TrySetResult(ended);
-    }
 
-    private sealed class DeferredSink : IFrameSink
-    {
-        public IFrameSink? Target { get; set; }
-
-        public void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => Target!.Send(kind, step, head, body);
+        public void OnLost(GenerationId generation, int emitted, string reason) =>
+            OnEnded(new GenerationProtocol.GenerationEnded(generation, GenerationOutcome.Failed, emitted, 0, reason));
     }
 }

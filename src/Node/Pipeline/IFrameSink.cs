@@ -14,3 +14,18 @@ internal sealed class LinkFrameSink(Link link, int epoch) : IFrameSink
 {
     public void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => link.Send(kind, epoch, step, head, body);
 }
+
+/// <summary>A sink whose target is known only after the stage stands.</summary>
+internal sealed class LateSink : IFrameSink
+{
+    private volatile IFrameSink? _target;
+
+    public IFrameSink? Target
+    {
+        get => _target;
+        set => _target = value;
+    }
+
+    public void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) =>
+        (_target ?? throw new LinkClosedException("the stage is not connected yet")).Send(kind, step, head, body);
+}

@@ -11,4 +11,8 @@ internal interface IGenerationOwner
     void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top);
 
     void OnEnded(GenerationProtocol.GenerationEnded ended);
+
+    /// <summary>The pipeline is gone and the generation with it; another pipeline can resume it.</summary>
+    /// <param name="emitted">Tokens emitted in all.</param>
+    void OnLost(GenerationId generation, int emitted, string reason);
 }

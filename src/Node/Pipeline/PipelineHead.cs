@@ -36,7 +36,7 @@ internal sealed class PipelineHead : IDisposable
     private int _freeBlocks;
 
     /// <param name="next">The second stage; null when this one is the whole pipeline.</param>
-    /// <param name="failed">Called once, on the compute thread, when the pipeline cannot go on; every generation has then ended as Failed.</param>
+    /// <param name="failed">Called once, on the compute thread, when the pipeline cannot go on; every owner has then heard of its loss.</param>
     public PipelineHead(StageExecutor executor, StageSettings settings, int stageCount, IFrameSink? next, Action<Exception> failed)
     {
         _executor = executor;
@@ -74,7 +74,7 @@ internal sealed class PipelineHead : IDisposable
     {
         if (!TryEnqueue(new Command(submit, submit.Generation, owner)))
         {
-            owner.OnEnded(new GenerationProtocol.GenerationEnded(submit.Generation, GenerationOutcome.Failed, submit.EmittedTokens.Length, 0, "the pipeline has stopped"));
+            owner.OnLost(submit.Generation, submit.EmittedTokens.Length, "the pipeline has stopped");
         }
     }
 
@@ -144,7 +144,7 @@ internal sealed class PipelineHead : IDisposable
         }
         catch (Exception e)
         {
-            Stop($"the pipeline failed: {e.Message}");
+            Stop(e.Message);
             if (!_stopping)
             {
                 _failed(e);
@@ -267,7 +267,12 @@ internal sealed class PipelineHead : IDisposable
 
         RunCommands();
         _scheduler.CancelAll(null, GenerationOutcome.Failed, reason);
-        Dispatch(_received);
+        foreach (SchedulerEvent e in _scheduler.Events)
+        {
+            ((IGenerationOwner)e.Sequence.Owner!).OnLost(e.Sequence.Id, e.Index, reason);
+        }
+
+        _scheduler.ClearEvents();
     }
 
     private void ReportLoad()

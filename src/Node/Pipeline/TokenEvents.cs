@@ -5,8 +5,9 @@ namespace Lamina.Node.Pipeline;
 
 internal static class TokenEvents
 {
-    /// <summary>The event of one token; several in a row are joined by the link that carries them.</summary>
-    public static GenerationProtocol.TokensGenerated Create(GenerationId generation, int index, int token, float? logProb, ReadOnlySpan<TokenLogProb> top)
+    /// <summary>The event of one token.</summary>
+    /// <param name="logProb">NaN when it was not asked for.</param>
+    public static GenerationProtocol.TokensGenerated Create(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top)
     {
         int[] topIds = top.IsEmpty ? [] : new int[top.Length];
         float[] topLogProbs = top.IsEmpty ? [] : new float[top.Length];
@@ -15,6 +16,6 @@ internal static class TokenEvents
             (topIds[i], topLogProbs[i]) = (top[i].Id, top[i].LogProb);
         }
 
-        return new GenerationProtocol.TokensGenerated(generation, index, [token], logProb is { } value ? [value] : [], topIds, topLogProbs);
+        return new GenerationProtocol.TokensGenerated(generation, index, [token], float.IsNaN(logProb) ? [] : [logProb], topIds, topLogProbs);
     }
 }

@@ -1,0 +1,123 @@
+using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Model;
+using Lamina.Node.Blobs;
+using Lamina.Node.Pipeline;
+
+namespace Lamina.Node.Stages;
+
+/// <summary>Turns a plan into a loaded stage: manifest and header, then the stage's own tensors, each verified when it arrives and again when it is mapped.</summary>
+internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defaultThreads)
+{
+    /// <param name="report">Called with (phase, bytes done, bytes in all), often and from any thread.</param>
+    /// <param name="reserve">Called once with the bytes the stage will hold; false when the node has not that much.</param>
+    /// <exception cref="StageFault">With the sentence for whoever planned it.</exception>
+    public async Task<StageExecutor> LoadAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, string?> reserve, CancellationToken cancellation)
+    {
+        try
+        {
+            return await LoadCheckedAsync(plan, report, reserve, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not (StageFault or OperationCanceledException))
+        {
+            throw new StageFault(
+                e switch
+                {
+                    InvalidDataException => StageFailure.Corrupt,
+                    NotSupportedException => StageFailure.Unsupported,
+                    ArgumentException => StageFailure.Refused,
+                    OutOfMemoryException => StageFailure.OutOfMemory,
+                    IOException or UnauthorizedAccessException => StageFailure.NotFound,
+                    _ => StageFailure.Internal,
+                },
+                e.Message,
+                e);
+        }
+    }
+
+    private async Task<StageExecutor> LoadCheckedAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, string?> reserve, CancellationToken cancellation)
+    {
+        StageSettings settings = plan.Settings.Threads == 0 ? plan.Settings with { Threads = defaultThreads } : plan.Settings;
+        StageOptions options = StageSetup.Options(settings);
+        BlobDigest modelDigest = BlobDigest.Parse(plan.ModelDigest);
+        ModelManifest manifest = ModelManifest.Parse(await ReadAsync(BlobWanted.AtMost(modelDigest, ModelManifest.MaxBytes), plan.Sources, cancellation).ConfigureAwait(false));
+        byte[] header = await ReadAsync(BlobWanted.Exactly(manifest.Header.Digest, manifest.Header.Bytes), plan.Sources, cancellation).ConfigureAwait(false);
+        ModelShape shape = ModelShape.FromGguf(GgufReader.ReadMetadata(header));
+        LayerRange layers = Layers(plan, shape);
+        ManifestTensor[] tensors = Select(manifest, shape, layers);
+
+        // What the weights take once packed is close to what they take in the file; the exact figure replaces it when the stage stands.
+        long needed = tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(shape, layers, options);
+        if (reserve(needed) is { } refusal)
+        {
+            throw new StageFault(StageFailure.OutOfMemory, refusal);
+        }
+
+        using VerifiedTensors verified = await FetchAndOpenAsync(tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
+        cancellation.ThrowIfCancellationRequested();
+        Stage stage = Stage.Load(verified, shape, layers, options, (done, total) => report(StagePhase.Loading, done, total));
+        return new StageExecutor(stage, settings);
+    }
+
+    private async Task<VerifiedTensors> FetchAndOpenAsync(ManifestTensor[] tensors, IReadOnlyList<Endpoint> sources, int threads, Action<StagePhase, long, long> report, CancellationToken cancellation)
+    {
+        long total = tensors.Sum(t => t.Bytes);
+        BlobWanted[] wanted = [.. tensors.Select(t => BlobWanted.Exactly(t.Digest, t.Bytes))];
+        for (bool again = false; ; again = true)
+        {
+            await fetcher.FetchAsync(wanted, sources, done => report(StagePhase.Fetching, done, total), cancellation).ConfigureAwait(false);
+            try
+            {
+                return VerifiedTensors.Open(cache, tensors, threads);
+            }
+            catch (StageFault fault) when (!again && fault.Failure is StageFailure.Corrupt or StageFailure.NotFound)
+            {
+                // A damaged blob was dropped from the cache: it is fetched again, once.
+            }
+        }
+    }
+
+    /// <summary>A small blob, fetched unless it is held, and verified from the bytes that are used.</summary>
+    private async Task<byte[]> ReadAsync(BlobWanted blob, IReadOnlyList<Endpoint> sources, CancellationToken cancellation)
+    {
+        for (bool again = false; ; again = true)
+        {
+            await fetcher.FetchAsync([blob], sources, null, cancellation).ConfigureAwait(false);
+            using BlobReader? reader = cache.TryOpen(blob.Digest);
+            if (reader is not null && reader.Length <= blob.Limit)
+            {
+                byte[] bytes = new byte[reader.Length];
+                reader.ReadExactly(0, bytes);
+                if (BlobDigest.Of(bytes) == blob.Digest)
+                {
+                    return bytes;
+                }
+            }
+
+            cache.Remove(blob.Digest);
+            if (again)
+            {
+                throw new StageFault(StageFailure.Corrupt, $"{blob.Digest} in the cache is damaged");
+            }
+        }
+    }
+
+    private static LayerRange Layers(NodeCommands.LoadStage plan, ModelShape shape)
+    {
+        var layers = new LayerRange(plan.FirstLayer, plan.EndLayer);
+        bool fits = layers.First >= 0 && layers.Count >= 1 && layers.End <= shape.LayerCount
+            && plan.StageCount >= 1 && plan.Address.Stage >= 0 && plan.Address.Stage < plan.StageCount
+            && (layers.First == 0) == (plan.Address.Stage == 0) && (layers.End == shape.LayerCount) == (plan.Address.Stage == plan.StageCount - 1);
+        return fits
+            ? layers
+            : throw new StageFault(StageFailure.Refused, $"layers {layers} as stage {plan.Address.Stage} of {plan.StageCount} do not fit a model of {shape.LayerCount} layers");
+    }
+
+    private static ManifestTensor[] Select(ModelManifest manifest, ModelShape shape, LayerRange layers)
+    {
+        Dictionary<string, ManifestTensor> byName = manifest.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
+        return [.. shape.TensorNames(layers, byName.ContainsKey).Select(name => byName.GetValueOrDefault(name)
+            ?? throw new StageFault(StageFailure.Corrupt, $"the model lacks tensor {name}"))];
+    }
+}

@@ -1,0 +1,185 @@
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Model;
+using Lamina.Node.Local;
+using Lamina.Node.Tests.Support;
+using static Lamina.Node.Tests.Support.Generations;
+
+namespace Lamina.Node.Tests.Local;
+
+public sealed class LocalEngineTests : IDisposable
+{
+    private static readonly StageSettings s_settings = new(
+        ContextLength: 256, KvBlocks: 96, MaxSequences: 16, MaxBatchRows: 128, PrefillChunk: 128, KvType: (int)GgmlType.F16, Threads: 1);
+
+    private readonly TinyModel _model = new();
+
+    public void Dispose() => _model.Dispose();
+
+    public static TheoryData<int[]> Splits => new([6], [3, 3], [1, 4, 1], [1, 1, 1, 1, 1, 1]);
+
+    [Theory, MemberData(nameof(Splits))]
+    public async Task Generations_AmongOthersOverAnyStages_EqualThoseAloneInOne(int[] layers)
+    {
+        GenerationProtocol.Submit[] requests = [.. Enumerable.Range(0, 10).Select(i => Request(Prompt(i, 3 + (i * 17)), 40, i % 2 == 0 ? Greedy : Seeded((ulong)i)))];
+        int[][] expected = await AloneAsync(requests);
+        using LocalEngine engine = Load(s_settings, layers);
+        int[][] together = [.. (await Task.WhenAll(requests.Select(r => RunAsync(engine, r)))).Select(r => r.Tokens)];
+        Assert.Equal(expected, together);
+        Assert.True(expected.SelectMany(t => t).Distinct().Count() > 20, "the tiny model says too little for the comparison to mean much");
+    }
+
+    [Theory, InlineData(1, 1), InlineData(7, 1), InlineData(32, 3), InlineData(512, 3)]
+    public async Task Generations_WithAnyPrefillChunk_AreEqual(int chunk, int stages)
+    {
+        GenerationProtocol.Submit[] requests = [Request(Prompt(1, 150), 20), Request(Prompt(2, 33), 20, Seeded(5)), Request(Prompt(3, 1), 20)];
+        int[][] expected = await AloneAsync(requests);
+        using LocalEngine engine = Load(s_settings with { PrefillChunk = chunk }, [.. Enumerable.Repeat(TinyModel.Layers / stages, stages)]);
+        Assert.Equal(expected, (await Task.WhenAll(requests.Select(r => RunAsync(engine, r)))).Select(r => r.Tokens));
+    }
+
+    [Fact]
+    public async Task Generation_ResumedAfterAnyToken_ContinuesAsIfUndisturbed()
+    {
+        using LocalEngine engine = Load(s_settings, [2, 4]);
+        int[] prompt = Prompt(4, 50);
+        (int[] whole, _) = await RunAsync(engine, Request(prompt, 30, Seeded(9)));
+        for (int emitted = 0; emitted < whole.Length; emitted += 7)
+        {
+            (int[] rest, GenerationProtocol.GenerationEnded ended) = await RunAsync(engine, Request(prompt, 30, Seeded(9), whole[..emitted]));
+            Assert.Equal(whole[emitted..], rest);
+            Assert.Equal(30, ended.Tokens);
+        }
+    }
+
+    [Fact]
+    public async Task Generations_WithTooFewBlocksForAll_ArePreemptedAndStillEqual()
+    {
+        GenerationProtocol.Submit[] requests = [.. Enumerable.Range(0, 6).Select(i => Request(Prompt(i, 40), 120, Seeded((ulong)i)))];
+        int[][] expected = await AloneAsync(requests);
+        using LocalEngine engine = Load(s_settings with { KvBlocks = 9 }, [3, 3]);
+        Assert.Equal(expected, (await Task.WhenAll(requests.Select(r => RunAsync(engine, r)))).Select(r => r.Tokens));
+    }
+
+    [Fact]
+    public async Task Prompt_SeenBefore_IsServedFromThePrefixCacheWithTheSameTokens()
+    {
+        using LocalEngine engine = Load(s_settings, [3, 3]);
+        int[] prompt = Prompt(5, 100);
+        (int[] first, GenerationProtocol.GenerationEnded cold) = await RunAsync(engine, Request(prompt, 20));
+        (int[] second, GenerationProtocol.GenerationEnded warm) = await RunAsync(engine, Request(prompt, 20));
+        Assert.Equal(0, cold.CachedPromptTokens);
+        Assert.Equal(96, warm.CachedPromptTokens);
+        Assert.Equal(first, second);
+    }
+
+    [Fact]
+    public async Task Generation_Cancelled_EndsAndFreesItsBlocksForTheNext()
+    {
+        // Either prompt needs most of the blocks: the second can only run once the first has given them back.
+        using LocalEngine engine = Load(s_settings with { KvBlocks = 7 }, [3, 3]);
+        using var cancel = new CancellationTokenSource();
+        Task<(int[] Tokens, GenerationProtocol.GenerationEnded Ended)> first = RunAsync(engine, Request(Prompt(6, 150), 60), cancel.Token, count =>
+        {
+            if (count == 5)
+            {
+                cancel.Cancel();
+            }
+        });
+        (int[] tokens, GenerationProtocol.GenerationEnded second) = await RunAsync(engine, Request(Prompt(7, 150), 10));
+        Assert.Equal(GenerationOutcome.Cancelled, (await first).Ended.Outcome);
+        Assert.Equal(GenerationOutcome.Length, second.Outcome);
+        Assert.Equal(10, tokens.Length);
+    }
+
+    [Fact]
+    public async Task Generation_ReachingAStopToken_EndsWithoutIt()
+    {
+        using LocalEngine engine = Load(s_settings, [6]);
+        (int[] free, _) = await RunAsync(engine, Request(Prompt(8, 20), 20));
+        int stop = free[^1];
+        (int[] tokens, GenerationProtocol.GenerationEnded ended) = await RunAsync(engine, Request(Prompt(8, 20), 20, stop: [stop]));
+        Assert.Equal(GenerationOutcome.Stop, ended.Outcome);
+        Assert.Equal(free.TakeWhile(t => t != stop), tokens);
+    }
+
+    [Fact]
+    public async Task Generation_ReachingTheContext_EndsWithLength()
+    {
+        using LocalEngine engine = Load(s_settings, [6]);
+        (int[] tokens, GenerationProtocol.GenerationEnded ended) = await RunAsync(engine, Request(Prompt(9, 250), 100));
+        Assert.Equal(GenerationOutcome.Length, ended.Outcome);
+        Assert.Equal(6, tokens.Length);
+    }
+
+    [Fact]
+    public async Task LogProbs_AskedFor_ComeWithEachToken()
+    {
+        using LocalEngine engine = Load(s_settings, [2, 4]);
+        var reports = new List<GenerationProtocol.TokensGenerated>();
+        await engine.GenerateAsync(Request(Prompt(10, 10), 5, Greedy with { LogProbs = true, TopLogProbs = 3 }), reports.Add, CancellationToken.None).WaitAsync(Deadline);
+        Assert.Equal(5, reports.Count);
+        Assert.All(reports, r =>
+        {
+            Assert.Equal(3, r.TopIds.Length);
+            Assert.Equal(r.Tokens[0], r.TopIds[0]);
+            Assert.Equal(r.LogProbs[0], r.TopLogProbs[0]);
+            Assert.InRange(r.LogProbs[0], -10, 0);
+        });
+    }
+
+    [Theory]
+    [InlineData(new int[0], 5, "the prompt is empty")]
+    [InlineData(new[] { 1, 160 }, 5, "token 160 is not in the vocabulary of 160")]
+    [InlineData(new[] { 1 }, 0, "max_tokens is 0, at least 1 is needed")]
+    public async Task Request_ThatCannotRun_IsRefusedWithASentence(int[] prompt, int maxTokens, string reason)
+    {
+        using LocalEngine engine = Load(s_settings, [6]);
+        (_, GenerationProtocol.GenerationEnded ended) = await RunAsync(engine, Request(prompt, maxTokens));
+        Assert.Equal(GenerationOutcome.Refused, ended.Outcome);
+        Assert.Equal(reason, ended.Reason);
+    }
+
+    [Fact]
+    public void Load_WithAGapBetweenStages_SaysWhere()
+    {
+        ArgumentException e = Assert.Throws<ArgumentException>(() => LocalEngine.Load(_model.File, s_settings, [new LayerRange(0, 2), new LayerRange(3, 6)]));
+        Assert.Contains("layers 3-5 do not follow layer 1", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Dispose_WhileGenerating_FailsTheGeneration()
+    {
+        LocalEngine engine = Load(s_settings, [3, 3]);
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<(int[] Tokens, GenerationProtocol.GenerationEnded Ended)> run = RunAsync(engine, Request(Prompt(11, 10), 240), onToken: _ => started.TrySetResult());
+        await started.Task.WaitAsync(Deadline);
+        engine.Dispose();
+        Assert.Contains((await run).Ended.Outcome, new[] { GenerationOutcome.Failed, GenerationOutcome.Length });
+    }
+
+    private LocalEngine Load(StageSettings settings, int[] layers)
+    {
+        var ranges = new List<LayerRange>();
+        foreach (int count in layers)
+        {
+            int first = ranges.Count == 0 ? 0 : ranges[^1].End;
+            ranges.Add(new LayerRange(first, first + count));
+        }
+
+        return LocalEngine.Load(_model.File, settings, ranges);
+    }
+
+    /// <summary>Each request by itself on a fresh engine of one stage.</summary>
+    private async Task<int[][]> AloneAsync(GenerationProtocol.Submit[] requests)
+    {
+        var results = new List<int[]>();
+        foreach (GenerationProtocol.Submit request in requests)
+        {
+            using LocalEngine engine = Load(s_settings, [TinyModel.Layers]);
+            results.Add((await RunAsync(engine, request)).Tokens);
+        }
+
+        return [.. results];
+    }
+}

@@ -1,0 +1,139 @@
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
+using Lamina.Node.Pipeline;
+using Lamina.Node.Scheduling;
+
+namespace Lamina.Node.Tests.Scheduling;
+
+/// <summary>
+/// Stands in for a pipeline's stages: executes steps some time after they were planned, in order, on a cache that holds tokens themselves. A sampled token is a function
+/// of the whole history read back through the block tables, so that a block given to the wrong sequence, or too early, shows.
+/// </summary>
+internal sealed class PipelineModel
+{
+    public const int Vocabulary = 97;
+    public const int StopToken = 96;
+    private const int Zero = -1;
+
+    private readonly int[][] _blocks;
+    private readonly List<int>[] _tables;
+    private readonly int[]?[] _histories;
+    private readonly SequenceTable _checks;
+    private readonly Queue<Step> _steps = [];
+
+    public PipelineModel(StageSettings settings)
+    {
+        Settings = settings;
+        _blocks = [.. Enumerable.Range(0, settings.KvBlocks).Select(_ => Enumerable.Repeat(Zero, KvCache.BlockPositions).ToArray())];
+        _tables = [.. Enumerable.Range(0, settings.MaxSequences).Select(_ => new List<int>())];
+        _histories = new int[settings.MaxSequences][];
+        _checks = new SequenceTable(settings, Vocabulary);
+    }
+
+    public StageSettings Settings { get; }
+
+    public int Steps => _steps.Count;
+
+    public static int NextToken(ReadOnlySpan<int> history)
+    {
+        uint hash = 2166136261;
+        foreach (int token in history)
+        {
+            hash = (hash ^ (uint)token) * 16777619;
+        }
+
+        return (int)((hash >> 8) % Vocabulary);
+    }
+
+    /// <summary>What a generation emits when it is alone in the world.</summary>
+    public static (int[] Tokens, GenerationOutcome Outcome) Expected(int[] prompt, int maxTokens, int contextLength)
+    {
+        var tokens = prompt.ToList();
+        while (true)
+        {
+            int next = NextToken(tokens.ToArray());
+            if (next == StopToken)
+            {
+                return (tokens[prompt.Length..].ToArray(), GenerationOutcome.Stop);
+            }
+
+            tokens.Add(next);
+            if (tokens.Count - prompt.Length >= maxTokens || tokens.Count >= contextLength)
+            {
+                return (tokens[prompt.Length..].ToArray(), GenerationOutcome.Length);
+            }
+        }
+    }
+
+    public void Enqueue(Step step) => _steps.Enqueue(step);
+
+    /// <summary>Executes the oldest step and returns its number and what it sampled.</summary>
+    public (int Number, SampledTokens Sampled) ExecuteOne()
+    {
+        Step step = _steps.Dequeue();
+        Apply(step);
+        _checks.CheckRows(step.Batch);
+        var sampled = new SampledTokens();
+        var logitRows = step.Batch.LogitRows.ToArray().ToHashSet();
+        for (int row = 0; row < step.Batch.RowCount; row++)
+        {
+            int slot = step.Batch.Slots[row];
+            int position = step.Batch.Positions[row];
+            Assert.Equal(_histories[slot]![position], step.Batch.Tokens[row]);
+            _blocks[_tables[slot][position / KvCache.BlockPositions]][position % KvCache.BlockPositions] = step.Batch.Tokens[row];
+            if (logitRows.Contains(row))
+            {
+                int[] history = [.. Enumerable.Range(0, position + 1).Select(p => _blocks[_tables[slot][p / KvCache.BlockPositions]][p % KvCache.BlockPositions])];
+                Assert.Equal(_histories[slot]!, history);
+                int token = NextToken(history);
+                _histories[slot] = [.. history, token];
+                sampled.Add(slot, token, 0, 0);
+            }
+        }
+
+        return (step.Number, sampled);
+    }
+
+    /// <summary>Blocks that hold something.</summary>
+    public int UsedBlocks => _blocks.Count(b => b.Any(t => t != Zero));
+
+    private void Apply(Step step)
+    {
+        var reader = new OperationReader(step.Operations.Words);
+        while (reader.MoveNext())
+        {
+            switch (reader.Code)
+            {
+                case OperationCode.Release:
+                    _checks.Release(reader.Slot);
+                    _tables[reader.Slot].Clear();
+                    _histories[reader.Slot] = null;
+                    break;
+                case OperationCode.Clear:
+                    foreach (int block in reader.Blocks)
+                    {
+                        Assert.DoesNotContain(_tables, t => t.Contains(block));
+                        Array.Fill(_blocks[block], Zero);
+                    }
+
+                    break;
+                case OperationCode.Open:
+                    _checks.Open(reader.Slot, reader.Tokens);
+                    _histories[reader.Slot] = reader.Tokens.ToArray();
+                    break;
+                case OperationCode.Append:
+                    _checks.Append(reader.Slot, reader.Blocks);
+                    foreach (int block in reader.Blocks)
+                    {
+                        bool shared = _tables.Any(t => t.Contains(block));
+                        bool zeroed = _blocks[block].All(t => t == Zero);
+                        bool full = _blocks[block].All(t => t != Zero);
+                        Assert.True(full || (zeroed && !shared), $"block {block} was given out neither zeroed nor as a whole prefix block");
+                        _tables[reader.Slot].Add(block);
+                    }
+
+                    break;
+            }
+        }
+    }
+}

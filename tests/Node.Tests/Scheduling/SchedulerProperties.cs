@@ -1,0 +1,179 @@
+using CsCheck;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
+using Lamina.Node.Pipeline;
+using Lamina.Node.Scheduling;
+using Lamina.Node.Tests.Support;
+
+namespace Lamina.Node.Tests.Scheduling;
+
+/// <summary>Random loads on random pipelines: whatever the scheduler decides, each generation ends once, with its own tokens, and no block is lost or shared wrongly.</summary>
+public class SchedulerProperties
+{
+    internal sealed record Request(int[] Prompt, int MaxTokens, int Priority, int CancelAt, int ArrivesAt, int Resumed);
+
+    internal sealed record Load(int Stages, int Blocks, int Sequences, int ContextLength, int Chunk, bool Cache, Request[] Requests, int Seed);
+
+    private static readonly Gen<Request> s_request =
+        from shared in Gen.Int[0, 90]
+        from own in Gen.Int[0, 2].Array[1, 60]
+        from max in Gen.Int[1, 80]
+        from priority in Gen.Int[0, 2]
+        from cancelAt in Gen.Int[-400, 200]
+        from arrivesAt in Gen.Int[0, 120]
+        from resumed in Gen.Int[-10, 10]
+        select new Request([.. Enumerable.Range(0, shared).Select(i => i % 7), .. own], max, priority, cancelAt, arrivesAt, resumed);
+
+    private static readonly Gen<Load> s_load =
+        from stages in Gen.Int[1, 5]
+        from blocks in Gen.Int[2, 24]
+        from sequences in Gen.Int[1, 8]
+        from context in Gen.Int[33, 300]
+        from chunk in Gen.Int[1, 100]
+        from cache in Gen.Bool
+        from requests in s_request.Array[1, 14]
+        from seed in Gen.Int
+        select new Load(stages, blocks, sequences, context, chunk, cache, requests, seed);
+
+    [Fact]
+    public void Scheduler_UnderAnyLoad_EndsEachGenerationOnceWithItsOwnTokensAndLeaksNoBlock() => s_load.Sample(Run, iter: 3000);
+
+    private static void Run(Load load)
+    {
+        var settings = new StageSettings(load.ContextLength, load.Blocks, load.Sequences, 128, load.Chunk, 1, 1);
+        var model = new PipelineModel(settings);
+        SchedulerLimits limits = SchedulerLimits.From(settings, load.Stages, PipelineModel.Vocabulary) with { PrefixCache = load.Cache };
+        var scheduler = new Scheduler(limits);
+        var random = new Random(load.Seed);
+        var owner = new object();
+        var emitted = new Dictionary<GenerationId, List<int>>();
+        var ended = new Dictionary<GenerationId, SchedulerEvent>();
+
+        void Collect(SampledTokens? sampled)
+        {
+            foreach (SchedulerEvent e in scheduler.Events)
+            {
+                Assert.False(ended.ContainsKey(e.Sequence.Id));
+                if (e.Outcome is null)
+                {
+                    emitted[e.Sequence.Id].Add(sampled![e.SampledIndex].Token);
+                    Assert.Equal(emitted[e.Sequence.Id].Count - 1, e.Index);
+                }
+                else
+                {
+                    ended.Add(e.Sequence.Id, e);
+                }
+            }
+
+            scheduler.ClearEvents();
+        }
+
+        for (int time = 0; ended.Count < load.Requests.Length; time++)
+        {
+            Assert.True(time < 20_000, "the load never ends");
+            for (int i = 0; i < load.Requests.Length; i++)
+            {
+                Request request = load.Requests[i];
+                var id = new GenerationId(0, (ulong)i);
+                if (request.ArrivesAt == time)
+                {
+                    int[] resumed = Resumed(request, load.ContextLength);
+                    emitted.Add(id, [.. resumed]);
+                    scheduler.Submit(Submit(id, request, resumed), owner);
+                }
+
+                if (request.CancelAt == time)
+                {
+                    scheduler.Cancel(id, owner);
+                }
+            }
+
+            Collect(null);
+            if (random.Next(2) == 0 && scheduler.StepsInFlight <= load.Stages)
+            {
+                var step = new Step(settings.MaxBatchRows);
+                if (scheduler.TryPlan(step, settings.PrefillChunk))
+                {
+                    model.Enqueue(step);
+                }
+
+                Collect(null);
+            }
+
+            if (model.Steps > 0 && random.Next(2) == 0)
+            {
+                (int number, SampledTokens sampled) = model.ExecuteOne();
+                scheduler.Complete(number, sampled);
+                Collect(sampled);
+            }
+        }
+
+        Drain(scheduler, model, settings);
+        Assert.Equal(load.Blocks, scheduler.FreeBlocks);
+        Assert.Equal(0, scheduler.Running + scheduler.Waiting);
+        if (!load.Cache)
+        {
+            Assert.Equal(0, model.UsedBlocks);
+        }
+
+        for (int i = 0; i < load.Requests.Length; i++)
+        {
+            Check(load, load.Requests[i], emitted[new GenerationId(0, (ulong)i)], ended[new GenerationId(0, (ulong)i)]);
+        }
+    }
+
+    private static void Check(Load load, Request request, List<int> emitted, SchedulerEvent end)
+    {
+        int[] resumed = Resumed(request, load.ContextLength);
+        (int[] tokens, GenerationOutcome outcome) = PipelineModel.Expected(request.Prompt, request.MaxTokens, load.ContextLength);
+        Assert.Equal(emitted.Count, end.Index);
+        switch (end.Outcome)
+        {
+            case GenerationOutcome.Refused:
+                Assert.Equal(resumed, emitted);
+                Assert.True(request.Prompt.Length >= load.ContextLength || request.Prompt.Length + resumed.Length + 1 > load.Blocks * KvCache.BlockPositions, end.Reason);
+                break;
+            case GenerationOutcome.Cancelled:
+                Assert.True(request.CancelAt >= 0);
+                Assert.Equal(tokens.Take(emitted.Count), emitted);
+                break;
+            case GenerationOutcome.Length when request.Prompt.Length + emitted.Count > load.Blocks * KvCache.BlockPositions:
+                // It filled the whole cache by itself.
+                Assert.Equal(tokens.Take(emitted.Count), emitted);
+                break;
+            default:
+                Assert.Equal(tokens, emitted);
+                Assert.Equal(outcome, end.Outcome);
+                break;
+        }
+    }
+
+    private static void Drain(Scheduler scheduler, PipelineModel model, StageSettings settings)
+    {
+        while (model.Steps > 0 || scheduler.StepsInFlight > 0)
+        {
+            (int number, SampledTokens sampled) = model.ExecuteOne();
+            scheduler.Complete(number, sampled);
+        }
+
+        var last = new Step(settings.MaxBatchRows);
+        if (scheduler.TryPlan(last, settings.PrefillChunk))
+        {
+            Assert.Equal(0, last.Batch.RowCount);
+            model.Enqueue(last);
+            scheduler.Complete(last.Number, model.ExecuteOne().Sampled);
+        }
+
+        Assert.Empty(scheduler.Events);
+    }
+
+    private static int[] Resumed(Request request, int contextLength)
+    {
+        (int[] tokens, _) = PipelineModel.Expected(request.Prompt, request.MaxTokens, Math.Max(contextLength, request.Prompt.Length + 1));
+        return tokens.Take(Math.Max(0, Math.Min(request.Resumed, tokens.Length - 1))).ToArray();
+    }
+
+    private static GenerationProtocol.Submit Submit(GenerationId id, Request request, int[] resumed) => new(
+        new TenantId("test"), id, request.Prompt, resumed, request.MaxTokens, [PipelineModel.StopToken],
+        Generations.Greedy, request.Priority);
+}
