@@ -1,1 +1,16 @@
-return 0;
+using System.CommandLine;
+using Lamina.Cli;
+using Lamina.Cli.Commands;
+
+RootCommand root = new("Serves GGUF language models from a cluster of machines: encrypted, multi-tenant, and still there when a node is not.");
+root.Options.Add(CommandRunner.Verbose);
+foreach (Command command in new[]
+{
+    DemoCommand.Create(), RunCommand.Create(), ServeCommand.Create(), CoordinatorCommand.Create(), NodeCommand.Create(),
+    BenchCommand.Create(), TokenizeCommand.Create(), PkiCommand.Create(),
+})
+{
+    root.Subcommands.Add(command);
+}
+
+return await CommandRunner.RunAsync(root, args);

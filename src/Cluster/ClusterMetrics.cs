@@ -12,6 +12,9 @@ public static class ClusterMetrics
     /// <summary>Peers refused while authenticating, by <c>reason</c>.</summary>
     internal static readonly Counter<long> MtlsRejected = s_meter.CreateCounter<long>("mtls_rejected_total");
 
+    /// <summary>Messages of authenticated peers that were refused while decoding, by <c>what</c>.</summary>
+    internal static readonly Counter<long> WireRefused = s_meter.CreateCounter<long>("wire_refused_total");
+
     internal static readonly UpDownCounter<long> OpenLinks = s_meter.CreateUpDownCounter<long>("links_open");
 
     internal static readonly UpDownCounter<long> OpenAssociations = s_meter.CreateUpDownCounter<long>("associations_open");

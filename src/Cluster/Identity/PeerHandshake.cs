@@ -18,6 +18,7 @@ internal sealed class PeerHandshake(CertificateProvider certificates, SslApplica
     public Refusal? Refusal { get; private set; }
 
     private X509Certificate2? _certificate;
+    private bool _peerIsServer;
 
     public SslServerAuthenticationOptions ServerOptions()
     {
@@ -64,8 +65,13 @@ internal sealed class PeerHandshake(CertificateProvider certificates, SslApplica
     /// <summary>Whether the peer's certificate also names <paramref name="host"/>, as a DNS name or an address.</summary>
     public bool Names(string host) => _certificate?.MatchesHostname(host, allowWildcards: false, allowCommonName: false) == true;
 
+    /// <summary>Judges the certificate again, by the roots, deny-list and time of now.</summary>
+    public bool IsStillAccepted => certificates.Check(_certificate, allowedRoles, _peerIsServer, out _) is null;
+
     private bool Accept(X509Certificate? certificate, bool peerIsServer)
     {
+        _peerIsServer = peerIsServer;
+
         // A copy: the stream disposes its own.
         _certificate = certificate is null ? null : X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
         Refusal = certificates.Check(_certificate, allowedRoles, peerIsServer, out PeerIdentity? identity);

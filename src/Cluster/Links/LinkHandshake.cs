@@ -9,7 +9,7 @@ namespace Lamina.Cluster.Links;
 internal static class LinkHandshake
 {
     /// <summary>Keeps links and Akka's connections apart: each port speaks one of them.</summary>
-    private static readonly SslApplicationProtocol s_protocol = new("lamina-link/1");
+    public static readonly SslApplicationProtocol Protocol = new("lamina-link/1");
 
     private static readonly PeerRole[] s_nodes = [PeerRole.Node];
 
@@ -25,7 +25,7 @@ internal static class LinkHandshake
     /// <summary>Answers the dialler's TLS and hello; calls back with the accepted link or throws <see cref="LinkClosedException"/>.</summary>
     public static (Link Link, ILinkHandler Handler) Accept(Socket socket, LinkOptions options, CertificateProvider certificates, Func<LinkHello, PeerIdentity, LinkDecision> router)
     {
-        PeerHandshake handshake = new(certificates, s_protocol, PeerHandshake.AnyRole);
+        PeerHandshake handshake = new(certificates, Protocol, PeerHandshake.AnyRole);
         FrameStream frames = Authenticate(socket, options, certificates, handshake, ssl => ssl.AuthenticateAsServer(handshake.ServerOptions()));
         try
         {
@@ -61,7 +61,7 @@ internal static class LinkHandshake
     /// <summary>Says hello to the listener at the other end and waits for its answer.</summary>
     public static Link Dial(Socket socket, string host, string? expectedPeer, LinkHello hello, LinkOptions options, CertificateProvider certificates)
     {
-        PeerHandshake handshake = new(certificates, s_protocol, hello.Purpose == LinkPurpose.Blobs ? PeerHandshake.AnyRole : s_nodes);
+        PeerHandshake handshake = new(certificates, Protocol, hello.Purpose == LinkPurpose.Blobs ? PeerHandshake.AnyRole : s_nodes);
         FrameStream frames = Authenticate(socket, options, certificates, handshake, ssl => ssl.AuthenticateAsClient(handshake.ClientOptions(host)));
         try
         {

@@ -15,8 +15,10 @@ internal static class LinkText
         return bytes.Length <= MaxBytes ? bytes : bytes[..MaxBytes];
     }
 
-    /// <summary>A peer's sentence, made safe for a log line: one line of printable characters.</summary>
-    public static string Decode(ReadOnlySpan<byte> bytes) => new([.. Encoding.UTF8.GetString(bytes).Select(c => char.IsControl(c) ? ' ' : c)]);
+    /// <summary>A peer's sentence, made safe for a log line: one line, of bounded length.</summary>
+    public static string Decode(ReadOnlySpan<byte> bytes) => Clean(Encoding.UTF8.GetString(bytes));
+
+    public static string Clean(string text) => new([.. text.Take(MaxBytes).Select(c => char.IsControl(c) ? ' ' : c)]);
 
     /// <summary>One clause for what went wrong with the connection.</summary>
     public static string Describe(Exception error) => error switch

@@ -47,6 +47,9 @@ internal sealed record LayerShape
     /// <summary>Norm before attention and before the feed-forward block.</summary>
     public bool NormBefore { get; init; } = true;
 
+    /// <summary>Tensor of the norm before the feed-forward block.</summary>
+    public string FeedForwardNorm { get; init; } = "ffn_norm";
+
     /// <summary>Norm of what attention and the feed-forward block give, before it joins the residual stream.</summary>
     public bool NormAfter { get; init; }
 }
@@ -70,6 +73,9 @@ internal sealed record AttentionShape
     public int Window { get; init; }
     public HeadNorm HeadNorm { get; init; }
 
+    /// <summary>The file may leave the head norms out.</summary>
+    public bool HeadNormOptional { get; init; }
+
     /// <summary>Queries, keys and values are bounded to ± this; 0 = off.</summary>
     public float Clamp { get; init; }
 
@@ -84,15 +90,25 @@ internal sealed record AttentionShape
     public int QueryWidth => Heads * KeyLength;
     public int KeyWidth => KvHeads * KeyLength;
     public int ValueWidth => KvHeads * ValueLength;
+
+    /// <summary>Width of what the output matrix takes.</summary>
+    public int OutputWidth => Heads * (Latent?.ValueLength ?? ValueLength);
 }
 
-/// <summary>Multi-head latent attention (arXiv 2405.04434): the cache holds one normed latent row and one rotated key part for all heads.</summary>
+/// <summary>
+/// Multi-head latent attention (arXiv 2405.04434): keys and values come from one compressed row. Absorbed, the cache holds that row and one rotated
+/// key part for all heads, and the decompression moves into queries and output; otherwise every head's keys and values are cached.
+/// </summary>
 /// <param name="QueryRank">Width of the compressed query, or 0 when queries are made directly.</param>
-/// <param name="KvRank">Width of the latent row.</param>
-/// <param name="RopeLength">Dimensions of a head that carry positions.</param>
-/// <param name="KeyLength">A head's dimensions without them.</param>
+/// <param name="KvRank">Width of the compressed row.</param>
+/// <param name="RopeLength">Dimensions of a head that carry positions; they stand last.</param>
+/// <param name="PlainLength">A head's other dimensions.</param>
 /// <param name="ValueLength">A head's value dimensions after decompression.</param>
-internal sealed record LatentShape(int QueryRank, int KvRank, int RopeLength, int KeyLength, int ValueLength);
+internal sealed record LatentShape(bool Absorbed, int QueryRank, int KvRank, int RopeLength, int PlainLength, int ValueLength)
+{
+    /// <summary>Length of a query's head before absorption.</summary>
+    public int QueryLength => PlainLength + RopeLength;
+}
 
 internal sealed record FeedForwardShape
 {

@@ -23,6 +23,12 @@ internal sealed unsafe partial class LayerStack
 
     private void Attention(AttentionShape shape, LayerWeights weights, int index, StepBatch batch, Rows input, Rows output)
     {
+        if (weights.Latent is { } latent)
+        {
+            LatentAttention(shape, latent, weights, index, batch, input, output);
+            return;
+        }
+
         int rows = batch.RowCount;
         Rows queries = _state.QueryKeyValue, keys = queries.From(shape.QueryWidth), values = keys.From(shape.KeyWidth);
         Multiply(weights.QueryKeyValue!, input, rows, queries);
@@ -31,11 +37,8 @@ internal sealed unsafe partial class LayerStack
             _kernels.Clamp(queries, shape.Clamp, rows, shape.QueryWidth + shape.KeyWidth + shape.ValueWidth);
         }
 
-        if (shape.HeadNorm != HeadNorm.None)
-        {
-            NormaliseHeads(shape, queries, rows, shape.Heads, weights.QueryNorm!);
-            NormaliseHeads(shape, keys, rows, shape.KvHeads, weights.KeyNorm!);
-        }
+        NormaliseHeads(shape, queries, rows, shape.Heads, weights.QueryNorm);
+        NormaliseHeads(shape, keys, rows, shape.KvHeads, weights.KeyNorm);
 
         if (_ropes[index] is { } rope)
         {
@@ -81,8 +84,13 @@ internal sealed unsafe partial class LayerStack
             _state.Attention);
     }
 
-    private void NormaliseHeads(AttentionShape shape, Rows x, int rows, int heads, Vector weight)
+    private void NormaliseHeads(AttentionShape shape, Rows x, int rows, int heads, Vector? weight)
     {
+        if (weight is null)
+        {
+            return;
+        }
+
         bool whole = shape.HeadNorm == HeadNorm.WholeRow;
         _kernels.HeadNorm(
             x,

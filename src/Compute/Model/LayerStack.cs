@@ -176,9 +176,9 @@ internal sealed unsafe partial class LayerStack
         int width = _shape.EmbeddingLength;
         if (norm is null)
         {
-            for (int row = 0; x.First != y.First && row < rows; row++)
+            if (x.First != y.First)
             {
-                new ReadOnlySpan<float>(x[row], width).CopyTo(new Span<float>(y[row], width));
+                Copy(x, y, rows, width);
             }
         }
         else if (_shape.Norm == NormKind.Rms)

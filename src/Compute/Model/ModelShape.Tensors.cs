@@ -28,7 +28,7 @@ public sealed partial record ModelShape
             yield return TensorSpec.Need("position_embd.weight", EmbeddingLength, ContextLength);
         }
 
-        foreach (TensorSpec spec in RopeTensors())
+        foreach (TensorSpec spec in RopeTensors(exists))
         {
             yield return spec;
         }
@@ -53,14 +53,15 @@ public sealed partial record ModelShape
         }
     }
 
-    private IEnumerable<TensorSpec> RopeTensors()
+    private IEnumerable<TensorSpec> RopeTensors(Func<string, bool> exists)
     {
         if (Layers.Select(layer => layer.Attention.Rope).FirstOrDefault(rope => rope is not null) is not { } rope)
         {
             yield break;
         }
 
-        if (rope.Scaling == RopeScaling.LongRope)
+        // Published files may hold the two tensors without naming the scaling.
+        if (rope.Scaling == RopeScaling.LongRope || exists("rope_factors_long.weight"))
         {
             yield return TensorSpec.Need("rope_factors_long.weight", rope.Dimensions / 2);
             yield return TensorSpec.Need("rope_factors_short.weight", rope.Dimensions / 2);
@@ -85,7 +86,7 @@ public sealed partial record ModelShape
             }
             else
             {
-                specs.AddRange(NormTensors(Name("ffn_norm"), required: layer.Residual == ResidualForm.Sequential));
+                specs.AddRange(NormTensors(Name(layer.FeedForwardNorm), required: layer.Residual == ResidualForm.Sequential));
             }
         }
 
@@ -95,12 +96,13 @@ public sealed partial record ModelShape
             specs.AddRange(NormTensors(Name("post_ffw_norm")));
         }
 
-        specs.AddRange(AttentionTensors(layer.Attention, Name, exists));
+        specs.AddRange(layer.Attention.Latent is { } latent ? LatentTensors(layer.Attention, latent, Name) : QueryKeyValueTensors(layer.Attention, Name, exists));
+        specs.AddRange(Linear(Name("attn_output"), layer.Attention.OutputWidth, EmbeddingLength));
         specs.AddRange(FeedForwardTensors(layer.FeedForward, Name));
         return specs;
     }
 
-    private IEnumerable<TensorSpec> AttentionTensors(AttentionShape attention, Func<string, string> name, Func<string, bool> exists)
+    private IEnumerable<TensorSpec> QueryKeyValueTensors(AttentionShape attention, Func<string, string> name, Func<string, bool> exists)
     {
         if (exists(name("attn_qkv.weight")))
         {
@@ -125,12 +127,13 @@ public sealed partial record ModelShape
         {
             foreach ((string part, int heads) in new[] { ("attn_q_norm", attention.Heads), ("attn_k_norm", attention.KvHeads) })
             {
-                yield return attention.HeadNorm switch
+                long[] dimensions = attention.HeadNorm switch
                 {
-                    HeadNorm.PerHead => TensorSpec.Need(name(part + ".weight"), attention.KeyLength),
-                    HeadNorm.OwnWeights => TensorSpec.Need(name(part + ".weight"), attention.KeyLength, heads),
-                    _ => TensorSpec.Need(name(part + ".weight"), (long)attention.KeyLength * heads),
+                    HeadNorm.PerHead => [attention.KeyLength],
+                    HeadNorm.OwnWeights => [attention.KeyLength, heads],
+                    _ => [(long)attention.KeyLength * heads],
                 };
+                yield return new TensorSpec(name(part + ".weight"), dimensions, Required: !attention.HeadNormOptional);
             }
         }
 
@@ -138,10 +141,32 @@ public sealed partial record ModelShape
         {
             yield return TensorSpec.Need(name("attn_sinks.weight"), attention.Heads);
         }
+    }
 
-        foreach (TensorSpec spec in Linear(name("attn_output"), (long)attention.Heads * attention.ValueLength, EmbeddingLength))
+    private IEnumerable<TensorSpec> LatentTensors(AttentionShape attention, LatentShape latent, Func<string, string> name)
+    {
+        long queryWidth = (long)attention.Heads * latent.QueryLength;
+        if (latent.QueryRank > 0)
         {
-            yield return spec;
+            yield return TensorSpec.Need(name("attn_q_a.weight"), EmbeddingLength, latent.QueryRank);
+            yield return TensorSpec.Need(name("attn_q_a_norm.weight"), latent.QueryRank);
+            yield return TensorSpec.Need(name("attn_q_b.weight"), latent.QueryRank, queryWidth);
+        }
+        else
+        {
+            yield return TensorSpec.Need(name("attn_q.weight"), EmbeddingLength, queryWidth);
+        }
+
+        yield return TensorSpec.Need(name("attn_kv_a_mqa.weight"), EmbeddingLength, latent.KvRank + latent.RopeLength);
+        yield return TensorSpec.Need(name("attn_kv_a_norm.weight"), latent.KvRank);
+        if (latent.Absorbed)
+        {
+            yield return TensorSpec.Need(name("attn_k_b.weight"), latent.PlainLength, latent.KvRank, attention.Heads);
+            yield return TensorSpec.Need(name("attn_v_b.weight"), latent.KvRank, latent.ValueLength, attention.Heads);
+        }
+        else
+        {
+            yield return TensorSpec.Need(name("attn_kv_b.weight"), latent.KvRank, (long)attention.Heads * (latent.PlainLength + latent.ValueLength));
         }
     }
 

@@ -25,12 +25,22 @@ internal sealed unsafe class State : IDisposable
             Branch = Buffer(rows, embedding);
             BranchToo = Buffer(rows, embedding);
             QueryKeyValue = Buffer(rows, held.Max(layer => layer.Attention.QueryWidth + layer.Attention.KeyWidth + layer.Attention.ValueWidth));
-            Attended = Buffer(rows, held.Max(layer => layer.Attention.Heads * layer.Attention.ValueLength));
+            Attended = Buffer(rows, held.Max(layer => Math.Max(layer.Attention.Heads * layer.Attention.ValueLength, layer.Attention.OutputWidth)));
             GateUp = Buffer(rows, held.Max(layer => 2 * Math.Max(layer.FeedForward.Experts is null ? layer.FeedForward.Length : 0, layer.FeedForward.Experts?.SharedLength ?? 0)));
             Positions = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
             Blocks = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
             Inputs = Own(new ActivationRows(rows, held.Max(MaxColumns)));
             Attention = Own(new AttentionWorkspace(team.Workers, rows, held.Max(layer => layer.Attention.ValueLength), slot => (nint)cache.Table(slot)));
+            LatentShape[] latents = [.. held.Select(layer => layer.Attention.Latent).OfType<LatentShape>()];
+            if (latents.Length > 0)
+            {
+                int heads = held.Max(layer => layer.Attention.Heads);
+                LatentQuery = Buffer(rows, Math.Max(1, latents.Max(latent => latent.QueryRank)));
+                LatentQueries = Buffer(rows, heads * latents.Max(latent => latent.QueryLength));
+                LatentKeyValue = Buffer(rows, latents.Max(latent => latent.KvRank + latent.RopeLength));
+                Decompressed = Buffer(rows, heads * latents.Max(latent => latent.PlainLength + latent.ValueLength));
+            }
+
             if (held.Any(layer => layer.FeedForward.Experts is not null))
             {
                 Experts = Own(new ExpertState(held, rows, embedding));
@@ -46,6 +56,9 @@ internal sealed unsafe class State : IDisposable
         {
             embedding,
             layer.Attention.Heads * layer.Attention.ValueLength,
+            layer.Attention.OutputWidth,
+            layer.Attention.Latent?.QueryRank ?? 0,
+            layer.Attention.Latent?.KvRank ?? 0,
             layer.FeedForward.Length,
             layer.FeedForward.Experts?.SharedLength ?? 0,
         }.Max();
@@ -71,6 +84,18 @@ internal sealed unsafe class State : IDisposable
 
     /// <summary>[rows × (heads × value length)].</summary>
     public Rows Attended { get; }
+
+    /// <summary>Compressed queries, [rows × query rank]; this and the next three only where keys and values come from a compressed row.</summary>
+    public Rows LatentQuery { get; }
+
+    /// <summary>[rows × (heads × query length)].</summary>
+    public Rows LatentQueries { get; }
+
+    /// <summary>The compressed row and the rotated key part, [rows × (rank + rope length)].</summary>
+    public Rows LatentKeyValue { get; }
+
+    /// <summary>[rows × (heads × (plain length + value length))].</summary>
+    public Rows Decompressed { get; }
 
     /// <summary>[rows × 2 inner width].</summary>
     public Rows GateUp { get; }

@@ -91,24 +91,41 @@ internal sealed class WeightLoader
 
     private LayerWeights Layer(LayerShape layer, string prefix)
     {
-        string[] attentionInputs = _tensors.ContainsKey(prefix + "attn_qkv.weight")
-            ? [prefix + "attn_qkv"]
-            : [prefix + "attn_q", prefix + "attn_k", prefix + "attn_v"];
         FeedForwardShape block = layer.FeedForward;
         return new LayerWeights
         {
             AttentionNorm = Norm(prefix + "attn_norm"),
-            QueryKeyValue = Linear(attentionInputs),
+            QueryKeyValue = layer.Attention.Latent is null ? QueryKeyValue(prefix) : null,
+            Latent = layer.Attention.Latent is { } latent ? Latent(latent, layer.Attention.Heads, prefix) : null,
             QueryNorm = Vector(prefix + "attn_q_norm.weight"),
             KeyNorm = Vector(prefix + "attn_k_norm.weight"),
             Sinks = Vector(prefix + "attn_sinks.weight"),
             AttentionOutput = Linear(prefix + "attn_output"),
-            PostAttentionNorm = Norm(prefix + "post_attention_norm"),
-            FeedForwardNorm = Norm(prefix + (layer.Residual == ResidualForm.Parallel ? "attn_norm_2" : "ffn_norm")),
+            PostAttentionNorm = layer.NormAfter ? Norm(prefix + "post_attention_norm") : null,
+            FeedForwardNorm = Norm(prefix + (layer.Residual == ResidualForm.Parallel ? "attn_norm_2" : layer.FeedForwardNorm)),
             FeedForward = block.Experts is null ? Dense(block, block.Length, prefix, "") : null,
             Experts = block.Experts is { } experts ? Experts(block, experts, prefix) : null,
-            PostFeedForwardNorm = Norm(prefix + "post_ffw_norm"),
+            PostFeedForwardNorm = layer.NormAfter ? Norm(prefix + "post_ffw_norm") : null,
         };
+    }
+
+    private Linear QueryKeyValue(string prefix) => _tensors.ContainsKey(prefix + "attn_qkv.weight")
+        ? Linear(prefix + "attn_qkv")
+        : Linear(prefix + "attn_q", prefix + "attn_k", prefix + "attn_v");
+
+    private LatentWeights Latent(LatentShape shape, int heads, string prefix)
+    {
+        bool compressed = shape.QueryRank > 0;
+        Linear[] Heads(string name) => shape.Absorbed ? [.. Enumerable.Range(0, heads).Select(head => Part(head, heads, prefix + name))] : [];
+        return new LatentWeights(
+            compressed ? Linear(prefix + "attn_q_a") : null,
+            Vector(prefix + "attn_q_a_norm.weight"),
+            Linear(prefix + (compressed ? "attn_q_b" : "attn_q")),
+            Linear(prefix + "attn_kv_a_mqa"),
+            Vector(prefix + "attn_kv_a_norm.weight")!,
+            Heads("attn_k_b"),
+            Heads("attn_v_b"),
+            shape.Absorbed ? null : Linear(prefix + "attn_kv_b"));
     }
 
     private FeedForwardWeights Dense(FeedForwardShape block, int length, string prefix, string suffix)
@@ -123,8 +140,8 @@ internal sealed class WeightLoader
         var experts = new FeedForwardWeights[shape.Count];
         for (int e = 0; e < experts.Length; e++)
         {
-            experts[e] = new FeedForwardWeights(
-                Expert(e, shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps"), Expert(e, shape.Count, prefix + "ffn_down_exps"), block.Length);
+            Linear gateUp = Part(e, shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps");
+            experts[e] = new FeedForwardWeights(gateUp, Part(e, shape.Count, prefix + "ffn_down_exps"), block.Length);
         }
 
         return new ExpertWeights(
@@ -135,18 +152,18 @@ internal sealed class WeightLoader
             shape.SharedGate ? Linear(prefix + "ffn_gate_inp_shexp") : null);
     }
 
-    /// <summary>One expert's rows of tensors that hold all experts, stacked.</summary>
-    private Linear Expert(int expert, int count, params string[] names)
+    /// <summary>One expert's or head's rows of tensors that hold all of them, stacked.</summary>
+    private Linear Part(int part, int count, params string[] names)
     {
         var parts = new WeightPart[names.Length];
         for (int i = 0; i < names.Length; i++)
         {
             TensorView tensor = _tensors[names[i] + ".weight"];
             int rows = checked((int)(tensor.Rows / count));
-            parts[i] = new WeightPart(tensor, (long)expert * rows, rows);
+            parts[i] = new WeightPart(tensor, (long)part * rows, rows);
         }
 
-        return Linear(parts, i => Bias(names[i], expert, count));
+        return Linear(parts, i => Bias(names[i], part, count));
     }
 
     /// <summary>The tensors stacked by rows, with their biases where they have any.</summary>
@@ -231,9 +248,9 @@ internal sealed class WeightLoader
     private float[]? RopeFactors(int contextLength)
     {
         RopeShape? rope = _shape.Layers.Select(layer => layer.Attention.Rope).FirstOrDefault(rope => rope is not null);
-        string name = rope?.Scaling == RopeScaling.LongRope
-            ? contextLength > rope.OriginalContext ? "rope_factors_long.weight" : "rope_factors_short.weight"
-            : "rope_freqs.weight";
+        string name = !_tensors.ContainsKey("rope_factors_long.weight") ? "rope_freqs.weight"
+            : contextLength > rope!.OriginalContext ? "rope_factors_long.weight"
+            : "rope_factors_short.weight";
         if (!_tensors.TryGetValue(name, out TensorView tensor))
         {
             return null;

@@ -42,6 +42,9 @@ internal sealed class LayerWeights
     /// <summary>Queries, keys and values in one: [(query + key + value width) × embedding].</summary>
     public Linear? QueryKeyValue { get; set; }
 
+    /// <summary>Instead of <see cref="QueryKeyValue"/> where keys and values come from a compressed row.</summary>
+    public LatentWeights? Latent { get; set; }
+
     public Vector? QueryNorm { get; set; }
     public Vector? KeyNorm { get; set; }
 
@@ -62,6 +65,17 @@ internal sealed class LayerWeights
     public ExpertWeights? Experts { get; set; }
     public Norm? PostFeedForwardNorm { get; set; }
 }
+
+/// <param name="CompressQuery">[query rank × embedding], or null.</param>
+/// <param name="QueryNorm">[query rank], or null.</param>
+/// <param name="Query">[(heads × query length) × (query rank, or embedding)].</param>
+/// <param name="CompressKeyValue">[(rank + rope length) × embedding].</param>
+/// <param name="KeyValueNorm">[rank].</param>
+/// <param name="AbsorbKey">Absorbed, for each head [rank × plain length].</param>
+/// <param name="DecompressValue">Absorbed, for each head [value length × rank].</param>
+/// <param name="DecompressKeyValue">Otherwise [(heads × (plain length + value length)) × rank].</param>
+internal sealed record LatentWeights(
+    Linear? CompressQuery, Vector? QueryNorm, Linear Query, Linear CompressKeyValue, Vector KeyValueNorm, Linear[] AbsorbKey, Linear[] DecompressValue, Linear? DecompressKeyValue);
 
 /// <summary>A gated or plain block.</summary>
 /// <param name="GateUp">[(gate and up, or up) × embedding].</param>

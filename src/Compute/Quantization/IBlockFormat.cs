@@ -6,3 +6,11 @@ internal interface IBlockFormat
     /// <summary>Values of exactly one block.</summary>
     static abstract void Dequantize(ReadOnlySpan<byte> block, Span<float> values);
 }
+
+/// <summary>A format that can also be written.</summary>
+internal interface IBlockQuantizer : IBlockFormat
+{
+    /// <summary>Overwrites one zeroed block.</summary>
+    /// <param name="importance">How much the error of each value matters, or empty when nothing is known.</param>
+    static abstract void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block);
+}

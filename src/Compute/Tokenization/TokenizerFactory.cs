@@ -24,7 +24,8 @@ internal static class TokenizerFactory
 
     private static SpmTokenizer Spm(GgufMetadata metadata)
     {
-        var defaults = new VocabularyDefaults(TextForm.VisibleSpaces, AddBos: true, Bos: 1, Eos: 2, Unknown: 0);
+        // A file that does not ask for BOS gets none, also here, where llama.cpp would add one.
+        var defaults = new VocabularyDefaults(TextForm.VisibleSpaces, AddBos: false, Bos: 1, Eos: 2, Unknown: 0);
         return new SpmTokenizer(new VocabularyReader(metadata).Read(defaults), metadata.FindBool(Prefix + "add_space_prefix") ?? true);
     }
 
@@ -38,7 +39,8 @@ internal static class TokenizerFactory
 
     private static WordPieceTokenizer WordPiece(GgufMetadata metadata)
     {
-        var defaults = new VocabularyDefaults(TextForm.VisibleSpaces, AddBos: true, Bos: 101, Eos: 102, Unknown: 100) { EosKey = "seperator_token_id" };
+        // A file that does not ask for BOS gets none, also here, where llama.cpp would add one.
+        var defaults = new VocabularyDefaults(TextForm.VisibleSpaces, AddBos: false, Bos: 101, Eos: 102, Unknown: 100) { EosKey = "seperator_token_id" };
         bool lowercase = metadata.FindBool(Prefix + "normalizer.lowercase") ?? true;
         bool stripAccents = metadata.FindBool(Prefix + "normalizer.strip_accents") ?? lowercase;
         return new WordPieceTokenizer(new VocabularyReader(metadata).Read(defaults), lowercase, stripAccents);

@@ -28,16 +28,7 @@ internal static unsafe class TestWeights
         byte[] bytes = new byte[GgmlTypes.ByteLength(type, (long)rows * columns)];
         random.NextBytes(bytes);
         int block = GgmlTypes.BlockBytes(type);
-        int[] halves = type switch
-        {
-            GgmlType.Q4_0 or GgmlType.Q5_0 or GgmlType.Q8_0 or GgmlType.IQ4_NL or GgmlType.IQ4_XS => [0],
-            GgmlType.Q4_1 or GgmlType.Q5_1 or GgmlType.Q4_K or GgmlType.Q5_K => [0, 2],
-            GgmlType.Q2_K => [80, 82],
-            GgmlType.Q3_K => [108],
-            GgmlType.Q6_K => [208],
-            GgmlType.F16 => [0],
-            _ => [],
-        };
+        int[] halves = HalfScales(type);
         for (int offset = 0; offset < bytes.Length; offset += block)
         {
             foreach (int half in halves)
@@ -61,4 +52,49 @@ internal static unsafe class TestWeights
 
         return bytes;
     }
+
+    /// <summary>Copies each block's scales.</summary>
+    public static void CopyScales(GgmlType type, ReadOnlySpan<byte> source, Span<byte> destination)
+    {
+        int block = GgmlTypes.BlockBytes(type);
+        for (int offset = 0; offset < source.Length; offset += block)
+        {
+            foreach (int half in HalfScales(type))
+            {
+                source.Slice(offset + half, 2).CopyTo(destination[(offset + half)..]);
+            }
+
+            if (type is GgmlType.MXFP4)
+            {
+                destination[offset] = source[offset];
+            }
+        }
+    }
+
+    public static float[] RandomInput(int rows, int columns, int seed)
+    {
+        var random = new Random(seed);
+        float[] values = new float[rows * columns];
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = (random.NextSingle() - 0.5f) * (i % 97 == 0 ? 20 : 2);
+        }
+
+        // A stretch of zeros, as padding and masked inputs have.
+        values.AsSpan(columns / 2, 32).Clear();
+        return values;
+    }
+
+    private static int[] HalfScales(GgmlType type) => type switch
+    {
+        GgmlType.Q4_0 or GgmlType.Q5_0 or GgmlType.Q8_0 or GgmlType.IQ4_NL or GgmlType.IQ4_XS or GgmlType.F16 => [0],
+        GgmlType.IQ1_S or GgmlType.IQ2_XXS or GgmlType.IQ2_XS or GgmlType.IQ2_S or GgmlType.IQ3_XXS or GgmlType.IQ3_S => [0],
+        GgmlType.Q4_1 or GgmlType.Q5_1 or GgmlType.Q4_K or GgmlType.Q5_K => [0, 2],
+        GgmlType.Q2_K => [80, 82],
+        GgmlType.Q3_K => [108],
+        GgmlType.Q6_K => [208],
+        GgmlType.TQ1_0 => [52],
+        GgmlType.TQ2_0 => [64],
+        _ => [],
+    };
 }

@@ -22,6 +22,10 @@ public sealed class ParityTests
         { "quant/reference.json", "quant/q-Q6_K.gguf", 0.08 },
         { "arch/reference.json", "arch/llama-ropefactors.gguf", 0.03 },
         { "arch/reference.json", "arch/mixtral.gguf", 0.03 },
+        { "arch/reference.json", "arch/qwen2.gguf", 0.03 },
+        { "arch/reference.json", "arch/qwen3.gguf", 0.03 },
+        { "arch/reference.json", "arch/gemma2.gguf", 0.03 },
+        { "arch/reference.json", "arch/phi3.gguf", 0.03 },
     };
 
     [Theory]

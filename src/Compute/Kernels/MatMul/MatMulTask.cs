@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using Lamina.Compute.Gguf;
+
 namespace Lamina.Compute.Kernels;
 
 /// <summary>One multiplication, cut into stretches of row groups.</summary>
@@ -26,11 +29,41 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
 
     public void Run(WorkerTeam team)
     {
-        int groups = Weights.Groups;
-        int groupsPerChunk = Math.Max(1, groups / (team.Workers * 8));
-        int chunks = (groups + groupsPerChunk - 1) / groupsPerChunk;
-        team.Run(new ScalarJob(this, groupsPerChunk), chunks);
+        if (team.Variant == CpuVariant.Scalar || !RunGemv(team))
+        {
+            team.Run(new ScalarJob(this, GroupsPerChunk(team)), Chunks(team));
+        }
     }
+
+    private bool RunGemv(WorkerTeam team)
+    {
+        switch (Weights.Type)
+        {
+            case GgmlType.Q4_0: Gemv<GemvQ4_0>(team); return true;
+            case GgmlType.Q8_0: Gemv<GemvQ8_0>(team); return true;
+            case GgmlType.Q4_K: Gemv<GemvQ4_K>(team); return true;
+            case GgmlType.Q5_K: Gemv<GemvQ5_K>(team); return true;
+            case GgmlType.Q6_K: Gemv<GemvQ6_K>(team); return true;
+            default: return false;
+        }
+    }
+
+    private void Gemv<TFormat>(WorkerTeam team) where TFormat : IGemvFormat
+    {
+        if (team.Variant == CpuVariant.Avx512)
+        {
+            team.Run(new GemvJob<TFormat, Simd512, Vector512<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+        }
+        else
+        {
+            team.Run(new GemvJob<TFormat, Simd256, Vector256<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+        }
+    }
+
+    // About eight chunks a worker: small enough that a worker that lost its core for a while leaves its share to the others.
+    private int GroupsPerChunk(WorkerTeam team) => Math.Max(1, Weights.Groups / (team.Workers * 8));
+
+    private int Chunks(WorkerTeam team) => (Weights.Groups + GroupsPerChunk(team) - 1) / GroupsPerChunk(team);
 
     private readonly struct ScalarJob(MatMulTask task, int groupsPerChunk) : IJob
     {

@@ -1,4 +1,5 @@
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Quantization;
 
 namespace Lamina.Compute.Kernels;
 
@@ -94,6 +95,12 @@ internal static unsafe class RowDecoder
                 values[0] = BitConverter.UInt32BitsToSingle(*unit << 16);
                 values[1] = BitConverter.UInt32BitsToSingle(*unit & 0xFFFF0000);
                 return;
+        }
+
+        if (ActivationForms.For(type) == ActivationForm.Float)
+        {
+            Dequantizer.ToF32(type, new ReadOnlySpan<byte>(unit, GgmlTypes.BlockBytes(type)), new Span<float>(values, GgmlTypes.BlockElements(type)));
+            return;
         }
 
         RowPanel panel = default;

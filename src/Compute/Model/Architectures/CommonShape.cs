@@ -25,8 +25,7 @@ internal static class CommonShape
 
         int[] heads = p.PerLayer("attention.head_count", layers, 1, HyperParameters.MaxHeads);
         int[] kvHeads = p.FindPerLayer("attention.head_count_kv", layers, 1, HyperParameters.MaxHeads) ?? heads;
-        int[] lengths = p.FindPerLayer("feed_forward_length", layers, 1, HyperParameters.MaxWidth)
-            ?? throw new InvalidDataException($"the file has no key '{p.Key("feed_forward_length")}'");
+        int[] lengths = p.FindPerLayer("feed_forward_length", layers, 0, HyperParameters.MaxWidth) ?? new int[layers];
         int keyLength = p.FindInt("attention.key_length", 1, HyperParameters.MaxHeadLength) ?? HeadLength(embedding, heads[0]);
         int valueLength = p.FindInt("attention.value_length", 1, HyperParameters.MaxHeadLength) ?? HeadLength(embedding, heads[0]);
         RopeShape rope = ReadRope(p, pairing, keyLength, context);

@@ -4,7 +4,7 @@ namespace Lamina.Compute.Model.Architectures;
 internal static class ExpertKeys
 {
     /// <summary>Null when the model has no experts.</summary>
-    public static ExpertShape? Read(HyperParameters p)
+    public static ExpertShape? Find(HyperParameters p)
     {
         int count = p.FindInt("expert_count", 0, HyperParameters.MaxExperts) ?? 0;
         if (count == 0)
@@ -12,11 +12,38 @@ internal static class ExpertKeys
             return null;
         }
 
+        int groups = Math.Max(1, p.FindInt("expert_group_count", 0, count) ?? 1);
+        if (count % groups != 0)
+        {
+            throw new InvalidDataException($"{count} experts do not divide into {groups} groups");
+        }
+
+        int groupsUsed = groups == 1 ? 1 : p.Int("expert_group_used_count", 1, groups);
+        int used = p.Int("expert_used_count", 1, count / groups * groupsUsed);
         return new ExpertShape
         {
             Count = count,
-            Used = p.Int("expert_used_count", 1, count),
+            Used = used,
+            Groups = groups,
+            GroupsUsed = groupsUsed,
             WeightScale = p.FindFloat("expert_weights_scale") is { } scale && scale != 0 ? scale : 1,
         };
     }
+
+    public static ExpertShape Need(HyperParameters p) =>
+        Find(p) ?? throw new InvalidDataException($"'{p.Key("expert_count")}' is missing or 0, expected the number of experts");
+
+    /// <summary>Inner width of one expert, or null when the metadata does not say.</summary>
+    public static int? Length(HyperParameters p) =>
+        p.FindInt("expert_feed_forward_length", 0, HyperParameters.MaxWidth) is { } length and > 0 ? length : null;
+
+    /// <summary>The router's function by GGUF's number.</summary>
+    public static RouterKind? Router(HyperParameters p) => p.FindInt("expert_gating_func", 0, int.MaxValue) switch
+    {
+        null or 0 => null,
+        1 => RouterKind.Softmax,
+        2 => RouterKind.Sigmoid,
+        3 => RouterKind.SoftmaxOfChosen,
+        { } other => throw new NotSupportedException($"expert routing function {other} ('{p.Key("expert_gating_func")}') is not supported; 1 to 3 are"),
+    };
 }

@@ -8,7 +8,7 @@ internal static class Llama
     public static ModelShape Read(HyperParameters p)
     {
         ModelShape shape = CommonShape.Read(p, RopePairing.Interleaved);
-        return ExpertKeys.Read(p) is { } experts
+        return ExpertKeys.Find(p) is { } experts
             ? shape.WithFeedForward((block, _) => block with { Experts = experts with { Normalise = true } })
             : shape;
     }

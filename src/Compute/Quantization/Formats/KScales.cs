@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace Lamina.Compute.Quantization.Formats;
 
 /// <summary>Eight pairs of 6-bit scale and minimum in 12 bytes, as <see cref="Q4_K"/> and <see cref="Q5_K"/> pack them.</summary>
@@ -32,5 +34,19 @@ internal static class KScales
         packed[index + 4] |= (byte)((scale & 15) | ((min & 15) << 4));
         packed[index - 4] |= (byte)(scale >> 4 << 6);
         packed[index] |= (byte)(min >> 4 << 6);
+    }
+
+    /// <summary>Fits eight groups and writes the d, dmin and packed scales with which <see cref="Q4_K"/> and <see cref="Q5_K"/> blocks start.</summary>
+    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, int maxLevel, Span<byte> block, Span<byte> levels)
+    {
+        Span<byte> scales = stackalloc byte[8];
+        Span<byte> minimums = stackalloc byte[8];
+        (Half d, Half dmin) = AffineGroups.Quantize(values, importance, maxLevel, 63, scales, minimums, levels);
+        BinaryPrimitives.WriteHalfLittleEndian(block, d);
+        BinaryPrimitives.WriteHalfLittleEndian(block[2..], dmin);
+        for (int group = 0; group < 8; group++)
+        {
+            Set(block.Slice(4, 12), group, scales[group], minimums[group]);
+        }
     }
 }

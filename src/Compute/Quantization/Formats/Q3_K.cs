@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Lamina.Compute.Quantization.Formats;
 
 /// <summary>32 bytes of third bits (bit k of byte i belongs to value 32 k + i), 64 bytes of low bit pairs as in <see cref="Q2_K"/>, 16 scales of 6 bits in 12 bytes, d f16. x = d (scale - 32) (q - 4).</summary>
-internal readonly struct Q3_K : IBlockFormat
+internal readonly struct Q3_K : IBlockQuantizer
 {
     public static void Dequantize(ReadOnlySpan<byte> block, Span<float> values)
     {
@@ -26,5 +26,31 @@ internal readonly struct Q3_K : IBlockFormat
         int low = index < 8 ? scales[index] & 15 : scales[index - 8] >> 4;
         int high = (scales[8 + (index % 4)] >> (index / 4 * 2)) & 3;
         return low | (high << 4);
+    }
+
+    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
+    {
+        Span<float> weights = stackalloc float[256];
+        ErrorWeights.Absolute(values, importance, 16, weights);
+        Span<float> scales = stackalloc float[16];
+        for (int group = 0; group < 16; group++)
+        {
+            scales[group] = ScaleFit.Best<LinearLevels8>(values.Slice(group * 16, 16), weights.Slice(group * 16, 16));
+        }
+
+        float d = (float)(Half)(ScaleFit.Largest(scales) / -32);
+        BinaryPrimitives.WriteHalfLittleEndian(block[108..], (Half)d);
+        for (int group = 0; group < 16; group++)
+        {
+            int scale = d != 0 ? Math.Clamp((int)MathF.Round(scales[group] / d), -32, 31) : 0;
+            block[96 + (group % 8)] |= (byte)(((scale + 32) & 15) << (group / 8 * 4));
+            block[104 + (group % 4)] |= (byte)((scale + 32) >> 4 << (group / 4 * 2));
+            for (int i = group * 16; i < (group + 1) * 16; i++)
+            {
+                int q = scale != 0 ? (int)LinearLevels8.Nearest(values[i] / (d * scale)) + 4 : 4;
+                block[32 + (i / 128 * 32) + (i % 32)] |= (byte)((q & 3) << (i / 32 % 4 * 2));
+                block[i % 32] |= (byte)(q >> 2 << (i / 32));
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Lamina.Compute.Quantization.Formats;
 
 /// <summary>As <see cref="Q4_K"/> with 32 bytes of fifth bits before the nibbles: bit k of byte i belongs to value 32 k + i.</summary>
-internal readonly struct Q5_K : IBlockFormat
+internal readonly struct Q5_K : IBlockQuantizer
 {
     public static void Dequantize(ReadOnlySpan<byte> block, Span<float> values)
     {
@@ -22,6 +22,17 @@ internal readonly struct Q5_K : IBlockFormat
                 int q = ((bytes[i] >> (group % 2 * 4)) & 15) | ((fifth[i] >> group) & 1) << 4;
                 values[(group * 32) + i] = (dScale * q) - dMin;
             }
+        }
+    }
+
+    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
+    {
+        Span<byte> levels = stackalloc byte[256];
+        KScales.Quantize(values, importance, 31, block, levels);
+        for (int i = 0; i < 256; i++)
+        {
+            block[48 + (i / 64 * 32) + (i % 32)] |= (byte)((levels[i] & 15) << (i / 32 % 2 * 4));
+            block[16 + (i % 32)] |= (byte)(levels[i] >> 4 << (i / 32));
         }
     }
 }

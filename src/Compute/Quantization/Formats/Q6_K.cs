@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Lamina.Compute.Quantization.Formats;
 
 /// <summary>128 bytes of low nibbles, 64 of upper bit pairs, 16 signed 8-bit scales, d f16. x = d scale (q - 32). Each half block of 128 values takes 64 and 32 of the bytes.</summary>
-internal readonly struct Q6_K : IBlockFormat
+internal readonly struct Q6_K : IBlockQuantizer
 {
     public static void Dequantize(ReadOnlySpan<byte> block, Span<float> values)
     {
@@ -20,6 +20,29 @@ internal readonly struct Q6_K : IBlockFormat
                 float scale = d * (sbyte)scales[(half * 8) + (i / 16)];
                 values[(half * 128) + i] = scale * ((nibble | (pair << 4)) - 32);
             }
+        }
+    }
+
+    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
+    {
+        Span<float> weights = stackalloc float[256];
+        ErrorWeights.Squared(values, importance, weights);
+        Span<float> scales = stackalloc float[16];
+        for (int group = 0; group < 16; group++)
+        {
+            scales[group] = ScaleFit.Best<LinearLevels64>(values.Slice(group * 16, 16), weights.Slice(group * 16, 16));
+        }
+
+        float d = (float)(Half)(ScaleFit.Largest(scales) / -128);
+        BinaryPrimitives.WriteHalfLittleEndian(block[208..], (Half)d);
+        for (int i = 0; i < 256; i++)
+        {
+            int scale = d != 0 ? Math.Clamp((int)MathF.Round(scales[i / 16] / d), -128, 127) : 0;
+            block[192 + (i / 16)] = (byte)(sbyte)scale;
+            int q = scale != 0 ? (int)LinearLevels64.Nearest(values[i] / (d * scale)) + 32 : 32;
+            (int half, int j) = (i / 128, i % 128);
+            block[(half * 64) + (j % 64)] |= (byte)((q & 15) << (j / 64 * 4));
+            block[128 + (half * 32) + (j % 32)] |= (byte)(q >> 4 << (j / 32 * 2));
         }
     }
 }

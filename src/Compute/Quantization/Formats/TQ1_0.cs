@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Lamina.Compute.Quantization.Formats;
 
 /// <summary>Ternary values, five to a byte (32 + 16 bytes) and four to a byte (4 bytes), then d f16. A byte is a base-3 fraction of 256: its digits come out from the top by multiplying. x = d (digit - 1).</summary>
-internal readonly struct TQ1_0 : IBlockFormat
+internal readonly struct TQ1_0 : IBlockQuantizer
 {
     private static ReadOnlySpan<byte> PowersOf3 => [1, 3, 9, 27, 81];
 
@@ -25,6 +25,32 @@ internal readonly struct TQ1_0 : IBlockFormat
                 int digit = (byte)(bytes[i] * PowersOf3[n]) * 3 >> 8;
                 values[(n * bytes.Length) + i] = (digit - 1) * d;
             }
+        }
+    }
+
+    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
+    {
+        float d = MathF.Abs(ScaleFit.Largest(values));
+        float inverse = d != 0 ? 1 / d : 0;
+        BinaryPrimitives.WriteHalfLittleEndian(block[52..], (Half)d);
+        Pack(values[..160], 5, inverse, block[..32]);
+        Pack(values.Slice(160, 80), 5, inverse, block.Slice(32, 16));
+        Pack(values.Slice(240, 16), 4, inverse, block.Slice(48, 4));
+    }
+
+    /// <summary>The inverse of <see cref="Digits"/>: five digits make a number below 243, stored as the smallest byte of at least 256/243 of it.</summary>
+    private static void Pack(ReadOnlySpan<float> values, int count, float inverse, Span<byte> bytes)
+    {
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            int number = 0;
+            for (int n = 0; n < 5; n++)
+            {
+                int digit = n < count ? 1 + (int)MathF.Round(values[(n * bytes.Length) + i] * inverse, MidpointRounding.AwayFromZero) : 0;
+                number = (number * 3) + digit;
+            }
+
+            bytes[i] = (byte)(((number * 256) + 242) / 243);
         }
     }
 }

@@ -1,0 +1,25 @@
+using System.CommandLine;
+using Lamina.Coordinator;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Cli.Commands;
+
+/// <summary><c>lamina coordinator</c>: the front process of an installation.</summary>
+internal static class CoordinatorCommand
+{
+    public static Command Create()
+    {
+        Option<string?> config = new("--config") { Description = "Configuration file with a section Coordinator; lamina.json when not given." };
+        Command command = new("coordinator", "Run the front process: HTTP API, cells, model store.") { config };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            CoordinatorOptions options = Configuration.Read<CoordinatorOptions>(parsed.GetValue(config), "Coordinator");
+            using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Information);
+            await using CoordinatorHost host = await CoordinatorHost.StartAsync(options, loggers, cancellation);
+            Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}");
+            await Waiting.UntilCancelled(cancellation);
+            return 0;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,32 @@
+using System.CommandLine;
+using Lamina.Cli.Embedded;
+
+namespace Lamina.Cli.Commands;
+
+/// <summary>Options of the commands that run a model themselves: which file, over how many nodes, with how many threads.</summary>
+internal sealed class ModelRunOptions
+{
+    private readonly Argument<string> _model = new("MODEL") { Description = "GGUF file." };
+    private readonly Option<int> _nodes = new("--nodes") { Description = "Node processes to spread the layers over; 1 runs in this process.", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _threads = new("--threads", "-t") { Description = "Compute threads per stage; 0 = all cores.", DefaultValueFactory = _ => 0 };
+    private readonly Option<string?> _stages = new("--stages") { Description = "Layers of each stage, e.g. \"0-7,8-15\"; planned when not given." };
+    private readonly Option<int> _context = new("--context", "-c") { Description = "Longest sequence in tokens; 0 = the model's own, at most 8192.", DefaultValueFactory = _ => 0 };
+
+    public void AddTo(Command command)
+    {
+        command.Arguments.Add(_model);
+        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context })
+        {
+            command.Options.Add(option);
+        }
+    }
+
+    public SessionOptions Read(ParseResult parsed) => new()
+    {
+        ModelPath = parsed.GetRequiredValue(_model),
+        Nodes = Bounds.Within(parsed.GetValue(_nodes), 1, 64, "--nodes"),
+        Threads = Bounds.Within(parsed.GetValue(_threads), 0, 1024, "--threads"),
+        Stages = parsed.GetValue(_stages),
+        ContextLength = Bounds.AtLeast(parsed.GetValue(_context), 0, "--context"),
+    };
+}

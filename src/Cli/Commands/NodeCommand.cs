@@ -1,0 +1,49 @@
+using System.CommandLine;
+using Lamina.Node;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Cli.Commands;
+
+/// <summary><c>lamina node</c>: the worker process of one cell.</summary>
+internal static class NodeCommand
+{
+    public static Command Create()
+    {
+        Option<string?> config = new("--config") { Description = "Configuration file with a section Node; lamina.json when not given." };
+        Option<bool> endWithParent = new("--end-with-parent") { Description = "End when standard input closes.", Hidden = true };
+        Command command = new("node", "Run a worker process: it joins its tenant's cell and holds the layers it is given.") { config, endWithParent };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            NodeOptions options = Configuration.Read<NodeOptions>(parsed.GetValue(config), "Node");
+            using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : parsed.GetValue(endWithParent) ? LogLevel.Warning : LogLevel.Information);
+            using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            if (parsed.GetValue(endWithParent))
+            {
+                EndWithStandardInput(ending);
+            }
+
+            await using NodeHost host = await NodeHost.StartAsync(options, loggers, ending.Token);
+            Console.Error.WriteLine($"node {options.Name} of tenant {options.Tenant}: control {host.ControlEndpoint}, links {host.LinkEndpoint}");
+            Task asked = Task.Delay(Timeout.Infinite, ending.Token);
+            return await Task.WhenAny(asked, host.Stopped) == asked ? 0 : throw new CommandException($"the node stopped: {await host.Stopped}");
+        });
+        return command;
+    }
+
+    /// <summary>The parent holds the other end of the pipe for as long as it lives, however it ends.</summary>
+    private static void EndWithStandardInput(CancellationTokenSource ending)
+    {
+        Thread watcher = new(() =>
+        {
+            Span<byte> ignored = stackalloc byte[64];
+            using Stream input = Console.OpenStandardInput();
+            while (input.Read(ignored) > 0)
+            {
+            }
+
+            ending.Cancel();
+        })
+        { IsBackground = true, Name = "parent watcher" };
+        watcher.Start();
+    }
+}

@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using Lamina.Cli.Output;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Model;
+using Lamina.Compute.Templates;
+using Lamina.Compute.Tokenization;
+using Lamina.Coordinator;
+using Lamina.Node.Local;
+
+namespace Lamina.Cli.Embedded;
+
+/// <summary>A model ready to generate, in this process or over an embedded cell; commands see no difference.</summary>
+internal sealed class ModelSession : IAsyncDisposable
+{
+    private static readonly TenantId LocalTenant = new("local");
+
+    private readonly GgufFile _file;
+    private readonly LocalEngine? _engine;
+    private readonly EmbeddedCell? _cell;
+
+    private ModelSession(GgufFile file, LocalEngine? engine, EmbeddedCell? cell, IReadOnlyList<SessionStage> stages)
+    {
+        _file = file;
+        _engine = engine;
+        _cell = cell;
+        Stages = stages;
+        Tokenizer = Tokenizer.FromGguf(file.Metadata);
+    }
+
+    public Tokenizer Tokenizer { get; }
+    public IReadOnlyList<SessionStage> Stages { get; }
+    public TenantId Tenant => _cell?.Tenant ?? LocalTenant;
+
+    public static async Task<ModelSession> OpenAsync(SessionOptions options, LoadProgress progress, CancellationToken cancellation)
+    {
+        GgufFile file = GgufFile.Open(options.ModelPath);
+        try
+        {
+            ModelSession session = options.Nodes == 1
+                ? OpenLocal(file, options, progress)
+                : await OpenCellAsync(file, options, progress, cancellation);
+            progress.Done();
+            return session;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
+        _engine is not null ? _engine.GenerateAsync(submit, onTokens, cancellation) : _cell!.GenerateAsync(submit, onTokens, cancellation);
+
+    /// <summary>Plain text as the model expects a prompt: with BOS where its file says so.</summary>
+    public int[] EncodePrompt(string text)
+    {
+        int[] ids = Tokenizer.Encode(text);
+        return Tokenizer is { AddBos: true, Bos: { } bos } ? [bos, .. ids] : ids.Length > 0 ? ids : throw new UsageException("the prompt is empty");
+    }
+
+    public int[] EncodeChat(JsonArray messages)
+    {
+        _ = messages;
+        throw new NotSupportedException("chat prompts are not supported yet");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _engine?.Dispose();
+        if (_cell is not null)
+        {
+            await _cell.DisposeAsync();
+        }
+
+        _file.Dispose();
+    }
+
+    private static ModelSession OpenLocal(GgufFile file, SessionOptions options, LoadProgress progress)
+    {
+        ModelShape shape = ModelShape.FromGguf(file.Metadata);
+        int context = ContextLength(options, shape);
+        IReadOnlyList<LayerRange> stages = options.Stages is null ? [new LayerRange(0, shape.LayerCount)] : LayerRanges.Parse(options.Stages, shape.LayerCount);
+        int blocks = (context + KvCache.BlockPositions - 1) / KvCache.BlockPositions * options.Concurrency;
+        StageSettings settings = new(
+            context, blocks, options.Concurrency, MaxBatchRows: 512, PrefillChunk: 512, (int)GgmlType.F16,
+            options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count));
+        LocalEngine engine = LocalEngine.Load(file, settings, stages, (done, total) => progress.Report("loading", done, total));
+        return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]);
+    }
+
+    private static async Task<ModelSession> OpenCellAsync(GgufFile file, SessionOptions options, LoadProgress progress, CancellationToken cancellation)
+    {
+        ModelOptions model = new()
+        {
+            Name = "model",
+            Path = Path.GetFullPath(options.ModelPath),
+            Nodes = options.Nodes,
+            Stages = options.Stages,
+            ContextLength = ContextLength(options, ModelShape.FromGguf(file.Metadata)),
+            Threads = options.Threads,
+        };
+        EmbeddedCell cell = await EmbeddedCell.StartAsync(new EmbeddedCellOptions { Nodes = options.Nodes, Threads = options.Threads, Models = [model] }, progress, cancellation);
+        try
+        {
+            IReadOnlyList<SessionStage> stages = [.. cell.View.Stages.Select(stage => new SessionStage(stage.Node, stage.FirstLayer, stage.EndLayer - 1))];
+            return new ModelSession(file, engine: null, cell, stages);
+        }
+        catch
+        {
+            await cell.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static int ContextLength(SessionOptions options, ModelShape shape) =>
+        options.ContextLength == 0 ? Math.Min(shape.ContextLength, Math.Max(options.ContextAtLeast, SessionOptions.DefaultContextLimit))
+        : options.ContextLength <= shape.ContextLength ? options.ContextLength
+        : throw new UsageException($"--context is {options.ContextLength}; the model was trained for {shape.ContextLength}");
+}

@@ -1,0 +1,30 @@
+namespace Lamina.Cli.Embedded;
+
+/// <summary>What a command that runs a model by itself asks for.</summary>
+internal sealed record SessionOptions
+{
+    public required string ModelPath { get; init; }
+
+    /// <summary>1 runs in this process; more start as many node processes on loopback.</summary>
+    public int Nodes { get; init; } = 1;
+
+    /// <summary>Per stage; 0 = all cores, shared out among the nodes.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Explicit layer ranges, or null.</summary>
+    public string? Stages { get; init; }
+
+    /// <summary>0 = the model's own, at most <see cref="DefaultContextLimit"/>.</summary>
+    public int ContextLength { get; init; }
+
+    /// <summary>Raises the default context where the command needs more.</summary>
+    public int ContextAtLeast { get; init; }
+
+    /// <summary>Generations that may hold the whole context at the same time.</summary>
+    public int Concurrency { get; init; } = 1;
+
+    public const int DefaultContextLimit = 8192;
+}
+
+/// <summary>A stage as reports name it; layers are inclusive.</summary>
+internal sealed record SessionStage(string Node, int FirstLayer, int LastLayer);

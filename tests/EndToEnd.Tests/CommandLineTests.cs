@@ -1,0 +1,128 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Lamina.TestSupport;
+
+namespace Lamina.EndToEnd.Tests;
+
+/// <summary>What goes wrong for a user: one clear sentence, the right exit code, nothing left behind.</summary>
+public sealed class CommandLineTests
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+
+    private static string Model => Repository.File("models/lamina-tiny-q8_0.gguf");
+
+    [Theory]
+    [InlineData("run")]
+    [InlineData("frobnicate")]
+    [InlineData("run", "model.gguf", "--nodes", "many")]
+    [InlineData("bench", "model.gguf", "--unknown")]
+    public async Task WrongUsage_Exits2WithASentence(params string[] arguments)
+    {
+        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, arguments);
+        Assert.Equal(2, process.ExitCode);
+        Assert.StartsWith("lamina: ", process.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", process.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("run", "/nowhere/model.gguf", "-p", "x")]
+    [InlineData("inspect", "/nowhere/model.gguf")]
+    [InlineData("serve", "/nowhere/model.gguf")]
+    [InlineData("tokenize", "/nowhere/model.gguf", "x")]
+    public async Task MissingFile_Exits1NamingIt(params string[] arguments)
+    {
+        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, arguments);
+        AssertOneSentence(process, "model.gguf");
+    }
+
+    [Fact]
+    public async Task Serve_PortInUse_Exits1NamingThePort()
+    {
+        using TcpListener taken = new(IPAddress.Loopback, 0);
+        taken.Start();
+        int port = ((IPEndPoint)taken.LocalEndpoint).Port;
+        string[] before = DemoTests.TemporaryFolders();
+        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, "serve", Model, "--listen", $"127.0.0.1:{port}");
+        AssertOneSentence(process, $"{port}");
+        Assert.Equal(before, DemoTests.TemporaryFolders());
+    }
+
+    [Fact]
+    public async Task Run_ContextBeyondTheModel_IsRefused()
+    {
+        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, "run", Model, "-p", "x", "--context", "100000");
+        Assert.Equal(2, process.ExitCode);
+        Assert.Contains("512", process.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Node_InvalidConfiguration_Exits1NamingTheKey()
+    {
+        string folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
+        try
+        {
+            string file = Path.Combine(folder, "node.json");
+            await File.WriteAllTextAsync(file, """{"Node": {"Tenant": "acme", "Name": "Not A Name", "CertificatePath": "a", "KeyPath": "b", "TrustBundlePath": "c", "Seeds": ["127.0.0.1:1"], "CachePath": "d"}}""");
+            using LaminaProcess invalid = await LaminaProcess.RunAsync(s_limit, "node", "--config", file);
+            AssertOneSentence(invalid, "Not A Name");
+            await File.WriteAllTextAsync(file, """{"Node": {"Tenant": "acme", "Colour": "red"}}""");
+            using LaminaProcess unknown = await LaminaProcess.RunAsync(s_limit, "node", "--config", file);
+            AssertOneSentence(unknown, "Colour");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>At several moments of the start, the last being when everything stands.</summary>
+    [Theory]
+    [InlineData(200)]
+    [InlineData(900)]
+    [InlineData(2000)]
+    [InlineData(null)]
+    public async Task Serve_CtrlC_StopsEverythingWithinFiveSeconds(int? afterMilliseconds)
+    {
+        string[] before = DemoTests.TemporaryFolders();
+        using LaminaProcess serve = LaminaProcess.Start("serve", Model, "--nodes", "3", "--listen", "127.0.0.1:0");
+        if (afterMilliseconds is { } moment)
+        {
+            await Task.Delay(moment);
+        }
+        else
+        {
+            await serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(60));
+        }
+
+        int[] children = ProcessTable.Children(serve.Id);
+        serve.Signal(PosixSignal.SIGINT);
+        await serve.WaitForExitAsync(TimeSpan.FromSeconds(5));
+        Assert.Contains(serve.ExitCode, new[] { 0, 130 });
+        Assert.DoesNotContain("   at ", serve.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(children, ProcessTable.IsAlive);
+        Assert.Equal(before, DemoTests.TemporaryFolders());
+    }
+
+    [Fact]
+    public async Task Serve_Killed_ItsNodesEndByThemselves()
+    {
+        using LaminaProcess serve = LaminaProcess.Start("serve", Model, "--nodes", "2", "--listen", "127.0.0.1:0");
+        await serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(60));
+        int[] children = ProcessTable.Children(serve.Id);
+        Assert.Equal(2, children.Length);
+        LaminaProcess.Send(serve.Id, 9);
+        await Eventually.TrueAsync(() => !children.Any(ProcessTable.IsAlive), TimeSpan.FromSeconds(10), "a node outlived the process that started it");
+    }
+
+    private static void AssertOneSentence(LaminaProcess process, string mustName)
+    {
+        Assert.Equal(1, process.ExitCode);
+        string[] lines = process.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string last = lines[^1];
+        Assert.StartsWith("lamina: ", last, StringComparison.Ordinal);
+        Assert.Contains(mustName, last, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", process.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("internal error", process.Error, StringComparison.Ordinal);
+    }
+}

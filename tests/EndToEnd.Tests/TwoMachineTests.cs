@@ -1,0 +1,182 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Messages;
+using Lamina.TestSupport;
+
+namespace Lamina.EndToEnd.Tests;
+
+/// <summary>A coordinator and three nodes started one by one from configuration files, as on different machines.</summary>
+public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposable
+{
+    private static readonly string[] s_loopback = ["127.0.0.1", "localhost"];
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
+    private readonly List<LaminaProcess> _processes = [];
+
+    [Fact]
+    public async Task Cell_FromConfigurationFiles_ServesOverTlsAndRefusesStrangers()
+    {
+        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
+        TenantId tenant = new("acme");
+        pki.AddTenant(tenant);
+        LaminaProcess coordinator = StartCoordinator(pki, tenant);
+        string line = await coordinator.WaitForLineAsync("coordinator: API at", s_limit);
+        string seed = Seed().Match(line).Groups[1].Value;
+        LaminaProcess[] nodes = [.. Enumerable.Range(1, 3).Select(number => StartNode(pki, tenant, $"node-{number}", seed))];
+
+        using HttpClient http = new() { BaseAddress = new Uri(Address().Match(line).Value) };
+        await Eventually.TrueAsync(async () => (await http.GetAsync("health/ready")).StatusCode == HttpStatusCode.OK, s_limit, "the cell never became ready\n" + string.Join('\n', _processes.Select(process => process.Error)));
+        Assert.Contains("42", await http.AnswerAsync(ChatApi.Chat(ChatApi.User("What is 27 + 15?"), maxTokens: 32)), StringComparison.Ordinal);
+
+        Assert.Equal(3, nodes.Select(node => node.Id).Distinct().Count());
+        Assert.All(nodes, node => Assert.True(ProcessTable.IsAlive(node.Id)));
+        int httpPort = http.BaseAddress.Port;
+        foreach (LaminaProcess process in _processes)
+        {
+            int[] ports = [.. ProcessTable.ListeningPorts(process.Id).Where(port => port != httpPort)];
+            Assert.Equal(2, ports.Length);
+            foreach (int port in ports)
+            {
+                foreach ((string who, X509Certificate2? certificate) in Strangers(pki, tenant))
+                {
+                    string result = await ProbeAsync(port, certificate);
+                    output.WriteLine($"process {process.Id} port {port}: {who}: {result}");
+                    Assert.StartsWith("refused", result, StringComparison.Ordinal);
+                }
+            }
+        }
+
+        Assert.All(_processes, process => Assert.False(process.HasExited, process.Error));
+        Assert.Contains("42", await http.AnswerAsync(ChatApi.Chat(ChatApi.User("What is 27 + 15?"), maxTokens: 32)), StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        foreach (LaminaProcess process in _processes)
+        {
+            process.Dispose();
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private LaminaProcess StartCoordinator(PkiFolder pki, TenantId tenant)
+    {
+        CertificateFiles files = pki.Issue(tenant, PeerRole.Coordinator, "front", s_loopback);
+        return Start("coordinator", new Dictionary<string, object>
+        {
+            ["Coordinator"] = new Dictionary<string, object>
+            {
+                ["Listen"] = "127.0.0.1:0",
+                ["StorePath"] = Path.Combine(_folder, "store"),
+                ["Cells"] = new[]
+                {
+                    new Dictionary<string, object>
+                    {
+                        ["Tenant"] = tenant.Value,
+                        ["Name"] = "front",
+                        ["CertificatePath"] = files.CertificatePath,
+                        ["KeyPath"] = files.KeyPath,
+                        ["TrustBundlePath"] = files.TrustBundlePath,
+                        ["Models"] = new[] { new Dictionary<string, object> { ["Path"] = Repository.File("models/lamina-tiny-q8_0.gguf"), ["Nodes"] = 3 } },
+                    },
+                },
+            },
+        });
+    }
+
+    private LaminaProcess StartNode(PkiFolder pki, TenantId tenant, string name, string seed)
+    {
+        CertificateFiles files = pki.Issue(tenant, PeerRole.Node, name, s_loopback);
+        return Start("node", new Dictionary<string, object>
+        {
+            ["Node"] = new Dictionary<string, object>
+            {
+                ["Tenant"] = tenant.Value,
+                ["Name"] = name,
+                ["CertificatePath"] = files.CertificatePath,
+                ["KeyPath"] = files.KeyPath,
+                ["TrustBundlePath"] = files.TrustBundlePath,
+                ["Seeds"] = new[] { seed },
+                ["CachePath"] = Path.Combine(_folder, "cache-" + name),
+                ["Threads"] = 1,
+            },
+        });
+    }
+
+    private LaminaProcess Start(string command, Dictionary<string, object> configuration)
+    {
+        string path = Path.Combine(_folder, $"{command}-{_processes.Count}.json");
+        File.WriteAllText(path, JsonSerializer.Serialize(configuration));
+        LaminaProcess process = LaminaProcess.Start(command, "--config", path);
+        _processes.Add(process);
+        return process;
+    }
+
+    private IEnumerable<(string Who, X509Certificate2? Certificate)> Strangers(PkiFolder pki, TenantId tenant)
+    {
+        yield return ("no certificate", null);
+        using CertificateAuthority foreign = CertificateAuthority.Create("test", tenant);
+        yield return ("same name from a foreign CA", Certificate(foreign.Issue(PeerRole.Node, "node-1", s_loopback)));
+        TenantId other = new("other");
+        if (!pki.Tenants.Contains(other))
+        {
+            pki.AddTenant(other);
+        }
+
+        CertificateFiles files = pki.Issue(other, PeerRole.Node, "node-1", s_loopback);
+        yield return ("a valid certificate of another tenant", Certificate(new IssuedLeaf(File.ReadAllText(files.CertificatePath), File.ReadAllText(files.KeyPath))));
+        CertificateFiles expired = PkiFolder.Open(pki.FolderPath, new PastClock(TimeSpan.FromDays(3))).Issue(tenant, PeerRole.Node, "late", s_loopback, TimeSpan.FromHours(1));
+        yield return ("an expired certificate of this tenant", Certificate(new IssuedLeaf(File.ReadAllText(expired.CertificatePath), File.ReadAllText(expired.KeyPath))));
+    }
+
+    private static X509Certificate2 Certificate(IssuedLeaf leaf)
+    {
+        using X509Certificate2 ephemeral = X509Certificate2.CreateFromPem(leaf.CertificatePem, leaf.KeyPem);
+        return X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pkcs12), null);
+    }
+
+    /// <summary>With TLS 1.3 a client learns of its refusal only when it reads: the connection must speak TLS and then close without a byte.</summary>
+    private static async Task<string> ProbeAsync(int port, X509Certificate2? certificate)
+    {
+        using CancellationTokenSource deadline = new(TimeSpan.FromSeconds(10));
+        using TcpClient client = new();
+        await client.ConnectAsync(IPAddress.Loopback, port, deadline.Token);
+        await using SslStream tls = new(client.GetStream());
+        try
+        {
+            await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+            {
+                TargetHost = "127.0.0.1",
+                ClientCertificates = certificate is null ? null : [certificate],
+                RemoteCertificateValidationCallback = (_, server, _, _) => server is not null,
+            }, deadline.Token);
+            Assert.Equal(SslProtocols.Tls13, tls.SslProtocol);
+            await tls.WriteAsync(new byte[64], deadline.Token);
+            int read = await tls.ReadAsync(new byte[1], deadline.Token);
+            return read == 0 ? "refused: closed" : "ACCEPTED: it answered";
+        }
+        catch (Exception exception) when (exception is AuthenticationException or IOException)
+        {
+            return "refused: " + exception.Message;
+        }
+    }
+
+    private sealed class PastClock(TimeSpan behind) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() - behind;
+    }
+
+    [GeneratedRegex("http://[^/]+/")]
+    private static partial Regex Address();
+
+    [GeneratedRegex(@"control ([^)]+)\)")]
+    private static partial Regex Seed();
+}
