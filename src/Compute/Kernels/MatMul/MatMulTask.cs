@@ -6,6 +6,9 @@ namespace Lamina.Compute.Kernels;
 /// <summary>One multiplication, cut into stretches of row groups.</summary>
 internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows x, byte* panels, int* rows, int count, float* y, nint yStride)
 {
+    // Fewer rows read the packed weights anew for each.
+    private const int GemmRows = 2;
+
     public readonly WeightMatrix Weights = weights;
     public readonly byte* Panels = panels;
     public readonly int PanelRows = x.Rows;
@@ -29,34 +32,56 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
 
     public void Run(WorkerTeam team)
     {
-        if (team.Variant == CpuVariant.Scalar || !RunGemv(team))
+        if (team.Variant == CpuVariant.Scalar)
         {
             team.Run(new ScalarJob(this, GroupsPerChunk(team)), Chunks(team));
+            return;
         }
-    }
 
-    private bool RunGemv(WorkerTeam team)
-    {
         switch (Weights.Type)
         {
-            case GgmlType.Q4_0: Gemv<GemvQ4_0>(team); return true;
-            case GgmlType.Q8_0: Gemv<GemvQ8_0>(team); return true;
-            case GgmlType.Q4_K: Gemv<GemvQ4_K>(team); return true;
-            case GgmlType.Q5_K: Gemv<GemvQ5_K>(team); return true;
-            case GgmlType.Q6_K: Gemv<GemvQ6_K>(team); return true;
-            default: return false;
+            case GgmlType.Q4_0: GemvOrGemm<GemvQ4_0, PanelQ4_0>(team); break;
+            case GgmlType.Q8_0: GemvOrGemm<GemvQ8_0, PanelQ8_0>(team); break;
+            case GgmlType.Q4_K: GemvOrGemm<GemvQ4_K, PanelQ4_K>(team); break;
+            case GgmlType.Q5_K: GemvOrGemm<GemvQ5_K, PanelQ5_K>(team); break;
+            case GgmlType.Q6_K: GemvOrGemm<GemvQ6_K, PanelQ6_K>(team); break;
+            case GgmlType.Q4_1: Gemm<PanelQ4_1>(team); break;
+            case GgmlType.Q5_0: Gemm<PanelQ5_0>(team); break;
+            case GgmlType.Q5_1: Gemm<PanelQ5_1>(team); break;
+            case GgmlType.Q2_K: Gemm<PanelQ2_K>(team); break;
+            case GgmlType.Q3_K: Gemm<PanelQ3_K>(team); break;
+            case GgmlType.IQ4_NL: Gemm<PanelIQ4_NL>(team); break;
+            case GgmlType.IQ4_XS: Gemm<PanelIQ4_XS>(team); break;
+            case GgmlType.MXFP4: Gemm<PanelMXFP4>(team); break;
+            default: team.Run(new ScalarJob(this, GroupsPerChunk(team)), Chunks(team)); break;
         }
     }
 
-    private void Gemv<TFormat>(WorkerTeam team) where TFormat : IGemvFormat
+    private void GemvOrGemm<TGemv, TPanel>(WorkerTeam team) where TGemv : IGemvFormat where TPanel : IPanelFormat
     {
-        if (team.Variant == CpuVariant.Avx512)
+        if (Count >= GemmRows)
         {
-            team.Run(new GemvJob<TFormat, Simd512, Vector512<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+            Gemm<TPanel>(team);
+        }
+        else if (team.Variant == CpuVariant.Avx512)
+        {
+            team.Run(new GemvJob<TGemv, Simd512, Vector512<byte>>(this, GroupsPerChunk(team)), Chunks(team));
         }
         else
         {
-            team.Run(new GemvJob<TFormat, Simd256, Vector256<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+            team.Run(new GemvJob<TGemv, Simd256, Vector256<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+        }
+    }
+
+    private void Gemm<TPanel>(WorkerTeam team) where TPanel : IPanelFormat
+    {
+        if (team.Variant == CpuVariant.Avx512)
+        {
+            team.Run(new GemmJob<TPanel, Simd512, Vector512<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+        }
+        else
+        {
+            team.Run(new GemmJob<TPanel, Simd256, Vector256<byte>>(this, GroupsPerChunk(team)), Chunks(team));
         }
     }
 

@@ -115,7 +115,7 @@ internal static unsafe class RowDecoder
         }
     }
 
-    private static float ExponentScale(byte exponent) => exponent == 0
+    public static float ExponentScale(byte exponent) => exponent == 0
         ? BitConverter.UInt32BitsToSingle(0x00200000)
         : BitConverter.UInt32BitsToSingle(exponent == 1 ? 0x00400000u : (uint)(exponent - 1) << 23);
 

@@ -29,6 +29,7 @@ internal unsafe interface ISimd<V> where V : struct
     static abstract V ShiftRight32(V a, int bits);
     static abstract V Add16(V a, V b);
     static abstract V Subtract16(V a, V b);
+    static abstract V MultiplyLow16(V a, V b);
     static abstract V Add32(V a, V b);
 
     /// <summary>Bytes of each dword chosen by the low two bits of the pattern's bytes (which repeat in every 16 bytes as they stand there); a byte with its top bit set gives zero.</summary>
@@ -46,7 +47,7 @@ internal unsafe interface ISimd<V> where V : struct
     /// <summary>int16 times int16, neighbouring products added to int32.</summary>
     static abstract V MultiplyAddShorts(V a, V b);
 
-    /// <summary>Bytes of a with the sign of b's: the second factor of a product |b| · sign(b) · a.</summary>
+    /// <summary>Bytes of a, negated where b's are negative; where b is zero, anything: the second factor of a product |b| · (±a).</summary>
     static abstract V Sign8(V a, V b);
     static abstract V Abs8(V a);
 

@@ -54,6 +54,9 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<byte>>
     public static Vector256<byte> Subtract16(Vector256<byte> a, Vector256<byte> b) => (a.AsInt16() - b.AsInt16()).AsByte();
 
     [MethodImpl(Inline)]
+    public static Vector256<byte> MultiplyLow16(Vector256<byte> a, Vector256<byte> b) => (a.AsInt16() * b.AsInt16()).AsByte();
+
+    [MethodImpl(Inline)]
     public static Vector256<byte> Add32(Vector256<byte> a, Vector256<byte> b) => (a.AsInt32() + b.AsInt32()).AsByte();
 
     [MethodImpl(Inline)]

@@ -57,6 +57,9 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<byte>>
     public static Vector512<byte> Subtract16(Vector512<byte> a, Vector512<byte> b) => (a.AsInt16() - b.AsInt16()).AsByte();
 
     [MethodImpl(Inline)]
+    public static Vector512<byte> MultiplyLow16(Vector512<byte> a, Vector512<byte> b) => (a.AsInt16() * b.AsInt16()).AsByte();
+
+    [MethodImpl(Inline)]
     public static Vector512<byte> Add32(Vector512<byte> a, Vector512<byte> b) => (a.AsInt32() + b.AsInt32()).AsByte();
 
     [MethodImpl(Inline)]
@@ -79,7 +82,7 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<byte>>
         : Vector512.Create(Simd256.MultiplyAddShorts(a.GetLower(), b.GetLower()), Simd256.MultiplyAddShorts(a.GetUpper(), b.GetUpper()));
 
     [MethodImpl(Inline)]
-    public static Vector512<byte> Sign8(Vector512<byte> a, Vector512<byte> b) => Vector512.ConditionalSelect(Vector512.LessThan(b.AsSByte(), Vector512<sbyte>.Zero), -a.AsSByte(), Vector512.ConditionalSelect(Vector512.Equals(b.AsSByte(), Vector512<sbyte>.Zero), Vector512<sbyte>.Zero, a.AsSByte())).AsByte();
+    public static Vector512<byte> Sign8(Vector512<byte> a, Vector512<byte> b) => Vector512.ConditionalSelect(Vector512.LessThan(b.AsSByte(), Vector512<sbyte>.Zero), -a.AsSByte(), a.AsSByte()).AsByte();
 
     [MethodImpl(Inline)]
     public static Vector512<byte> Abs8(Vector512<byte> a) => Vector512.Abs(a.AsSByte()).AsByte();
