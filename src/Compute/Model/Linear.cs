@@ -3,9 +3,9 @@ using Lamina.Compute.Kernels;
 namespace Lamina.Compute.Model;
 
 /// <summary>y = W x + b [rows × columns]: one packed matrix for tensors of the same type that stand next to each other, several where the types differ.</summary>
-internal sealed unsafe class Linear(IReadOnlyList<(WeightMatrix Matrix, int FirstOutput)> parts, Vector? bias) : IDisposable
+internal sealed unsafe class Linear((WeightMatrix Matrix, int FirstOutput)[] parts, Vector? bias)
 {
-    public IReadOnlyList<(WeightMatrix Matrix, int FirstOutput)> Parts => parts;
+    public ReadOnlySpan<(WeightMatrix Matrix, int FirstOutput)> Parts => parts;
 
     /// <summary>[rows], or null.</summary>
     public float* Bias => bias is null ? null : bias.Values;
@@ -13,18 +13,6 @@ internal sealed unsafe class Linear(IReadOnlyList<(WeightMatrix Matrix, int Firs
     public int Columns => parts[0].Matrix.Columns;
 
     public int Rows { get; } = parts[^1].FirstOutput + parts[^1].Matrix.Rows;
-
-    public long Bytes => parts.Sum(part => part.Matrix.Bytes) + (bias?.Bytes ?? 0);
-
-    public void Dispose()
-    {
-        foreach ((WeightMatrix matrix, _) in parts)
-        {
-            matrix.Dispose();
-        }
-
-        bias?.Dispose();
-    }
 }
 
 /// <summary>Floats in native memory: a norm's weight, a bias, a layer's sinks.</summary>
@@ -41,6 +29,7 @@ internal sealed unsafe class Vector(int length) : IDisposable
     public Span<float> Span => new(Values, length);
 
     public void Dispose() => _buffer.Dispose();
+
 }
 
 /// <summary>Weight [length] and, for a layer norm, bias of a norm.</summary>

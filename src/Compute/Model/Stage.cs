@@ -66,7 +66,7 @@ public sealed unsafe class Stage : IDisposable
         long bytes = KvCache.RequiredBytes(shape, layers, options);
         foreach (TensorView tensor in WeightLoader.Check(tensors, shape, layers).Values)
         {
-            bytes = checked(bytes + WeightMatrix.PackedBytes(tensor.Type, tensor.Rows, tensor.Columns));
+            bytes = checked(bytes + WeightLoader.LoadedBytes(tensor));
         }
 
         return bytes;

@@ -63,6 +63,18 @@ internal sealed class WeightLoader
         return tensors;
     }
 
+    /// <summary>Native memory that a tensor takes once loaded: vectors as floats, each matrix of three dimensions packed by itself.</summary>
+    public static long LoadedBytes(in TensorView tensor)
+    {
+        if (tensor.Dimensions.Count == 1)
+        {
+            return tensor.Columns * sizeof(float);
+        }
+
+        long rows = tensor.Dimensions[1];
+        return checked(tensor.Rows / rows * WeightMatrix.PackedBytes(tensor.Type, rows, tensor.Columns));
+    }
+
     private void Load(LayerRange layers, int contextLength)
     {
         bool last = layers.End == _shape.LayerCount;
@@ -201,7 +213,7 @@ internal sealed class WeightLoader
             }
         }
 
-        return new Linear(matrices, bias);
+        return new Linear([.. matrices], bias);
     }
 
     private float[]? Bias(string name, int part, int parts)
