@@ -18,23 +18,22 @@ internal static class SynthCommand
         Command command = new("synth", "Write a model of random weights, for measuring and testing.") { output, shape, type, architecture, layers, seed };
         command.SetAction(parsed =>
         {
-            SynthesisOptions options;
+            string path = parsed.GetRequiredValue(output);
             try
             {
-                options = new SynthesisOptions(
+                SynthesisOptions options = new SynthesisOptions(
                     SyntheticShape.Preset(parsed.GetValue(shape)!),
                     QuantizationMixes.Parse(parsed.GetValue(type)!),
-                    SyntheticArchitecture.Named(parsed.GetValue(architecture)!).Name,
+                    parsed.GetValue(architecture)!,
                     parsed.GetValue(layers) is { } count ? Bounds.Within(count, 1, 1024, "--layers") : null,
                     parsed.GetValue(seed));
+                ModelSynthesizer.Write(path, options);
             }
             catch (ArgumentException exception)
             {
                 throw new UsageException(exception.Message);
             }
 
-            string path = parsed.GetRequiredValue(output);
-            ModelSynthesizer.Write(path, options);
             Console.Error.WriteLine($"wrote {path}: {new FileInfo(path).Length >> 20} MiB");
             return 0;
         });
