@@ -53,7 +53,7 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
             case GgmlType.IQ4_NL: Gemm<PanelIQ4_NL>(team); break;
             case GgmlType.IQ4_XS: Gemm<PanelIQ4_XS>(team); break;
             case GgmlType.MXFP4: Gemm<PanelMXFP4>(team); break;
-            default: team.Run(new ScalarJob(this, GroupsPerChunk(team)), Chunks(team)); break;
+            default: Floats(team); break;
         }
     }
 
@@ -82,6 +82,18 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
         else
         {
             team.Run(new GemmJob<TPanel, Simd256, Vector256<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+        }
+    }
+
+    private void Floats(WorkerTeam team)
+    {
+        if (team.Variant == CpuVariant.Avx512)
+        {
+            team.Run(new FloatJob<Simd512, Vector512<byte>>(this, GroupsPerChunk(team)), Chunks(team));
+        }
+        else
+        {
+            team.Run(new FloatJob<Simd256, Vector256<byte>>(this, GroupsPerChunk(team)), Chunks(team));
         }
     }
 
