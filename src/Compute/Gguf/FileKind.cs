@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace Lamina.Compute.Gguf;
 
 /// <summary>Tells regular files from pipes and devices, whose opening or reading may never end.</summary>
-internal static partial class FileKind
+public static partial class FileKind
 {
     private const int CurrentDirectory = -100;
     private const uint TypeMask = 0x1;

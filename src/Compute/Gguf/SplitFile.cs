@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace Lamina.Compute.Gguf;
 
 /// <summary>Names of the parts of a split model: <c>name-00001-of-00003.gguf</c>.</summary>
-internal static partial class SplitFile
+public static partial class SplitFile
 {
     /// <summary>Paths of all parts, in order, of the model whose first part is <paramref name="path"/>.</summary>
     public static IReadOnlyList<string> Parts(string path, GgufMetadata metadata, GgufLimits limits)
