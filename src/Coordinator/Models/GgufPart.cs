@@ -1,0 +1,98 @@
+using Lamina.Compute.Gguf;
+using Microsoft.Win32.SafeHandles;
+
+namespace Lamina.Coordinator.Models;
+
+/// <summary>
+/// One file of a GGUF model, read by position and never mapped: whoever shortens or replaces a mapped file kills the process, while a short read is an
+/// error like any other.
+/// </summary>
+internal sealed class GgufPart : IDisposable
+{
+    /// <summary>Headers are read in growing pieces, because their length stands nowhere.</summary>
+    private static readonly int[] s_headSizes = [4 << 20, 64 << 20, 1 << 30];
+
+    private GgufPart(string path, SafeFileHandle handle, long length, GgufHeader header)
+    {
+        Path = path;
+        Handle = handle;
+        Length = length;
+        Header = header;
+    }
+
+    public string Path { get; }
+    public SafeFileHandle Handle { get; }
+    public long Length { get; }
+    public GgufHeader Header { get; }
+
+    /// <summary>Where a tensor's bytes begin in the file.</summary>
+    public long OffsetOf(GgufTensorInfo tensor) => Header.DataOffset + tensor.Offset;
+
+    /// <summary>Opens and checks all parts of a model, first part first. Throws <see cref="InvalidDataException"/> or <see cref="IOException"/> with one sentence.</summary>
+    public static IReadOnlyList<GgufPart> OpenAll(string path)
+    {
+        var parts = new List<GgufPart> { OpenSingle(path) };
+        try
+        {
+            foreach (string other in SplitFile.Parts(path, parts[0].Header.Metadata, GgufLimits.Default).Skip(1))
+            {
+                parts.Add(OpenSingle(other));
+                int found = parts[^1].Header.Metadata.GetInt32("split.no", 0, ushort.MaxValue);
+                if (found != parts.Count - 1)
+                {
+                    throw new InvalidDataException($"{System.IO.Path.GetFileName(other)} says it is part {found + 1}, expected part {parts.Count}");
+                }
+            }
+
+            return parts;
+        }
+        catch
+        {
+            parts.ForEach(part => part.Dispose());
+            throw;
+        }
+    }
+
+    public void Dispose() => Handle.Dispose();
+
+    /// <summary>Opens one file, whatever part it is.</summary>
+    public static GgufPart OpenSingle(string path)
+    {
+        FileKind.RequireRegular(path);
+        SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        try
+        {
+            long length = RandomAccess.GetLength(handle);
+            return new GgufPart(path, handle, length, ReadHeader(handle, length));
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    private static GgufHeader ReadHeader(SafeFileHandle handle, long length)
+    {
+        foreach (int size in s_headSizes)
+        {
+            byte[] head = new byte[Math.Min(size, length)];
+            int filled = 0;
+            while (filled < head.Length && RandomAccess.Read(handle, head.AsSpan(filled), filled) is int read && read > 0)
+            {
+                filled += read;
+            }
+
+            try
+            {
+                return GgufReader.Read(head.AsSpan(0, filled), length);
+            }
+            catch (InvalidDataException) when (size < length && size < s_headSizes[^1] && head.AsSpan().StartsWith("GGUF"u8))
+            {
+                // The header may be longer than what was read.
+            }
+        }
+
+        throw new InvalidDataException($"the header is longer than {s_headSizes[^1]} bytes");
+    }
+}

@@ -1,0 +1,13 @@
+using Lamina.Cluster.Models;
+using Lamina.Compute.Gguf;
+
+namespace Lamina.Coordinator.Models;
+
+/// <summary>An imported model: its manifest, the digest that names it everywhere, and the metadata of its file.</summary>
+public sealed record StoredModel(BlobDigest Digest, ModelManifest Manifest, GgufMetadata Metadata)
+{
+    public long TotalBytes => Manifest.Tensors.Sum(tensor => tensor.Bytes);
+
+    /// <summary>Stored bytes of each tensor by name.</summary>
+    public IReadOnlyDictionary<string, long> TensorBytes() => Manifest.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Bytes, StringComparer.Ordinal);
+}
