@@ -1,0 +1,264 @@
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Coordinator.Generations;
+
+/// <summary>
+/// Runs one deployment's generations: chooses a pipeline of the serving epoch by load, and after a loss waits for the next epoch and goes on there with prompt and
+/// emitted tokens. Thread-safe.
+/// </summary>
+internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, IReadOnlyList<HeadLink>> _epochs = [];
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int? _serving;
+    private int _active;
+    private bool _disposed;
+
+    /// <summary>Generations that are running or wait for a pipeline.</summary>
+    public int Active => Volatile.Read(ref _active);
+
+    /// <summary>Sum of what the serving heads report.</summary>
+    public GenerationProtocol.HeadLoad Load
+    {
+        get
+        {
+            IReadOnlyList<HeadLink> heads = ServingHeads();
+            return new GenerationProtocol.HeadLoad(
+                heads.Sum(head => head.Load.Running), heads.Sum(head => head.Load.Waiting), heads.Sum(head => head.Load.FreeKvBlocks),
+                heads.Sum(head => head.Load.KvBlocks), heads.Sum(head => head.Load.TokensPerSecond));
+        }
+    }
+
+    /// <summary>Takes an epoch's open links; it serves once <see cref="Serve"/> says so.</summary>
+    public void Add(int epoch, IReadOnlyList<HeadLink> heads)
+    {
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                _epochs[epoch] = heads;
+                return;
+            }
+        }
+
+        Close(heads);
+    }
+
+    public void Serve(int epoch)
+    {
+        lock (_lock)
+        {
+            _serving = epoch;
+            SignalChange();
+        }
+    }
+
+    /// <summary>Closes an epoch's links; its generations move on.</summary>
+    public void Stop(int epoch)
+    {
+        IReadOnlyList<HeadLink>? heads;
+        lock (_lock)
+        {
+            _epochs.Remove(epoch, out heads);
+            _serving = _serving == epoch ? null : _serving;
+        }
+
+        Close(heads ?? []);
+    }
+
+    /// <summary>Completes when a replaced epoch has no generations left, or when they have had their time; then its links are closed.</summary>
+    public async Task DrainAsync(int epoch, CancellationToken cancellation)
+    {
+        IReadOnlyList<HeadLink> heads;
+        lock (_lock)
+        {
+            heads = _epochs.GetValueOrDefault(epoch) ?? [];
+        }
+
+        long deadline = Environment.TickCount64 + (long)limits.DrainTime.TotalMilliseconds;
+        while (heads.Any(head => head.Running > 0) && Environment.TickCount64 < deadline && !cancellation.IsCancellationRequested)
+        {
+            await Task.Delay(50, CancellationToken.None);
+        }
+
+        Stop(epoch);
+    }
+
+    /// <summary>
+    /// Runs a generation to its end. Never throws for what happens to pipelines: the outcome says it. <paramref name="onTokens"/> is called on a link's thread, in
+    /// order and with each index once, and must not block.
+    /// </summary>
+    public async Task<GenerationProtocol.GenerationEnded> RunAsync(
+        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
+    {
+        if (Interlocked.Increment(ref _active) > limits.MaxActive)
+        {
+            Interlocked.Decrement(ref _active);
+            return Ended(submit, GenerationOutcome.Refused, submit.EmittedTokens.Length, $"{limits.MaxActive} generations are running or waiting already");
+        }
+
+        var run = new GenerationRun(submit, onTokens);
+        try
+        {
+            return await RunAsync(run, submit, cancellation);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _active);
+        }
+    }
+
+    public void Dispose()
+    {
+        List<HeadLink> heads;
+        lock (_lock)
+        {
+            _disposed = true;
+            heads = [.. _epochs.Values.SelectMany(links => links)];
+            _epochs.Clear();
+            _serving = null;
+            SignalChange();
+        }
+
+        Close(heads);
+    }
+
+    private async Task<GenerationProtocol.GenerationEnded> RunAsync(GenerationRun run, GenerationProtocol.Submit submit, CancellationToken cancellation)
+    {
+        string reason = "no pipeline is ready";
+        while (true)
+        {
+            GenerationState state = run.State;
+            if (state.IsComplete)
+            {
+                return Ended(submit, GenerationOutcome.Length, state.Emitted.Count, "");
+            }
+
+            if (state.Attempt >= limits.MaxAttempts)
+            {
+                return Ended(submit, GenerationOutcome.Failed, state.Emitted.Count, $"given up after {state.Attempt} pipelines were lost: {reason}");
+            }
+
+            HeadLink? head = await NextHeadAsync(cancellation);
+            if (cancellation.IsCancellationRequested)
+            {
+                return Ended(submit, GenerationOutcome.Cancelled, run.State.Emitted.Count, "");
+            }
+
+            if (head is null)
+            {
+                return Ended(submit, GenerationOutcome.Failed, run.State.Emitted.Count, $"no pipeline was ready within {limits.RecoveryTime.TotalSeconds:0} s: {reason}");
+            }
+
+            AttemptResult result = await TryAsync(head, run, submit, cancellation);
+            if (result.Ended is { } ended)
+            {
+                return ended;
+            }
+
+            reason = result.LossReason!;
+        }
+    }
+
+    private static async Task<AttemptResult> TryAsync(HeadLink head, GenerationRun run, GenerationProtocol.Submit submit, CancellationToken cancellation)
+    {
+        GenerationAttempt attempt = run.BeginAttempt();
+        head.Submit(attempt);
+        try
+        {
+            return await attempt.Result.WaitAsync(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            return new AttemptResult(Ended(submit, GenerationOutcome.Cancelled, run.State.Emitted.Count, ""), null);
+        }
+        finally
+        {
+            // Does nothing when the head ended it.
+            run.EndAttempt(attempt);
+            head.Cancel(submit.Tenant, submit.Generation);
+        }
+    }
+
+    /// <summary>The least loaded head of the serving epoch; waits for one as long as a recovery may take. Null after that, and on cancellation.</summary>
+    private async Task<HeadLink?> NextHeadAsync(CancellationToken cancellation)
+    {
+        long deadline = Environment.TickCount64 + (long)limits.RecoveryTime.TotalMilliseconds;
+        while (!cancellation.IsCancellationRequested)
+        {
+            Task changed;
+            lock (_lock)
+            {
+                changed = _changed.Task;
+                if (_disposed)
+                {
+                    return null;
+                }
+            }
+
+            HeadLink? head = ServingHeads().Where(link => !link.Closed.IsCompleted).MinBy(link => link.Running + link.Load.Waiting);
+            if (head is not null)
+            {
+                return head;
+            }
+
+            TimeSpan left = TimeSpan.FromMilliseconds(deadline - Environment.TickCount64);
+            if (left <= TimeSpan.Zero)
+            {
+                return null;
+            }
+
+            try
+            {
+                await changed.WaitAsync(left, cancellation);
+            }
+            catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+            {
+                return null;
+            }
+        }
+
+        return null;
+    }
+
+    private IReadOnlyList<HeadLink> ServingHeads()
+    {
+        lock (_lock)
+        {
+            return _serving is int epoch && _epochs.TryGetValue(epoch, out IReadOnlyList<HeadLink>? heads) ? heads : [];
+        }
+    }
+
+    private void SignalChange()
+    {
+        _changed.TrySetResult();
+        _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private static void Close(IEnumerable<HeadLink> heads)
+    {
+        foreach (HeadLink head in heads)
+        {
+            head.Dispose();
+        }
+    }
+
+    private static GenerationProtocol.GenerationEnded Ended(GenerationProtocol.Submit submit, GenerationOutcome outcome, int tokens, string reason) =>
+        new(submit.Generation, outcome, tokens, 0, reason);
+}
+
+/// <summary>Bounds of a deployment's generations.</summary>
+internal sealed record GenerationLimits
+{
+    public int MaxActive { get; init; } = 512;
+
+    /// <summary>Pipelines that one generation may lose before it is taken for the cause.</summary>
+    public int MaxAttempts { get; init; } = 4;
+
+    /// <summary>How long a generation waits for the next epoch.</summary>
+    public TimeSpan RecoveryTime { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long a replaced epoch may finish its generations; those that are left move on.</summary>
+    public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(60);
+}

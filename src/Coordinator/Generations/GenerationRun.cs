@@ -1,0 +1,103 @@
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Coordinator.Generations;
+
+/// <summary>How one submission to a head ended: as the head says, or by a loss after which another head may go on.</summary>
+internal readonly record struct AttemptResult(GenerationProtocol.GenerationEnded? Ended, string? LossReason);
+
+/// <summary>
+/// One generation while it runs. Its state changes under its lock, on the thread of the link that reports; what an attempt reports after it was given up is dropped.
+/// </summary>
+internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens)
+{
+    private readonly Lock _lock = new();
+    private GenerationState _state = GenerationState.Start(submit);
+    private GenerationAttempt? _current;
+
+    public GenerationId Id => submit.Generation;
+
+    public GenerationState State
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _state;
+            }
+        }
+    }
+
+    public GenerationAttempt BeginAttempt()
+    {
+        lock (_lock)
+        {
+            _state = _state.NextAttempt();
+            _current = new GenerationAttempt(this, _state.Resume());
+            return _current;
+        }
+    }
+
+    /// <summary>After this no report of the attempt counts.</summary>
+    public void EndAttempt(GenerationAttempt attempt)
+    {
+        lock (_lock)
+        {
+            if (_current == attempt)
+            {
+                _current = null;
+            }
+        }
+    }
+
+    /// <summary>Takes tokens; false when they cannot belong to the stream.</summary>
+    internal bool Accept(GenerationAttempt attempt, GenerationProtocol.TokensGenerated report)
+    {
+        lock (_lock)
+        {
+            if (_current != attempt)
+            {
+                return true;
+            }
+
+            _state = _state.Accept(report, out GenerationProtocol.TokensGenerated? fresh);
+            if (fresh is { Tokens.Length: > 0 })
+            {
+                onTokens(fresh);
+            }
+
+            return fresh is not null;
+        }
+    }
+}
+
+/// <summary>One submission of a generation to one head.</summary>
+internal sealed class GenerationAttempt(GenerationRun run, GenerationProtocol.Submit submit)
+{
+    private readonly TaskCompletionSource<AttemptResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public GenerationProtocol.Submit Submit { get; } = submit;
+
+    public Task<AttemptResult> Result => _result.Task;
+
+    public void OnTokens(GenerationProtocol.TokensGenerated report)
+    {
+        if (!run.Accept(this, report))
+        {
+            Lose("the head reported tokens that do not continue the stream");
+        }
+    }
+
+    public void OnEnded(GenerationProtocol.GenerationEnded ended)
+    {
+        int emitted = run.State.Emitted.Count;
+        if (ended.Outcome is GenerationOutcome.Stop or GenerationOutcome.Length && ended.Tokens != emitted)
+        {
+            Lose($"the head ended the stream after {ended.Tokens} tokens, {emitted} of which have arrived");
+            return;
+        }
+
+        _result.TrySetResult(ended.Outcome == GenerationOutcome.Failed ? new AttemptResult(null, ended.Reason) : new AttemptResult(ended, null));
+    }
+
+    public void Lose(string reason) => _result.TrySetResult(new AttemptResult(null, reason));
+}

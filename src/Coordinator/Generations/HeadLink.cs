@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Coordinator.Generations;
+
+/// <summary>
+/// The link to a pipeline's head. Submissions leave on a thread of their own, because sending waits for the head's credit; reports are handled on the link's
+/// thread, which never waits.
+/// </summary>
+internal sealed class HeadLink : ILinkHandler, IDisposable
+{
+    private const int MaxQueued = 1024;
+
+    private readonly Link _link;
+    private readonly int _epoch;
+    private readonly ConcurrentDictionary<GenerationId, GenerationAttempt> _running = new();
+    private readonly BlockingCollection<GenerationAttempt> _outgoing = new(MaxQueued);
+    private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private HeadLink(Link link, int epoch)
+    {
+        _link = link;
+        _epoch = epoch;
+    }
+
+    /// <summary>Completes with the reason once the link is closed.</summary>
+    public Task<string> Closed => _closed.Task;
+
+    public int Running => _running.Count;
+
+    /// <summary>What the head said last about itself.</summary>
+    public GenerationProtocol.HeadLoad Load { get; private set; } = new(0, 0, 0, 0, 0);
+
+    public static HeadLink Start(Link link, int epoch)
+    {
+        var head = new HeadLink(link, epoch);
+        link.Start(head);
+        new Thread(head.SendAll) { IsBackground = true, Name = "head link" }.Start();
+        return head;
+    }
+
+    /// <summary>Queues a submission; an attempt that cannot be sent is lost at once.</summary>
+    public void Submit(GenerationAttempt attempt)
+    {
+        _running[attempt.Submit.Generation] = attempt;
+        bool queued = false;
+        try
+        {
+            queued = _outgoing.TryAdd(attempt);
+        }
+        catch (InvalidOperationException)
+        {
+            // Closed meanwhile.
+        }
+
+        if (!queued)
+        {
+            _running.TryRemove(attempt.Submit.Generation, out _);
+            attempt.Lose("the link to the head is closed or its queue is full");
+        }
+        else if (_closed.Task.IsCompleted)
+        {
+            Forget(attempt.Submit.Generation)?.Lose("the link to the head is closed");
+        }
+    }
+
+    /// <summary>Tells the head to drop a generation and forgets it.</summary>
+    public void Cancel(TenantId tenant, GenerationId generation)
+    {
+        if (Forget(generation) is null)
+        {
+            return;
+        }
+
+        try
+        {
+            _link.Send(FrameKind.Cancel, _epoch, 0, Wire.Encode(new GenerationProtocol.Cancel(tenant, generation)));
+        }
+        catch (LinkClosedException)
+        {
+            // The head has lost the generation anyway.
+        }
+    }
+
+    public void OnFrame(Link link, FrameKind kind, int epoch, int step, ReadOnlySpan<byte> payload)
+    {
+        try
+        {
+            switch (kind)
+            {
+                case FrameKind.TokensGenerated:
+                    var tokens = Wire.Decode<GenerationProtocol.TokensGenerated>(payload);
+                    if (_running.TryGetValue(tokens.Generation, out GenerationAttempt? running))
+                    {
+                        running.OnTokens(tokens);
+                    }
+
+                    link.Grant();
+                    break;
+                case FrameKind.GenerationEnded:
+                    var ended = Wire.Decode<GenerationProtocol.GenerationEnded>(payload);
+                    Forget(ended.Generation)?.OnEnded(ended);
+                    break;
+                case FrameKind.HeadLoad:
+                    Load = Wire.Decode<GenerationProtocol.HeadLoad>(payload);
+                    break;
+                default:
+                    link.Close($"a {kind} frame is not expected from a head");
+                    break;
+            }
+        }
+        catch (InvalidDataException)
+        {
+            link.Close($"a {kind} frame of {payload.Length} bytes is malformed");
+        }
+    }
+
+    public void OnClosed(Link link, string reason)
+    {
+        _outgoing.CompleteAdding();
+        _closed.TrySetResult(reason);
+        foreach (GenerationId generation in _running.Keys)
+        {
+            Forget(generation)?.Lose(reason);
+        }
+    }
+
+    public void Dispose()
+    {
+        _link.Close("the coordinator has no more use for it");
+        _link.Dispose();
+    }
+
+    private GenerationAttempt? Forget(GenerationId generation) => _running.TryRemove(generation, out GenerationAttempt? attempt) ? attempt : null;
+
+    private void SendAll()
+    {
+        try
+        {
+            foreach (GenerationAttempt attempt in _outgoing.GetConsumingEnumerable())
+            {
+                if (_running.ContainsKey(attempt.Submit.Generation))
+                {
+                    _link.Send(FrameKind.Submit, _epoch, 0, Wire.Encode(attempt.Submit));
+                }
+            }
+        }
+        catch (LinkClosedException)
+        {
+            // OnClosed tells the generations.
+        }
+    }
+}
