@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Api;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator;
@@ -6,33 +7,52 @@ namespace Lamina.Coordinator;
 /// <summary>The front process: HTTP API, cells, model store, deployments. Runs until disposed.</summary>
 public sealed class CoordinatorHost : IAsyncDisposable
 {
+    private readonly ApiServer _api;
+    private readonly IReadOnlyList<Cell> _cells;
+
+    private CoordinatorHost(ApiServer api, IReadOnlyList<Cell> cells)
+    {
+        _api = api;
+        _cells = cells;
+    }
+
     /// <summary>Validates the options, opens the cells and the HTTP listener, starts to deploy the configured models. Throws with one clear sentence when it cannot.</summary>
-    public static Task<CoordinatorHost> StartAsync(CoordinatorOptions options, ILoggerFactory loggers, CancellationToken cancellation) => throw new NotImplementedException();
+    public static async Task<CoordinatorHost> StartAsync(CoordinatorOptions options, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        CoordinatorOptionsValidator.Validate(options);
+        var cells = new List<Cell>();
+        try
+        {
+            foreach (CellOptions cell in options.Cells)
+            {
+                cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
+            }
+
+            ApiServer api = await ApiServer.StartAsync(ListenAddress.Parse(options.Listen), () => cells, cells[0].Tenant, loggers, cancellation);
+            return new CoordinatorHost(api, cells);
+        }
+        catch
+        {
+            foreach (Cell cell in cells)
+            {
+                await cell.DisposeAsync();
+            }
+
+            throw;
+        }
+    }
 
     /// <summary>Base address of the HTTP API, with the port really bound.</summary>
-    public Uri HttpAddress => throw new NotImplementedException();
+    public Uri HttpAddress => _api.Address;
 
-    public IReadOnlyList<Cell> Cells => throw new NotImplementedException();
+    public IReadOnlyList<Cell> Cells => _cells;
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
-}
-
-/// <summary>One tenant's cell seen from its coordinator.</summary>
-public sealed class Cell
-{
-    public TenantId Tenant => throw new NotImplementedException();
-
-    /// <summary>Seed that nodes are told.</summary>
-    public Endpoint ControlEndpoint => throw new NotImplementedException();
-
-    /// <summary>Current view of every deployment: phase, progress, plan (which node holds which layers).</summary>
-    public IReadOnlyList<DeploymentView> Deployments => throw new NotImplementedException();
-
-    /// <summary>Completes when the deployment serves; throws with one clear sentence when it failed. Progress comes with each change of the view.</summary>
-    public Task<DeploymentView> WaitReadyAsync(string deployment, IProgress<DeploymentView>? progress, CancellationToken cancellation) => throw new NotImplementedException();
-
-    /// <summary>Runs one generation by tokens, past the HTTP layer (<c>lamina run --nodes K</c>), with the same failover.</summary>
-    public Task<GenerationProtocol.GenerationEnded> GenerateAsync(string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) => throw new NotImplementedException();
+    /// <summary>Ends the API's requests, then the cells; at most five seconds.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _api.DisposeAsync();
+        await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
+    }
 }
 
 public enum DeploymentPhase { Importing, WaitingForNodes, Loading, Ready, Failed }

@@ -1,0 +1,168 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Threading.Channels;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Sampling;
+using Lamina.Coordinator.Api.Requests;
+using Lamina.Coordinator.Generations;
+using Lamina.Coordinator.Models;
+
+namespace Lamina.Coordinator.Api;
+
+internal readonly record struct AnswerUsage(int PromptTokens, int CompletionTokens, int CachedPromptTokens)
+{
+    public AnswerUsage Plus(AnswerUsage other) =>
+        new(PromptTokens + other.PromptTokens, CompletionTokens + other.CompletionTokens, CachedPromptTokens + other.CachedPromptTokens);
+
+    /// <summary>A prompt that several choices answer counts with the first of them.</summary>
+    public AnswerUsage CountedOnce(int choice, int choicesPerPrompt) =>
+        choice % choicesPerPrompt == 0 ? this : new AnswerUsage(0, CompletionTokens, 0);
+}
+
+/// <summary>Something that happened to one of a request's answers; the last of each has a finish reason or an error.</summary>
+internal readonly record struct AnswerEvent(int Choice, AnswerPiece Piece, string? FinishReason, AnswerUsage Usage, ApiError? Error);
+
+/// <summary>Runs the generations of one request side by side and merges what they produce.</summary>
+internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions options, ApiMetrics metrics)
+{
+    /// <summary>Events that may wait for the writer; further ones wait in the generations, which keep at most a context of tokens.</summary>
+    private const int MaxWaitingEvents = 256;
+
+    /// <summary>The seed of the first choice; the others count up from it.</summary>
+    public ulong Seed { get; } = options.Seed is long seed ? unchecked((ulong)seed) : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
+
+    /// <param name="prompts">Token ids; choice i answers prompt i / n.</param>
+    public async IAsyncEnumerable<AnswerEvent> RunAsync(IReadOnlyList<int[]> prompts, int defaultMaxTokens, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var events = Channel.CreateBounded<AnswerEvent>(new BoundedChannelOptions(MaxWaitingEvents) { SingleReader = true });
+        int choices = prompts.Count * options.Choices;
+        var tasks = new Task[choices];
+        for (int i = 0; i < choices; i++)
+        {
+            int choice = i;
+            tasks[i] = Task.Run(() => RunChoiceAsync(choice, prompts[choice / options.Choices], defaultMaxTokens, events.Writer, stop.Token), CancellationToken.None);
+        }
+
+        try
+        {
+            for (int open = choices; open > 0;)
+            {
+                AnswerEvent next = await NextAsync(events.Reader, cancellation);
+                open -= next.FinishReason is not null || next.Error is not null ? 1 : 0;
+                yield return next;
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await Task.WhenAll(tasks).ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+    }
+
+    private static async Task<AnswerEvent> NextAsync(ChannelReader<AnswerEvent> events, CancellationToken cancellation)
+    {
+        try
+        {
+            return await events.ReadAsync(cancellation);
+        }
+        catch (ChannelClosedException e) when (e.InnerException is ApiException cause)
+        {
+            throw cause;
+        }
+    }
+
+    private async Task RunChoiceAsync(int choice, int[] prompt, int defaultMaxTokens, ChannelWriter<AnswerEvent> events, CancellationToken cancellation)
+    {
+        int maxTokens = Math.Min(options.MaxTokens ?? defaultMaxTokens, model.ContextLength - prompt.Length);
+        var tokens = Channel.CreateBounded<GenerationProtocol.TokensGenerated>(new BoundedChannelOptions(maxTokens + 1) { SingleReader = true });
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        GenerationProtocol.Submit submit = Submission(choice, prompt, maxTokens);
+        GenerationTimer timer = metrics.StartGeneration(model.Name, prompt.Length);
+
+        // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
+        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token);
+        _ = run.ContinueWith(_ => tokens.Writer.TryComplete(), TaskScheduler.Default);
+
+        var text = new AnswerText(model.Tokenizer, options.Stop);
+        int completionTokens = 0;
+        try
+        {
+            await foreach (GenerationProtocol.TokensGenerated report in tokens.Reader.ReadAllAsync(cancellation))
+            {
+                for (int i = 0; i < report.Tokens.Length && !text.Stopped; i++)
+                {
+                    completionTokens++;
+                    timer.CountToken();
+                    AnswerPiece piece = text.Append(report.Tokens[i], options.LogProbs ? report.LogProbs[i] : null, Top(report, i));
+                    if (!piece.IsEmpty)
+                    {
+                        await events.WriteAsync(new AnswerEvent(choice, piece, null, default, null), cancellation);
+                    }
+                }
+
+                if (text.Stopped)
+                {
+                    await stop.CancelAsync();
+                    break;
+                }
+            }
+
+            GenerationProtocol.GenerationEnded ended = await run;
+            var usage = new AnswerUsage(prompt.Length, completionTokens, ended.CachedPromptTokens);
+            timer.End(text.Stopped ? GenerationOutcome.Stop : ended.Outcome);
+            await events.WriteAsync(Last(choice, text, ended, usage), cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            timer.End(GenerationOutcome.Cancelled);
+        }
+        catch (InvalidOperationException)
+        {
+            // The cell was closed, or the deployment removed, while the answer ran.
+            timer.End(GenerationOutcome.Failed);
+            events.TryComplete(ApiError.Unavailable("the model is not served any more").AsException());
+        }
+    }
+
+    private static AnswerEvent Last(int choice, AnswerText text, GenerationProtocol.GenerationEnded ended, AnswerUsage usage)
+    {
+        AnswerPiece rest = text.Flush();
+        if (text.Stopped)
+        {
+            return new AnswerEvent(choice, rest, "stop", usage, null);
+        }
+
+        return ended.Outcome switch
+        {
+            GenerationOutcome.Stop => new AnswerEvent(choice, rest, "stop", usage, null),
+            GenerationOutcome.Length => new AnswerEvent(choice, rest, "length", usage, null),
+            GenerationOutcome.Refused => new AnswerEvent(choice, default, null, usage, ApiError.Overloaded("the model has as many requests as it can take; try again later")),
+            _ => new AnswerEvent(choice, default, null, usage, ApiError.Unavailable("the model's pipeline was lost and has not come back in time")),
+        };
+    }
+
+    private GenerationProtocol.Submit Submission(int choice, int[] prompt, int maxTokens) => new(
+        cell.Tenant,
+        new GenerationId(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8))),
+        prompt,
+        [],
+        maxTokens,
+        [.. model.Tokenizer.EndOfGeneration],
+        new SamplingSettings(
+            options.Temperature, options.TopK, options.TopP, options.MinP, options.RepetitionPenalty, new SamplingParameters().PenaltyWindow,
+            unchecked(Seed + (ulong)(choice % options.Choices)), options.TopLogProbs, options.LogProbs),
+        Priority: 0);
+
+    private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)
+    {
+        var top = new TokenLogProb[options.TopLogProbs];
+        for (int i = 0; i < top.Length; i++)
+        {
+            int place = (index * top.Length) + i;
+            top[i] = new TokenLogProb(report.TopIds[place], report.TopLogProbs[place]);
+        }
+
+        return top;
+    }
+}

@@ -1,0 +1,102 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Lamina.Coordinator.Api;
+
+/// <summary>
+/// An answer that is not a success, in OpenAI's body: <c>{"error":{"message","type","param","code"}}</c>. The only place that knows that body. Messages are for
+/// the caller: they name fields and limits, never paths, addresses or text of prompts.
+/// </summary>
+public sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, int? RetryAfterSeconds = null)
+{
+    private const string InvalidRequest = "invalid_request_error";
+
+    public static ApiError InvalidValue(string param, string message) => new(400, InvalidRequest, "invalid_value", message, param);
+
+    public static ApiError InvalidType(string param, string expected, string found) =>
+        new(400, InvalidRequest, "invalid_type", $"'{param}' must be {expected}, not {found}", param);
+
+    public static ApiError Missing(string param) => new(400, InvalidRequest, "missing_required_parameter", $"'{param}' is required", param);
+
+    public static ApiError Unknown(string param) => new(400, InvalidRequest, "unknown_parameter", $"'{param}' is not a known field", param);
+
+    public static ApiError Unsupported(string param) => new(400, InvalidRequest, "unsupported_parameter", $"'{param}' is not supported by this server", param);
+
+    public static ApiError InvalidBody(string message) => new(400, InvalidRequest, "invalid_body", message);
+
+    public static ApiError ContextLengthExceeded(string param, int promptTokens, int contextLength) => new(
+        400, InvalidRequest, "context_length_exceeded",
+        $"the prompt has {promptTokens} tokens, but the model's context is {contextLength} tokens, of which at least one must be left for the answer", param);
+
+    public static ApiError ModelNotFound() => new(404, InvalidRequest, "model_not_found", "the model does not exist here; GET /v1/models lists those that do", "model");
+
+    public static ApiError RouteNotFound() => new(404, InvalidRequest, "not_found", "there is nothing at this address");
+
+    public static ApiError MethodNotAllowed(string method) => new(405, InvalidRequest, "method_not_allowed", $"{method} is not allowed at this address");
+
+    public static ApiError BodyTooLarge(long limit) => new(413, InvalidRequest, "request_too_large", $"the request body is over the limit of {limit} bytes");
+
+    public static ApiError UnsupportedMediaType() => new(415, InvalidRequest, "unsupported_media_type", "the request body must be application/json");
+
+    public static ApiError Forbidden(string message) => new(403, InvalidRequest, "forbidden", message);
+
+    public static ApiError Overloaded(string message) => new(429, "rate_limit_error", "overloaded", message, RetryAfterSeconds: 2);
+
+    public static ApiError Unavailable(string message, int retryAfterSeconds = 5) =>
+        new(503, "server_error", "model_not_ready", message, RetryAfterSeconds: retryAfterSeconds);
+
+    public static ApiError Internal() => new(500, "server_error", "internal_error", "the server failed to answer this request");
+
+    /// <summary>Any other status that the server's own layers give, such as 400 for a malformed request line.</summary>
+    public static ApiError OfStatus(int status, string method) => status switch
+    {
+        404 => RouteNotFound(),
+        405 => MethodNotAllowed(method),
+        413 => BodyTooLarge(ApiLimits.MaxBodyBytes),
+        415 => UnsupportedMediaType(),
+        >= 500 => Internal() with { Status = status },
+        _ => new ApiError(status, InvalidRequest, "bad_request", "the request is malformed"),
+    };
+
+    public ApiException AsException() => new(this);
+
+    /// <summary>Answers with this error; the response must not have started.</summary>
+    public async Task WriteAsync(HttpContext context)
+    {
+        context.Response.StatusCode = Status;
+        if (RetryAfterSeconds is int seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+        }
+
+        byte[] body = ToBody();
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    public byte[] ToBody()
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("error");
+            json.WriteString("message", Message);
+            json.WriteString("type", Type);
+            json.WriteString("param", Param);
+            json.WriteString("code", Code);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        return buffer.ToArray();
+    }
+}
+
+/// <summary>Ends a request with an <see cref="ApiError"/>; caught in one place.</summary>
+public sealed class ApiException(ApiError error) : Exception(error.Message)
+{
+    public ApiError Error { get; } = error;
+}

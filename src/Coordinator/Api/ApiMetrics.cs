@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Globalization;
+using Lamina.Cluster.Messages;
+using Prometheus;
+
+namespace Lamina.Coordinator.Api;
+
+/// <summary>What <c>/metrics</c> shows. Labels come from closed sets: deployed models, routes, outcomes, status codes.</summary>
+public sealed class ApiMetrics : IDisposable
+{
+    private readonly Histogram _firstToken;
+    private readonly Histogram _tokenTime;
+    private readonly Counter _promptTokens;
+    private readonly Counter _generatedTokens;
+    private readonly Counter _generations;
+    private readonly Counter _requests;
+    private readonly Histogram _requestTime;
+    private readonly Gauge _running;
+    private readonly Gauge _waiting;
+    private readonly Gauge _ready;
+    private readonly Gauge _epoch;
+    private readonly Gauge _nodes;
+    private readonly IDisposable _meters;
+
+    public ApiMetrics(Func<IReadOnlyList<Cell>> cells)
+    {
+        MetricFactory metrics = Metrics.WithCustomRegistry(Registry);
+        double[] latencies = Histogram.ExponentialBuckets(0.001, 2, 17);
+        _firstToken = metrics.CreateHistogram("lamina_time_to_first_token_seconds", "Time from a generation's submission to its first token.", ["model"], new HistogramConfiguration { Buckets = latencies });
+        _tokenTime = metrics.CreateHistogram("lamina_time_per_token_seconds", "Time between a generation's tokens.", ["model"], new HistogramConfiguration { Buckets = latencies });
+        _promptTokens = metrics.CreateCounter("lamina_prompt_tokens_total", "Prompt tokens submitted.", ["model"]);
+        _generatedTokens = metrics.CreateCounter("lamina_generated_tokens_total", "Tokens generated.", ["model"]);
+        _generations = metrics.CreateCounter("lamina_generations_total", "Generations ended.", ["model", "outcome"]);
+        _requests = metrics.CreateCounter("lamina_http_requests_total", "HTTP requests answered.", ["route", "status"]);
+        _requestTime = metrics.CreateHistogram("lamina_http_request_duration_seconds", "Time to answer an HTTP request whole.", ["route"], new HistogramConfiguration { Buckets = latencies });
+        _running = metrics.CreateGauge("lamina_generations_running", "Sequences that the heads are computing.", ["model"]);
+        _waiting = metrics.CreateGauge("lamina_generations_waiting", "Generations that wait for a place or a pipeline.", ["model"]);
+        _ready = metrics.CreateGauge("lamina_deployment_ready", "1 when the deployment serves.", ["model"]);
+        _epoch = metrics.CreateGauge("lamina_deployment_epoch", "Counts the plans of a deployment.", ["model"]);
+        _nodes = metrics.CreateGauge("lamina_nodes", "Nodes that are up.", ["tenant"]);
+        Registry.AddBeforeCollectCallback(() => Collect(cells()));
+        _meters = MeterAdapter.StartListening(new MeterAdapterOptions
+        {
+            Registry = Registry,
+            InstrumentFilterPredicate = instrument => instrument.Meter.Name.StartsWith("Lamina.", StringComparison.Ordinal),
+        });
+    }
+
+    public CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();
+
+    public GenerationTimer StartGeneration(string model, int promptTokens)
+    {
+        _promptTokens.WithLabels(model).Inc(promptTokens);
+        return new GenerationTimer(
+            _firstToken.WithLabels(model), _tokenTime.WithLabels(model), _generatedTokens.WithLabels(model),
+            outcome => _generations.WithLabels(model, outcome.ToString().ToLowerInvariant()).Inc());
+    }
+
+    /// <param name="route">The route's pattern, never the path that was asked for.</param>
+    public void CountRequest(string route, int status, TimeSpan elapsed)
+    {
+        _requests.WithLabels(route, status.ToString(CultureInfo.InvariantCulture)).Inc();
+        _requestTime.WithLabels(route).Observe(elapsed.TotalSeconds);
+    }
+
+    public void Dispose() => _meters.Dispose();
+
+    private void Collect(IReadOnlyList<Cell> cells)
+    {
+        foreach (Cell cell in cells)
+        {
+            _nodes.WithLabels(cell.Tenant.Value).Set(cell.Nodes.Count);
+            foreach (DeploymentView deployment in cell.Deployments)
+            {
+                GenerationProtocol.HeadLoad load = cell.LoadOf(deployment.Name, out int active);
+                _running.WithLabels(deployment.Name).Set(load.Running);
+                _waiting.WithLabels(deployment.Name).Set(Math.Max(load.Waiting, active - load.Running));
+                _ready.WithLabels(deployment.Name).Set(deployment.Phase == DeploymentPhase.Ready ? 1 : 0);
+                _epoch.WithLabels(deployment.Name).Set(deployment.Epoch);
+            }
+        }
+    }
+}
+
+/// <summary>Times one generation's tokens.</summary>
+public sealed class GenerationTimer(IHistogram firstToken, IHistogram tokenTime, ICounter tokens, Action<GenerationOutcome> end)
+{
+    private long _last = Stopwatch.GetTimestamp();
+    private bool _any;
+
+    public void CountToken()
+    {
+        long now = Stopwatch.GetTimestamp();
+        (_any ? tokenTime : firstToken).Observe(Stopwatch.GetElapsedTime(_last, now).TotalSeconds);
+        tokens.Inc();
+        (_last, _any) = (now, true);
+    }
+
+    public void End(GenerationOutcome outcome) => end(outcome);
+}

@@ -1,0 +1,37 @@
+using Lamina.Coordinator.Models;
+
+namespace Lamina.Coordinator.Api;
+
+/// <summary>Finds what a caller may use. A model of another tenant and one that does not exist get the same answer.</summary>
+public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells)
+{
+    public Cell CellOf(Caller caller) =>
+        cells().FirstOrDefault(cell => cell.Tenant == caller.Tenant) ?? throw ApiError.ModelNotFound().AsException();
+
+    /// <summary>The model if it serves, or is recovering from a loss and a generation may wait for it.</summary>
+    public (Cell Cell, ServedModel Model) Require(Caller caller, string name)
+    {
+        Cell cell = CellOf(caller);
+        DeploymentView? view = cell.Deployments.FirstOrDefault(deployment => deployment.Name == name);
+        if (view is null)
+        {
+            throw ApiError.ModelNotFound().AsException();
+        }
+
+        if (view.Phase == DeploymentPhase.Failed)
+        {
+            throw ApiError.Unavailable("the model could not be deployed", retryAfterSeconds: 30).AsException();
+        }
+
+        return cell.IsAccepting(name) && cell.FindModel(name) is { } model
+            ? (cell, model)
+            : throw ApiError.Unavailable($"the model is not ready yet: {PhaseText(view.Phase)}").AsException();
+    }
+
+    private static string PhaseText(DeploymentPhase phase) => phase switch
+    {
+        DeploymentPhase.Importing => "it is being imported",
+        DeploymentPhase.WaitingForNodes => "it waits for nodes",
+        _ => "it is being loaded",
+    };
+}

@@ -1,0 +1,32 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Unicode;
+using Microsoft.AspNetCore.Http;
+
+namespace Lamina.Coordinator.Api.Responses;
+
+/// <summary>Writes JSON answers: control characters, quotes and whatever means something to HTML are escaped, other text is not.</summary>
+internal static class JsonBody
+{
+    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.Create(UnicodeRanges.All) };
+
+    public static byte[] Of(Action<Utf8JsonWriter> write)
+    {
+        using var buffer = new MemoryStream(512);
+        using (var json = new Utf8JsonWriter(buffer, s_options))
+        {
+            write(json);
+        }
+
+        return buffer.ToArray();
+    }
+
+    public static async Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> write, int status = 200)
+    {
+        byte[] body = Of(write);
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+}

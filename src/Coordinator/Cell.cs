@@ -1,0 +1,167 @@
+using System.Net.Sockets;
+using Akka.Actor;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
+using Lamina.Coordinator.Cells;
+using Lamina.Coordinator.Generations;
+using Lamina.Coordinator.Models;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator;
+
+/// <summary>One tenant's cell seen from its coordinator: its own actor system, ports, certificates, model store and deployments.</summary>
+public sealed class Cell : IAsyncDisposable
+{
+    private static readonly TimeSpan s_stopDeadline = TimeSpan.FromSeconds(3);
+
+    private readonly CellContext _context;
+    private readonly LinkListener _listener;
+    private readonly CancellationTokenSource _stopping;
+    private ActorSystem _system = null!;
+    private IActorRef _deployments = ActorRefs.Nobody;
+
+    private Cell(CellContext context, LinkListener listener, CancellationTokenSource stopping)
+    {
+        _context = context;
+        _listener = listener;
+        _stopping = stopping;
+    }
+
+    public TenantId Tenant => _context.Tenant;
+
+    /// <summary>Seed that nodes are told.</summary>
+    public Endpoint ControlEndpoint { get; private set; }
+
+    public Endpoint LinkEndpoint => _listener.Endpoint;
+
+    /// <summary>Current view of every deployment: phase, progress, plan (which node holds which layers).</summary>
+    public IReadOnlyList<DeploymentView> Deployments => _context.Board.Deployments;
+
+    /// <summary>Nodes that are up and have described themselves.</summary>
+    public IReadOnlyList<NodeView> Nodes => _context.Board.Nodes;
+
+    /// <summary>Tokenizer and template of a deployment; null before its model is imported.</summary>
+    public ServedModel? FindModel(string deployment) => _context.Board.FindModel(deployment);
+
+    /// <summary>True once the deployment has served: generations that come while it recovers from a loss wait for it.</summary>
+    public bool IsAccepting(string deployment) => _context.Board.IsAccepting(deployment);
+
+    /// <summary>What the heads of a deployment report, summed.</summary>
+    /// <param name="active">Generations that run or wait, as this coordinator counts them.</param>
+    public GenerationProtocol.HeadLoad LoadOf(string deployment, out int active)
+    {
+        GenerationRouter? router = _context.Routers.GetValueOrDefault(new DeploymentId(deployment));
+        active = router?.Active ?? 0;
+        return router?.Load ?? new GenerationProtocol.HeadLoad(0, 0, 0, 0, 0);
+    }
+
+    /// <summary>Completes when the deployment serves; throws with one clear sentence when it failed. Progress comes with each change of the view.</summary>
+    public Task<DeploymentView> WaitReadyAsync(string deployment, IProgress<DeploymentView>? progress, CancellationToken cancellation) =>
+        _context.Board.WaitReadyAsync(deployment, progress, cancellation);
+
+    /// <summary>
+    /// Runs one generation by tokens, past the HTTP layer (<c>lamina run --nodes K</c>), with the same failover. The callback comes from a link's thread and must
+    /// not block. Throws <see cref="InvalidOperationException"/> when there is no such deployment.
+    /// </summary>
+    public Task<GenerationProtocol.GenerationEnded> GenerateAsync(
+        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
+    {
+        var id = new DeploymentId(deployment);
+        return _context.Models.ContainsKey(id)
+            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation)
+            : throw new InvalidOperationException($"there is no deployment named {deployment}");
+    }
+
+    internal static async Task<Cell> StartAsync(CellOptions options, string storePath, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        ILogger logger = loggers.CreateLogger("Lamina.Cell");
+        CertificateProvider certificates = CertificateProvider.FromFiles(options.CertificatePath, options.KeyPath, options.TrustBundlePath);
+        var stopping = new CancellationTokenSource();
+        Cell? cell = null;
+        try
+        {
+            RequireIdentity(options, certificates.Self);
+            ModelStore store = ModelStore.Open(Path.Combine(storePath, options.Tenant.Value));
+            var links = new LinkOptions { BindAddress = options.BindAddress, Port = options.LinkPort, PublicHost = options.PublicHost };
+            LinkListener listener = Listen(options, links, certificates, store);
+            var context = new CellContext(options.Tenant, options.Name, store, certificates, links, new DeploymentBoard(), logger, stopping.Token) { BlobEndpoint = listener.Endpoint };
+            cell = new Cell(context, listener, stopping);
+            await cell.JoinAsync(options, loggers, cancellation);
+            return cell;
+        }
+        catch
+        {
+            if (cell is not null)
+            {
+                await cell.DisposeAsync();
+            }
+            else
+            {
+                certificates.Dispose();
+                stopping.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        _context.Board.Close("the coordinator is stopping");
+        foreach (GenerationRouter router in _context.Routers.Values)
+        {
+            router.Dispose();
+        }
+
+        if (_system is not null)
+        {
+            await CellActors.StopAsync(_system, s_stopDeadline);
+        }
+
+        await _listener.DisposeAsync();
+        _context.Store.Dispose();
+        _context.Certificates.Dispose();
+    }
+
+    private async Task JoinAsync(CellOptions options, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        foreach (ModelOptions model in options.Models)
+        {
+            _context.Models[ModelNames.Of(model)] = model;
+            _context.Board.Show(new DeploymentView(ModelNames.Of(model).Value, DeploymentPhase.Importing, 0, [], 0, 0, null), accepting: false);
+        }
+
+        (_system, ControlEndpoint) = await CellActors.StartAsync(options, _context.Certificates, loggers, cancellation);
+        IActorRef registry = _system.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
+        _deployments = await DeploymentSharding.StartRegionAsync(_system, _context, registry);
+        foreach (DeploymentId deployment in _context.Models.Keys)
+        {
+            _deployments.Tell(new DeploymentSharding.Start(deployment));
+        }
+    }
+
+    private static LinkListener Listen(CellOptions options, LinkOptions links, CertificateProvider certificates, ModelStore store)
+    {
+        try
+        {
+            return LinkListener.Start(links, certificates, (hello, peer) => hello.Purpose == LinkPurpose.Blobs && peer.Role == PeerRole.Node
+                ? new LinkDecision(link => new BlobServer(link, store), null)
+                : new LinkDecision(null, $"a coordinator accepts links for blobs from nodes, not for {hello.Purpose} from a {peer.Role}"));
+        }
+        catch (SocketException e)
+        {
+            throw new IOException($"the link port {options.BindAddress}:{options.LinkPort} of cell {options.Tenant} cannot be opened: {e.Message}", e);
+        }
+    }
+
+    private static void RequireIdentity(CellOptions options, PeerIdentity self)
+    {
+        if (self.Tenant != options.Tenant || self.Role != PeerRole.Coordinator || self.Name != options.Name)
+        {
+            throw new ArgumentException($"the certificate {options.CertificatePath} speaks for {self.Uri}, expected coordinator {options.Name} of tenant {options.Tenant}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using System.Collections.Concurrent;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Generations;
+using Lamina.Coordinator.Models;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>What a cell's actors work with.</summary>
+internal sealed record CellContext(
+    TenantId Tenant, string Name, ModelStore Store, CertificateProvider Certificates, LinkOptions Links, DeploymentBoard Board, ILogger Logger, CancellationToken Stopping)
+{
+    /// <summary>Where nodes pull blobs.</summary>
+    public required Endpoint BlobEndpoint { get; init; }
+
+    /// <summary>The models that are to be deployed, by deployment.</summary>
+    public ConcurrentDictionary<DeploymentId, ModelOptions> Models { get; } = new();
+
+    public ConcurrentDictionary<DeploymentId, GenerationRouter> Routers { get; } = new();
+
+    public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, _ => new GenerationRouter(new GenerationLimits()));
+
+    /// <summary>Dials the heads of an epoch. Throws <see cref="LinkClosedException"/> when one cannot be reached; then none stays open.</summary>
+    public async Task<IReadOnlyList<HeadLink>> OpenHeadsAsync(IReadOnlyList<StageState> heads)
+    {
+        var open = new List<HeadLink>();
+        try
+        {
+            foreach (StageState head in heads)
+            {
+                var hello = new LinkHello(LinkHello.CurrentVersion, LinkPurpose.Generations, Tenant, Name, head.Address);
+                Link link = await LinkDialler.DialAsync(head.Node.Link, head.Plan.Node.Value, hello, Links, Certificates, Stopping);
+                open.Add(HeadLink.Start(link, head.Address.Epoch));
+            }
+
+            return open;
+        }
+        catch
+        {
+            open.ForEach(link => link.Dispose());
+            throw;
+        }
+    }
+}

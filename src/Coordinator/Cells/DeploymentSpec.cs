@@ -1,0 +1,23 @@
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Model;
+using Lamina.Coordinator.Planning;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>What an operator wants of a deployment.</summary>
+/// <param name="Nodes">Nodes that the first plan waits for, and stages it has unless <paramref name="Ranges"/> says otherwise.</param>
+/// <param name="Threads">Threads per stage; 0 = the node's default.</param>
+public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads);
+
+/// <summary>What planning and loading need to know of an imported model.</summary>
+/// <param name="Sources">Where nodes pull its blobs.</param>
+public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<Endpoint> Sources)
+{
+    public const GgmlType KvType = GgmlType.F16;
+    public const int MaxBatchRows = 512;
+    public const int PrefillChunk = 128;
+
+    public StageSettings Settings(Plan plan, int threads) =>
+        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, MaxBatchRows, PrefillChunk, (int)KvType, threads);
+}

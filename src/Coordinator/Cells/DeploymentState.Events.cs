@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>What each event changes.</summary>
+public sealed partial record DeploymentState
+{
+    private DeploymentState On(DeploymentEvent happened, List<DeploymentEffect> effects)
+    {
+        switch (happened)
+        {
+            case DeploymentEvent.ImportProgressed progress:
+                return Model is null ? this with { ImportedBytes = progress.DoneBytes, ImportBytes = progress.TotalBytes } : this;
+            case DeploymentEvent.ModelImported imported:
+                return this with { Model = imported.Model, ImportedBytes = ImportBytes };
+            case DeploymentEvent.ImportFailed failed:
+                return this with { GaveUp = true, Problem = failed.Reason };
+            case DeploymentEvent.NodesSeen seen:
+                return OnNodes(seen.Nodes, effects);
+            case DeploymentEvent.NodesProbed probed:
+                return (this with { Probing = false }).OnNodes(probed.Nodes, effects);
+            case DeploymentEvent.StageProgressed progress when Building?.Find(progress.Address, progress.Node) is { Phase: StagePhase.Fetching or StagePhase.Loading } stage && progress.Phase <= StagePhase.Loading:
+                return this with { Building = Building.With(stage with { Phase = progress.Phase, DoneBytes = progress.DoneBytes, TotalBytes = progress.TotalBytes }) };
+            case DeploymentEvent.StageLoaded loaded when Building?.Find(loaded.Address, loaded.Node) is { Phase: < StagePhase.Loaded } stage:
+                return OnLoaded(Building.With(stage with { Phase = StagePhase.Loaded, MemoryBytes = loaded.MemoryBytes }), effects);
+            case DeploymentEvent.StageReady ready when Building?.Find(ready.Address, ready.Node) is { Phase: StagePhase.Loaded } stage:
+                return OnReady(Building.With(stage with { Phase = StagePhase.Ready }), effects);
+            case DeploymentEvent.StageFailed failed:
+                return OnStageFailed(failed, effects);
+            case DeploymentEvent.HeadsOpened opened when Building is { Phase: EpochPhase.Opening } && Building.Epoch == opened.Epoch:
+                return OnHeadsOpened(effects);
+            case DeploymentEvent.HeadLost lost:
+                return OnEpochLost(lost.Epoch, lost.Reason, permanent: false, effects);
+            case DeploymentEvent.Drained drained when Retiring.Find(epoch => epoch.Epoch == drained.Epoch) is { } old:
+                Unload(old, effects);
+                return this with { Retiring = Retiring.Remove(old) };
+            case DeploymentEvent.Stalled stalled when Building?.Epoch == stalled.Epoch:
+                return OnEpochLost(stalled.Epoch, "loading made no progress", permanent: false, effects);
+            default:
+                return this;
+        }
+    }
+
+    private DeploymentState OnNodes(IReadOnlyList<NodeView> nodes, List<DeploymentEffect> effects)
+    {
+        var table = nodes.ToImmutableSortedDictionary(node => node.Name, node => node, Nodes.KeyComparer);
+        bool changed = table.Count != Nodes.Count || table.Any(node => !Nodes.TryGetValue(node.Key, out NodeView? old) || !old.IsSameProcess(node.Value));
+        DeploymentState state = this with { Nodes = table };
+        if (changed && GaveUp && Model is not null)
+        {
+            state = state with { GaveUp = false, Failures = 0 };
+        }
+
+        foreach (EpochState epoch in new[] { state.Building, state.Serving }.OfType<EpochState>().Concat(state.Retiring))
+        {
+            if (epoch.MissingNode(table) is { } missing)
+            {
+                state = state.OnEpochLost(epoch.Epoch, $"node {missing} is gone", permanent: false, effects);
+            }
+        }
+
+        return state;
+    }
+
+    private DeploymentState OnLoaded(EpochState epoch, List<DeploymentEffect> effects)
+    {
+        if (!epoch.All(StagePhase.Loaded))
+        {
+            return this with { Building = epoch };
+        }
+
+        foreach (StageState stage in epoch.Stages)
+        {
+            StageState[] pipeline = [.. epoch.Pipeline(stage.Address.Pipeline)];
+            StageState? next = stage.Address.Stage + 1 < pipeline.Length ? pipeline[stage.Address.Stage + 1] : null;
+            StageState? head = next is null && pipeline.Length > 1 ? pipeline[0] : null;
+            effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.ConnectStage(
+                Spec.Tenant, stage.Address, next?.Node.Link, next?.Plan.Node, head?.Node.Link, head?.Plan.Node)));
+        }
+
+        return this with { Building = epoch with { Phase = EpochPhase.Connecting } };
+    }
+
+    private DeploymentState OnReady(EpochState epoch, List<DeploymentEffect> effects)
+    {
+        if (!epoch.All(StagePhase.Ready) || epoch.Phase != EpochPhase.Connecting)
+        {
+            return this with { Building = epoch };
+        }
+
+        effects.Add(new DeploymentEffect.OpenHeads(epoch.Epoch, [.. epoch.Heads]));
+        return this with { Building = epoch with { Phase = EpochPhase.Opening } };
+    }
+
+    private DeploymentState OnHeadsOpened(List<DeploymentEffect> effects)
+    {
+        effects.Add(new DeploymentEffect.Serve(Building!.Epoch));
+        DeploymentState state = this with
+        {
+            Serving = Building with { Phase = EpochPhase.Serving }, Building = null, WasReady = true, Failures = 0, GaveUp = false, Problem = null, TriedBeside = [],
+        };
+        if (Serving is { } old)
+        {
+            effects.Add(new DeploymentEffect.Drain(old.Epoch));
+            state = state with { Retiring = Retiring.Add(old) };
+        }
+
+        return state;
+    }
+
+    private DeploymentState OnStageFailed(DeploymentEvent.StageFailed failed, List<DeploymentEffect> effects)
+    {
+        if (failed.Address.Deployment != Spec.Id)
+        {
+            return this;
+        }
+
+        bool known = new[] { Building, Serving }.OfType<EpochState>().Concat(Retiring).Any(epoch => epoch.Find(failed.Address, failed.Node) is not null);
+        bool permanent = failed.Failure is StageFailure.Unsupported or StageFailure.Corrupt;
+        return known ? OnEpochLost(failed.Address.Epoch, $"node {failed.Node}: {failed.Reason}", permanent, effects) : this;
+    }
+
+    private DeploymentState OnEpochLost(int epoch, string reason, bool permanent, List<DeploymentEffect> effects)
+    {
+        if (Building?.Epoch == epoch)
+        {
+            Unload(Building, effects);
+            effects.Add(new DeploymentEffect.StopServing(epoch));
+            if (Serving is not null)
+            {
+                // The serving epoch stays; a better one is tried again when the nodes change.
+                return this with { Building = null, TriedBeside = Present() };
+            }
+
+            bool giveUp = permanent || Failures + 1 >= MaxFailures;
+            return (this with { Building = null, Failures = Failures + 1, Problem = reason, GaveUp = giveUp }).AskProbe(giveUp, effects);
+        }
+
+        if (Serving?.Epoch == epoch)
+        {
+            effects.Add(new DeploymentEffect.StopServing(epoch));
+            Unload(Serving, effects);
+            return (this with { Serving = null, Problem = reason }).AskProbe(giveUp: false, effects);
+        }
+
+        if (Retiring.Find(old => old.Epoch == epoch) is { } retired)
+        {
+            effects.Add(new DeploymentEffect.StopServing(epoch));
+            Unload(retired, effects);
+            return this with { Retiring = Retiring.Remove(retired) };
+        }
+
+        return this;
+    }
+
+    /// <summary>Who of the nodes is still there is asked before the next plan: links notice a loss long before the cluster does.</summary>
+    private DeploymentState AskProbe(bool giveUp, List<DeploymentEffect> effects)
+    {
+        if (giveUp || Probing)
+        {
+            return this;
+        }
+
+        effects.Add(new DeploymentEffect.Probe(Failures < 2 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(250 << Math.Min(Failures - 2, 5))));
+        return this with { Probing = true };
+    }
+
+    private void Unload(EpochState epoch, List<DeploymentEffect> effects)
+    {
+        foreach (StageState stage in epoch.Stages)
+        {
+            effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.UnloadStage(Spec.Tenant, stage.Address)));
+        }
+    }
+
+    private ImmutableArray<(NodeName, int)> Present() => [.. Nodes.Values.Select(node => (node.Name, node.ProcessId))];
+}

@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Planning;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>
+/// A deployment's whole state, as a value: (state, event) gives the next state and what to do. Import, wait for nodes, plan, load, connect, open the heads, serve.
+/// A loss ends the epoch and plans the next with the nodes that answer; when there are again as many nodes as wanted, a better epoch is built beside the serving
+/// one and replaces it.
+/// </summary>
+public sealed partial record DeploymentState
+{
+    /// <summary>Builds in a row that may fail before the deployment gives up until the nodes change.</summary>
+    public const int MaxFailures = 5;
+
+    public required DeploymentSpec Spec { get; init; }
+    public ModelFacts? Model { get; init; }
+    public long ImportedBytes { get; init; }
+    public long ImportBytes { get; init; }
+    public ImmutableSortedDictionary<NodeName, NodeView> Nodes { get; init; } = ImmutableSortedDictionary.Create<NodeName, NodeView>(s_byName);
+
+    /// <summary>The last epoch planned; 0 before the first.</summary>
+    public int LastEpoch { get; init; }
+
+    public EpochState? Serving { get; init; }
+    public EpochState? Building { get; init; }
+
+    /// <summary>Replaced epochs whose generations are still running.</summary>
+    public ImmutableList<EpochState> Retiring { get; init; } = [];
+
+    /// <summary>A probe was asked for and has not been answered: no plan before that.</summary>
+    public bool Probing { get; init; }
+
+    public bool WasReady { get; init; }
+    public int Failures { get; init; }
+
+    /// <summary>Why it does not serve; with <see cref="GaveUp"/>, why it will not until something changes.</summary>
+    public string? Problem { get; init; }
+
+    public bool GaveUp { get; init; }
+
+    /// <summary>Nodes with which a better epoch could not be built beside the serving one; not tried again with the same.</summary>
+    private ImmutableArray<(NodeName, int)> TriedBeside { get; init; } = [];
+
+    private static readonly IComparer<NodeName> s_byName = Comparer<NodeName>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
+
+    public static DeploymentState Begin(DeploymentSpec spec) => new() { Spec = spec };
+
+    /// <summary>Stages a full plan has.</summary>
+    public int WantedStages => Spec.Ranges?.Count ?? Math.Min(Spec.Nodes, Model?.Cost.LayerCount ?? Spec.Nodes);
+
+    public DeploymentPhase Phase => this switch
+    {
+        { Serving: not null } => DeploymentPhase.Ready,
+        { GaveUp: true } => DeploymentPhase.Failed,
+        { Model: null } => DeploymentPhase.Importing,
+        { Building: not null } => DeploymentPhase.Loading,
+        _ => DeploymentPhase.WaitingForNodes,
+    };
+
+    public DeploymentView ToView()
+    {
+        EpochState? shown = Serving ?? Building;
+        IReadOnlyList<StageView> stages = shown is null ? [] : [.. shown.Stages.Select(stage => new StageView(
+            stage.Address.Pipeline, stage.Address.Stage, stage.Plan.Node.Value, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End, stage.Phase, stage.MemoryBytes))];
+        (long done, long total) = shown is null ? (ImportedBytes, ImportBytes) : (shown.Stages.Sum(stage => stage.LoadedBytes), shown.Stages.Sum(stage => stage.Plan.WeightBytes));
+        return new DeploymentView(Spec.Id.Value, Phase, shown?.Epoch ?? LastEpoch, stages, done, total, Serving is null ? Problem : null);
+    }
+
+    /// <summary>The next state and what to do, in order. Late and foreign reports change nothing.</summary>
+    public (DeploymentState State, IReadOnlyList<DeploymentEffect> Effects) Apply(DeploymentEvent happened)
+    {
+        var effects = new List<DeploymentEffect>();
+        DeploymentState next = On(happened, effects);
+        return (next.Decide(effects), effects);
+    }
+}

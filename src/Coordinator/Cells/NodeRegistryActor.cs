@@ -1,0 +1,232 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Lamina.Cluster.Messages;
+using Microsoft.Extensions.Logging;
+using AkkaCluster = Akka.Cluster.Cluster;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>
+/// Knows the cell's nodes: members with the role <c>node</c> that described themselves and are reachable. Passes commands to nodes and nodes' events to their
+/// deployments; an event counts only if it comes from the process that it names.
+/// </summary>
+internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
+{
+    private static readonly TimeSpan s_refresh = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_probeDeadline = TimeSpan.FromSeconds(1);
+
+    private readonly TenantId _tenant;
+    private readonly DeploymentBoard _board;
+    private readonly ILogger _logger;
+    private readonly AkkaCluster _cluster = AkkaCluster.Get(Context.System);
+    private readonly HashSet<Address> _members = [];
+    private readonly Dictionary<Address, (NodeView View, IActorRef Actor)> _nodes = [];
+    private readonly Dictionary<DeploymentId, IActorRef> _deployments = [];
+    private readonly List<Probe> _probes = [];
+    private int _probeNumber;
+
+    /// <summary>Asks to be sent <see cref="NodeTable"/>s and the events of a deployment's stages.</summary>
+    public sealed record Subscribe(DeploymentId Deployment) : INoSerializationVerificationNeeded;
+
+    public sealed record NodeTable(IReadOnlyList<NodeView> Nodes) : INoSerializationVerificationNeeded;
+
+    public sealed record SendToNode(NodeName Node, IWireMessage Command) : INoSerializationVerificationNeeded;
+
+    /// <summary>Asks which nodes answer now; answered by <see cref="NodesProbed"/> once all have or a second has passed.</summary>
+    public sealed record ProbeNodes : INoSerializationVerificationNeeded;
+
+    public sealed record NodesProbed(IReadOnlyList<NodeView> Nodes) : INoSerializationVerificationNeeded;
+
+    private sealed record Refresh : INoSerializationVerificationNeeded
+    {
+        public static readonly Refresh Instance = new();
+    }
+
+    private sealed record ProbeEnded(int Number) : INoSerializationVerificationNeeded;
+
+    private sealed record Probe(int Number, IActorRef Asker, HashSet<Address> Unanswered);
+
+    public NodeRegistryActor(TenantId tenant, DeploymentBoard board, ILogger logger)
+    {
+        _tenant = tenant;
+        _board = board;
+        _logger = logger;
+
+        Receive<ClusterEvent.MemberUp>(up => Found(up.Member));
+        Receive<ClusterEvent.ReachableMember>(reachable => Found(reachable.Member));
+        Receive<ClusterEvent.UnreachableMember>(unreachable => Lost(unreachable.Member.Address, forGood: false));
+        Receive<ClusterEvent.MemberLeft>(_ => { });
+        Receive<ClusterEvent.MemberExited>(exited => Lost(exited.Member.Address, forGood: true));
+        Receive<ClusterEvent.MemberDowned>(downed => Lost(downed.Member.Address, forGood: true));
+        Receive<ClusterEvent.MemberRemoved>(removed => Lost(removed.Member.Address, forGood: true));
+        Receive<ClusterEvent.IClusterDomainEvent>(_ => { });
+        Receive<Refresh>(_ => DescribeAll());
+        Receive<Subscribe>(OnSubscribe);
+        Receive<SendToNode>(OnSend);
+        Receive<ProbeNodes>(_ => OnProbe());
+        Receive<ProbeEnded>(ended => EndProbe(ended.Number));
+        Receive<NodeEvents.NodeDescribed>(OnDescribed);
+        Receive<NodeEvents.StageProgress>(e => Forward(e, e.Address, e.Node));
+        Receive<NodeEvents.StageLoaded>(e => Forward(e, e.Address, e.Node));
+        Receive<NodeEvents.StageReady>(e => Forward(e, e.Address, e.Node));
+        Receive<NodeEvents.StageFailed>(e => Forward(e, e.Address, e.Node));
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart()
+    {
+        _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent), typeof(ClusterEvent.IReachabilityEvent));
+        Timers.StartPeriodicTimer(nameof(Refresh), Refresh.Instance, s_refresh);
+    }
+
+    protected override void PostStop() => _cluster.Unsubscribe(Self);
+
+    private void Found(Member member)
+    {
+        if (member.HasRole("node") && member.Status == MemberStatus.Up)
+        {
+            _members.Add(member.Address);
+            Describe(member.Address);
+        }
+    }
+
+    private void Lost(Address address, bool forGood)
+    {
+        if (forGood)
+        {
+            _members.Remove(address);
+        }
+
+        if (_nodes.Remove(address, out (NodeView View, IActorRef Actor) node))
+        {
+            _logger.LogWarning("node {Node} is {State}", node.View.Name, forGood ? "gone" : "unreachable");
+            Publish();
+        }
+
+        Answered(address);
+    }
+
+    private void DescribeAll()
+    {
+        foreach (Address address in _members)
+        {
+            Describe(address);
+        }
+    }
+
+    private void Describe(Address address) =>
+        Context.ActorSelection(new RootActorPath(address) / "user" / "node").Tell(new NodeCommands.DescribeNode(_tenant), Self);
+
+    private void OnDescribed(NodeEvents.NodeDescribed described)
+    {
+        Address address = Sender.Path.Address;
+        if (described.Tenant != _tenant || !_members.Contains(address))
+        {
+            return;
+        }
+
+        NodeView view = NodeView.Of(described);
+        bool known = _nodes.TryGetValue(address, out (NodeView View, IActorRef Actor) old) && old.View.IsSameProcess(view);
+        foreach (Address other in _nodes.Where(node => node.Value.View.Name == view.Name && node.Key != address).Select(node => node.Key).ToArray())
+        {
+            // A node that was restarted at another address before the cluster noticed.
+            _nodes.Remove(other);
+        }
+
+        _nodes[address] = (view, Sender);
+        if (!known)
+        {
+            _logger.LogInformation("node {Node} is up: {Cores} cores, {Memory} bytes, process {Process}", view.Name, view.Cores, view.MemoryBytes, view.ProcessId);
+            Publish();
+        }
+        else
+        {
+            _board.SetNodes(Views());
+        }
+
+        Answered(address);
+    }
+
+    private void OnSubscribe(Subscribe subscribe)
+    {
+        _deployments[subscribe.Deployment] = Sender;
+        Sender.Tell(new NodeTable(Views()));
+    }
+
+    private void OnSend(SendToNode send)
+    {
+        IActorRef? actor = _nodes.Values.FirstOrDefault(node => node.View.Name == send.Node).Actor;
+        actor?.Tell(send.Command, Self);
+    }
+
+    private void OnProbe()
+    {
+        var probe = new Probe(++_probeNumber, Sender, [.. _members]);
+        _probes.Add(probe);
+        DescribeAll();
+        if (probe.Unanswered.Count == 0)
+        {
+            EndProbe(probe.Number);
+        }
+        else
+        {
+            Timers.StartSingleTimer($"probe-{probe.Number}", new ProbeEnded(probe.Number), s_probeDeadline);
+        }
+    }
+
+    private void Answered(Address address)
+    {
+        foreach (Probe probe in _probes.ToArray())
+        {
+            if (probe.Unanswered.Remove(address) && probe.Unanswered.Count == 0)
+            {
+                EndProbe(probe.Number);
+            }
+        }
+    }
+
+    private void EndProbe(int number)
+    {
+        if (_probes.Find(probe => probe.Number == number) is not { } probe)
+        {
+            return;
+        }
+
+        _probes.Remove(probe);
+        Timers.Cancel($"probe-{number}");
+        bool lost = false;
+        foreach (Address silent in probe.Unanswered)
+        {
+            lost |= _nodes.Remove(silent);
+        }
+
+        if (lost)
+        {
+            Publish();
+        }
+
+        probe.Asker.Tell(new NodesProbed(Views()));
+    }
+
+    private void Forward(IWireMessage message, StageAddress address, NodeName node)
+    {
+        bool genuine = message.Tenant == _tenant && _nodes.TryGetValue(Sender.Path.Address, out (NodeView View, IActorRef Actor) known) && known.View.Name == node;
+        if (genuine && _deployments.TryGetValue(address.Deployment, out IActorRef? deployment))
+        {
+            deployment.Tell(message);
+        }
+    }
+
+    private void Publish()
+    {
+        IReadOnlyList<NodeView> views = Views();
+        _board.SetNodes(views);
+        foreach (IActorRef deployment in _deployments.Values)
+        {
+            deployment.Tell(new NodeTable(views));
+        }
+    }
+
+    private IReadOnlyList<NodeView> Views() => [.. _nodes.Values.Select(node => node.View).OrderBy(view => view.Name.Value, StringComparer.Ordinal)];
+}

@@ -1,0 +1,30 @@
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Planning;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>A node as it described itself last.</summary>
+public sealed record NodeView(
+    NodeName Name,
+    Endpoint Link,
+    int ProcessId,
+    string Version,
+    int Cores,
+    long MemoryBytes,
+    long MemoryUsedBytes,
+    long BytesPerSecond,
+    IReadOnlyList<StageStatus> Stages)
+{
+    public static NodeView Of(NodeEvents.NodeDescribed node) => new(
+        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages);
+
+    /// <summary>True when both describe the same process: a node that was restarted holds no stages.</summary>
+    public bool IsSameProcess(NodeView other) => ProcessId == other.ProcessId && Link == other.Link;
+
+    /// <param name="reclaimed">Deployment whose stages here are to be unloaded and count as free, or null.</param>
+    public NodeCapacity Capacity(DeploymentId? reclaimed)
+    {
+        long free = MemoryBytes - MemoryUsedBytes + Stages.Where(stage => stage.Address.Deployment == reclaimed).Sum(stage => stage.MemoryBytes);
+        return new NodeCapacity(Name, Math.Clamp(free, 0, MemoryBytes), NodeCapacity.RoundSpeed(BytesPerSecond));
+    }
+}

@@ -1,0 +1,77 @@
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Cells;
+using Lamina.Coordinator.Planning;
+
+namespace Lamina.Coordinator;
+
+/// <summary>Checks a coordinator's configuration before anything is opened; each refusal names key, value and what is allowed.</summary>
+internal static class CoordinatorOptionsValidator
+{
+    private const string NameRule = "1 to 63 lower-case letters, digits and inner hyphens";
+    private const int MaxNodes = 1024;
+    private const int MaxContextLength = 1 << 24;
+
+    /// <summary>Throws <see cref="ArgumentException"/> with one sentence.</summary>
+    public static void Validate(CoordinatorOptions options)
+    {
+        _ = ListenAddress.Parse(options.Listen);
+        Require(!string.IsNullOrWhiteSpace(options.StorePath), "Coordinator:StorePath", "", "a folder");
+        Require(options.Cells is { Count: > 0 }, "Coordinator:Cells", "empty", "at least one cell");
+        Require(options.Cells.Count == 1, "Coordinator:Cells", $"{options.Cells.Count} cells", "one cell while the API has no keys");
+        for (int i = 0; i < options.Cells.Count; i++)
+        {
+            Validate(options.Cells[i], $"Coordinator:Cells:{i}");
+        }
+    }
+
+    private static void Validate(CellOptions cell, string key)
+    {
+        Require(Names.IsValid(cell.Tenant.Value), $"{key}:Tenant", cell.Tenant.Value, NameRule);
+        Require(Names.IsValid(cell.Name), $"{key}:Name", cell.Name, NameRule);
+        RequireFile(cell.CertificatePath, $"{key}:CertificatePath");
+        RequireFile(cell.KeyPath, $"{key}:KeyPath");
+        RequireFile(cell.TrustBundlePath, $"{key}:TrustBundlePath");
+        RequirePort(cell.ControlPort, $"{key}:ControlPort");
+        RequirePort(cell.LinkPort, $"{key}:LinkPort");
+        var names = new HashSet<DeploymentId>();
+        for (int i = 0; i < cell.Models.Count; i++)
+        {
+            ModelOptions model = cell.Models[i];
+            Validate(model, $"{key}:Models:{i}");
+            Require(names.Add(ModelNames.Of(model)), $"{key}:Models:{i}:Name", ModelNames.Of(model).Value, "a name that no other model of the cell has");
+        }
+    }
+
+    private static void Validate(ModelOptions model, string key)
+    {
+        RequireFile(model.Path, $"{key}:Path");
+        Require(model.Name is null || Names.IsValid(model.Name), $"{key}:Name", model.Name, NameRule);
+        Require(model.Nodes is >= 1 and <= MaxNodes, $"{key}:Nodes", model.Nodes, $"1 to {MaxNodes}");
+        Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");
+        Require(model.Threads is >= 0 and <= 1024, $"{key}:Threads", model.Threads, "0 to 1024");
+        if (model.Stages is not null)
+        {
+            try
+            {
+                _ = StageRanges.Parse(model.Stages);
+            }
+            catch (FormatException e)
+            {
+                throw new ArgumentException($"{key}:Stages is '{model.Stages}': {e.Message}", e);
+            }
+        }
+    }
+
+    private static void RequirePort(int port, string key) => Require(port is >= 0 and <= ushort.MaxValue, key, port, "0 (any free port) to 65535");
+
+    private static void RequireFile(string path, string key) => Require(File.Exists(path), key, path, "an existing file");
+
+    private static void Require(bool condition, string key, object? value, string allowed)
+    {
+        if (!condition)
+        {
+            throw new ArgumentException($"{key} is '{value}', expected {allowed}");
+        }
+    }
+}
