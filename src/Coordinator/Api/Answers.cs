@@ -149,9 +149,20 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         [],
         maxTokens,
         [.. model.Tokenizer.EndOfGeneration],
-        new SamplingSettings(
-            options.Temperature, options.TopK, options.TopP, options.MinP, options.RepetitionPenalty, new SamplingParameters().PenaltyWindow,
-            unchecked(Seed + (ulong)(choice % options.Choices)), options.TopLogProbs, options.LogProbs),
+        SamplingSettings.From(new SamplingParameters
+        {
+            Temperature = options.Temperature,
+            TopK = options.TopK,
+            TopP = options.TopP,
+            MinP = options.MinP,
+            RepetitionPenalty = options.RepetitionPenalty,
+            PresencePenalty = options.PresencePenalty,
+            FrequencyPenalty = options.FrequencyPenalty,
+            LogitBias = options.LogitBias,
+            Seed = unchecked(Seed + (ulong)(choice % options.Choices)),
+            TopLogProbs = options.TopLogProbs,
+            LogProbs = options.LogProbs,
+        }),
         Priority: 0);
 
     private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)

@@ -22,6 +22,7 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
     {
         CompletionRequest request = CompletionRequest.Parse(await RequestBody.ReadAsync(context.Request));
         (Cell cell, ServedModel model) = models.Require(Caller.Of(context), request.Options.Model);
+        request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[][] prompts = [.. request.Prompts.Select((prompt, i) => PromptEncoder.Encode(model, prompt, request.Prompts.Count == 1 ? "prompt" : $"prompt[{i}]"))];
         var answers = new Answers(cell, model, request.Options, metrics);
         var header = new AnswerHeader($"cmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);

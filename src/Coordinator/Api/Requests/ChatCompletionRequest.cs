@@ -12,7 +12,7 @@ internal sealed record ChatCompletionRequest(GenerationOptions Options, IReadOnl
     /// <summary>Fields that OpenAI's API has and this server does not.</summary>
     private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create(
         StringComparer.Ordinal,
-        "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "metadata", "modalities", "parallel_tool_calls", "prediction", "presence_penalty",
+        "audio", "function_call", "functions", "metadata", "modalities", "parallel_tool_calls", "prediction",
         "prompt_cache_key", "reasoning_effort", "response_format", "safety_identifier", "service_tier", "store", "tool_choice", "tools", "verbosity", "web_search_options",
         "chat_template", "chat_template_kwargs");
 

@@ -13,7 +13,7 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
     public const int DefaultMaxTokens = 16;
 
     private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create(
-        StringComparer.Ordinal, "best_of", "echo", "frequency_penalty", "logit_bias", "presence_penalty", "suffix", "top_logprobs");
+        StringComparer.Ordinal, "best_of", "echo", "suffix", "top_logprobs");
 
     public static CompletionRequest Parse(ReadOnlyMemory<byte> body)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Lamina.Coordinator.Api.Requests;
@@ -18,6 +19,9 @@ internal sealed record GenerationOptions
     public int TopK { get; init; }
     public float MinP { get; init; }
     public float RepetitionPenalty { get; init; } = 1;
+    public float PresencePenalty { get; init; }
+    public float FrequencyPenalty { get; init; }
+    public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
 
     /// <summary>Null: drawn at random.</summary>
     public long? Seed { get; init; }
@@ -30,6 +34,15 @@ internal sealed record GenerationOptions
 
     /// <summary>The caller's own name for its end user; appears in the request log.</summary>
     public string? User { get; init; }
+
+    /// <summary>Checks what depends on the model.</summary>
+    public void RequireVocabulary(int vocabularySize)
+    {
+        foreach (int token in LogitBias.Keys.Where(token => token >= vocabularySize))
+        {
+            throw ApiError.InvalidValue("logit_bias", $"'logit_bias' names token {token}, but the vocabulary has {vocabularySize} tokens").AsException();
+        }
+    }
 
     /// <summary>Takes the fields that both endpoints share; <c>logprobs</c> differs and is left.</summary>
     public static GenerationOptions Read(JsonFields fields)
@@ -48,6 +61,9 @@ internal sealed record GenerationOptions
             TopK = (int)(fields.TakeInteger("top_k", 0, ApiLimits.MaxTopK) ?? 0),
             MinP = (float)(fields.TakeNumber("min_p", 0, 1) ?? 0),
             RepetitionPenalty = (float)(fields.TakeNumber("repetition_penalty", 0.1, 10) ?? 1),
+            PresencePenalty = (float)(fields.TakeNumber("presence_penalty", -2, 2) ?? 0),
+            FrequencyPenalty = (float)(fields.TakeNumber("frequency_penalty", -2, 2) ?? 0),
+            LogitBias = ReadLogitBias(fields),
             Seed = fields.TakeInteger("seed", long.MinValue, long.MaxValue),
             Choices = (int)(fields.TakeInteger("n", 1, ApiLimits.MaxChoices) ?? 1),
             User = ReadUser(fields),
@@ -98,6 +114,34 @@ internal sealed record GenerationOptions
         return maxTokens is not null && maxCompletionTokens is not null && maxTokens != maxCompletionTokens
             ? throw ApiError.InvalidValue("max_tokens", "'max_tokens' and 'max_completion_tokens' disagree; give one of them").AsException()
             : (int?)(maxTokens ?? maxCompletionTokens);
+    }
+
+    /// <summary>Token ids as text to numbers from -100 to 100, as OpenAI writes it; ids are compared with the vocabulary later.</summary>
+    private static Dictionary<int, float> ReadLogitBias(JsonFields fields)
+    {
+        var biases = new Dictionary<int, float>();
+        if (fields.Take("logit_bias") is not { } json)
+        {
+            return biases;
+        }
+
+        JsonFields entries = JsonFields.Of(json, fields.PathOf("logit_bias"));
+        if (entries.Names.Count > ApiLimits.MaxLogitBiases)
+        {
+            throw ApiError.InvalidValue("logit_bias", $"'logit_bias' has {entries.Names.Count} entries; at most {ApiLimits.MaxLogitBiases} are allowed").AsException();
+        }
+
+        foreach (string name in entries.Names.ToArray())
+        {
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int token))
+            {
+                throw ApiError.InvalidValue("logit_bias", "'logit_bias' has a name that is not a token id").AsException();
+            }
+
+            biases[token] = (float)(entries.TakeNumber(name, -100, 100) ?? throw ApiError.InvalidType(entries.PathOf(name), "a number", "null").AsException());
+        }
+
+        return biases;
     }
 
     private static string? ReadUser(JsonFields fields)

@@ -57,6 +57,9 @@ internal sealed class JsonFields
         return new JsonFields(json, path);
     }
 
+    /// <summary>Fields that were not taken yet.</summary>
+    public IReadOnlyCollection<string> Names => _fields.Keys;
+
     /// <summary>The field's full name, such as <c>messages[0].content</c>.</summary>
     public string PathOf(string name) => _path.Length == 0 ? name : $"{_path}.{name}";
 
