@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Akka.Actor;
+using Lamina.Cluster.Cells;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
@@ -19,8 +20,7 @@ public sealed class Cell : IAsyncDisposable
     private readonly CellContext _context;
     private readonly LinkListener _listener;
     private readonly CancellationTokenSource _stopping;
-    private ActorSystem _system = null!;
-    private IActorRef _deployments = ActorRefs.Nobody;
+    private CellSystem? _system;
 
     private Cell(CellContext context, LinkListener listener, CancellationTokenSource stopping)
     {
@@ -118,7 +118,8 @@ public sealed class Cell : IAsyncDisposable
 
         if (_system is not null)
         {
-            await CellActors.StopAsync(_system, s_stopDeadline);
+            // Whatever of an orderly leave is left after that, the process' end cuts off.
+            await Task.WhenAny(_system.DisposeAsync().AsTask(), Task.Delay(s_stopDeadline));
         }
 
         await _listener.DisposeAsync();
@@ -134,12 +135,14 @@ public sealed class Cell : IAsyncDisposable
             _context.Board.Show(new DeploymentView(ModelNames.Of(model).Value, DeploymentPhase.Importing, 0, [], 0, 0, null), accepting: false);
         }
 
-        (_system, ControlEndpoint) = await CellActors.StartAsync(options, _context.Certificates, loggers, cancellation);
-        IActorRef registry = _system.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
-        _deployments = await DeploymentSharding.StartRegionAsync(_system, _context, registry);
+        await SelfTest.RequireRefusalAsync(_listener, _context.Links, _context.Certificates, cancellation);
+        _system = await CellMembership.StartAsync(options, _context.Certificates, loggers, cancellation);
+        ControlEndpoint = _system.ControlEndpoint;
+        IActorRef registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
+        IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, registry);
         foreach (DeploymentId deployment in _context.Models.Keys)
         {
-            _deployments.Tell(new DeploymentSharding.Start(deployment));
+            deployments.Tell(new DeploymentSharding.Start(deployment));
         }
     }
 

@@ -107,9 +107,9 @@ internal sealed class LayoutSearch
         for (int state = _states - 1; state >= 0; state--)
         {
             int used = Used(state);
-            if (used == _stages)
+            if (used >= _stages)
             {
-                toGo[(state * (layers + 1)) + layers] = (0, 0);
+                toGo[(state * (layers + 1)) + layers] = used == _stages ? (0, 0) : toGo[(state * (layers + 1)) + layers];
                 continue;
             }
 

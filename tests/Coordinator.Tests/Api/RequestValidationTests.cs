@@ -1,0 +1,210 @@
+using System.Text;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Requests;
+
+namespace Lamina.Coordinator.Tests.Api;
+
+public class RequestValidationTests
+{
+    private const string Messages = """[{"role":"user","content":"hi"}]""";
+
+    /// <summary>Every numeric field with the bounds it allows; the table of SECURITY rule C7.</summary>
+    public static TheoryData<string, double, double, bool> NumberFields => new()
+    {
+        { "temperature", 0, 2, false },
+        { "top_p", 0, 1, false },
+        { "min_p", 0, 1, false },
+        { "repetition_penalty", 0.1, 10, false },
+        { "presence_penalty", -2, 2, false },
+        { "frequency_penalty", -2, 2, false },
+        { "top_k", 0, 1 << 20, true },
+        { "n", 1, 8, true },
+        { "max_tokens", 1, 1 << 20, true },
+        { "max_completion_tokens", 1, 1 << 20, true },
+        { "seed", long.MinValue, long.MaxValue, true },
+        { "top_logprobs", 0, 20, true },
+    };
+
+    [Theory]
+    [MemberData(nameof(NumberFields))]
+    public void Number_OfAnyValue_IsTakenOrRefusedByName(string field, double min, double max, bool integer)
+    {
+        string step = integer ? "1" : "0.5";
+        string[] inside = field == "seed" ? ["0", "-9223372036854775808", "9223372036854775807"] : [Text(min), Text(max)];
+        string[] outside = field == "seed"
+            ? ["9223372036854775808", "-9223372036854775809", "1e309"]
+            : [Text(min - double.Parse(step, System.Globalization.CultureInfo.InvariantCulture)), Text(max + 1), "2147483648", "9223372036854775808", "-9223372036854775809", "1e309", "-1e309"];
+        foreach (string value in inside)
+        {
+            Assert.Null(Refusal($$"""{"model":"m","messages":{{Messages}},"logprobs":true,"{{field}}":{{value}}}"""));
+        }
+
+        foreach (string value in outside)
+        {
+            ApiError? error = Refusal($$"""{"model":"m","messages":{{Messages}},"logprobs":true,"{{field}}":{{value}}}""");
+            Assert.True(error is { Status: 400, Code: "invalid_value" } && error.Param == field, $"{field} = {value}: {error}");
+        }
+
+        foreach (string value in new[] { "\"\"", "\"1\"", "[]", "[1]", "{}", "{\"a\":[{}]}", "true" })
+        {
+            ApiError? error = Refusal($$"""{"model":"m","messages":{{Messages}},"logprobs":true,"{{field}}":{{value}}}""");
+            Assert.True(error is { Status: 400, Code: "invalid_type" } && error.Param == field, $"{field} = {value}: {error}");
+        }
+
+        if (integer)
+        {
+            Assert.Equal(field, Refusal($$"""{"model":"m","messages":{{Messages}},"logprobs":true,"{{field}}":1.5}""")!.Param);
+        }
+
+        Assert.Null(Refusal($$"""{"model":"m","messages":{{Messages}},"logprobs":true,"{{field}}":null}"""));
+    }
+
+    [Theory]
+    [InlineData("""{"messages":[{"role":"user","content":"hi"}]}""", "model", "missing_required_parameter")]
+    [InlineData("""{"model":5,"messages":[]}""", "model", "invalid_type")]
+    [InlineData("""{"model":"m"}""", "messages", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[]}""", "messages", "invalid_value")]
+    [InlineData("""{"model":"m","messages":"hi"}""", "messages", "invalid_type")]
+    [InlineData("""{"model":"m","messages":["hi"]}""", "messages[0]", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"content":"hi"}]}""", "messages[0].role", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"wizard","content":"hi"}]}""", "messages[0].role", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user"}]}""", "messages[0].content", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":null}]}""", "messages[0].content", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":7}]}""", "messages[0].content", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":[]}]}""", "messages[0].content", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]}""", "messages[0].content[0].type", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a","x":1}]}]}""", "messages[0].content[0].x", "unknown_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi","tool_calls":[]}]}""", "messages[0].tool_calls", "unknown_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"\ud800"}]}""", "messages[0].content", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[]}""", "tools", "unsupported_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"text"}}""", "response_format", "unsupported_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"chat_template":"x"}""", "chat_template", "unsupported_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"temprature":1}""", "temprature", "unknown_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stop":["a","b","c","d","e"]}""", "stop", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stop":["a",""]}""", "stop[1]", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stop":5}""", "stop", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":"yes"}""", "stream", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stream_options":{"include_usage":true}}""", "stream_options", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"x":1}}""", "stream_options.x", "unknown_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"top_logprobs":2}""", "top_logprobs", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"logprobs":2}""", "logprobs", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":1,"max_completion_tokens":2}""", "max_tokens", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"logit_bias":{"x":1}}""", "logit_bias", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"logit_bias":{"5":101}}""", "logit_bias.5", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"user":"a\u0007b"}""", "user", "invalid_value")]
+    public void Chat_BadField_IsRefusedByName(string body, string param, string code)
+    {
+        ApiError? error = Refusal(body);
+
+        Assert.Equal((400, param, code), (error!.Status, error.Param, error.Code));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("not json")]
+    [InlineData("[]")]
+    [InlineData("null")]
+    [InlineData("""{"model":"m","model":"m"}""")]
+    [InlineData("""{"model":"m",}""")]
+    [InlineData("""{"model":"m"} {}""")]
+    [InlineData("""{"\ud800":1}""")]
+    public void Chat_BadJson_IsRefused(string body) => Assert.Equal((400, "invalid_body"), (Refusal(body)!.Status, Refusal(body)!.Code));
+
+    [Fact]
+    public void Chat_InvalidUtf8_IsRefused()
+    {
+        byte[] body = [.. Encoding.UTF8.GetBytes("""{"model":"m","messages":[{"role":"user","content":"a"""), 0xC3, 0x28, .. "\"}]}"u8];
+
+        ApiException refused = Assert.Throws<ApiException>(() => ChatCompletionRequest.Parse(body));
+
+        Assert.Equal("the request body is not valid UTF-8", refused.Error.Message);
+    }
+
+    [Fact]
+    public void Chat_DeepJson_IsRefused() =>
+        Assert.Equal("invalid_body", Refusal($$"""{"model":"m","messages":{{new string('[', 100_000)}}{{new string(']', 100_000)}}}""")!.Code);
+
+    [Fact]
+    public void Chat_TooManyMessages_AreRefused() =>
+        Assert.Equal("messages", Refusal($$"""{"model":"m","messages":[{{string.Join(',', Enumerable.Repeat("""{"role":"user","content":"a"}""", 1025))}}]}""")!.Param);
+
+    [Fact]
+    public void Chat_AllFields_AreRead()
+    {
+        ChatCompletionRequest request = ChatCompletionRequest.Parse(Encoding.UTF8.GetBytes("""
+            {"model":"m","messages":[{"role":"developer","content":"be brief"},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"name":"kim"},{"role":"assistant","content":""}],
+             "stream":true,"stream_options":{"include_usage":true},"stop":"x","max_completion_tokens":9,"temperature":0.5,"top_p":0.25,"top_k":7,"min_p":0.125,
+             "repetition_penalty":1.5,"presence_penalty":-1,"frequency_penalty":2,"logit_bias":{"5":-100},"seed":-1,"logprobs":true,"top_logprobs":3,"n":2,"user":"u"}
+            """));
+
+        Assert.Equal([new ChatMessage("system", "be brief", null), new ChatMessage("user", "a\nb", "kim"), new ChatMessage("assistant", "", null)], request.Messages);
+        GenerationOptions options = request.Options;
+        Assert.Equal(("m", true, true, 9, 2, -1L, true, 3, "u"), (options.Model, options.Stream, options.IncludeUsage, options.MaxTokens, options.Choices, options.Seed, options.LogProbs, options.TopLogProbs, options.User));
+        Assert.Equal((0.5f, 0.25f, 7, 0.125f, 1.5f, -1f, 2f), (options.Temperature, options.TopP, options.TopK, options.MinP, options.RepetitionPenalty, options.PresencePenalty, options.FrequencyPenalty));
+        Assert.Equal(["x"], options.Stop);
+        Assert.Equal(-100f, options.LogitBias[5]);
+    }
+
+    [Theory]
+    [InlineData("\"text\"", 1)]
+    [InlineData("[\"a\",\"b\"]", 2)]
+    [InlineData("[1,2,3]", 1)]
+    [InlineData("[[1,2],[3]]", 2)]
+    public void Completion_PromptForms_AreRead(string prompt, int count) =>
+        Assert.Equal(count, CompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","prompt":{{prompt}}}""")).Prompts.Count);
+
+    [Theory]
+    [InlineData("5", "prompt")]
+    [InlineData("[]", "prompt")]
+    [InlineData("[1,\"a\"]", "prompt[1]")]
+    [InlineData("[1,-1]", "prompt[1]")]
+    [InlineData("[1,1.5]", "prompt[1]")]
+    [InlineData("[[1],[]]", "prompt[1]")]
+    [InlineData("[\"a\",{}]", "prompt[1]")]
+    [InlineData("[null]", "prompt[0]")]
+    public void Completion_BadPrompt_IsRefusedByName(string prompt, string param)
+    {
+        ApiException refused = Assert.Throws<ApiException>(() => CompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","prompt":{{prompt}}}""")));
+
+        Assert.Equal((400, param), (refused.Error.Status, refused.Error.Param));
+    }
+
+    [Theory]
+    [InlineData("\"echo\":true", "echo")]
+    [InlineData("\"best_of\":2", "best_of")]
+    [InlineData("\"suffix\":\"x\"", "suffix")]
+    [InlineData("\"logprobs\":21", "logprobs")]
+    [InlineData("\"logprobs\":true", "logprobs")]
+    [InlineData("\"messages\":[]", "messages")]
+    public void Completion_BadField_IsRefusedByName(string field, string param)
+    {
+        ApiException refused = Assert.Throws<ApiException>(() => CompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","prompt":"a",{{field}}}""")));
+
+        Assert.Equal(param, refused.Error.Param);
+    }
+
+    [Fact]
+    public void Completion_PromptsTimesN_IsBounded()
+    {
+        string prompts = string.Join(',', Enumerable.Repeat("\"a\"", 17));
+
+        ApiException refused = Assert.Throws<ApiException>(() => CompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","prompt":[{{prompts}}],"n":2}""")));
+
+        Assert.Equal("n", refused.Error.Param);
+    }
+
+    private static ApiError? Refusal(string body)
+    {
+        try
+        {
+            _ = ChatCompletionRequest.Parse(Encoding.UTF8.GetBytes(body));
+            return null;
+        }
+        catch (ApiException e)
+        {
+            return e.Error;
+        }
+    }
+
+    private static string Text(double value) => value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,303 @@
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Cells;
+using Lamina.Coordinator.Planning;
+
+namespace Lamina.Coordinator.Tests.Cells;
+
+public class DeploymentStateTests
+{
+    private static readonly TenantId s_tenant = new("acme");
+    private static readonly DeploymentId s_id = new("tiny");
+
+    private readonly List<DeploymentEffect> _effects = [];
+    private DeploymentState _state = DeploymentState.Begin(new DeploymentSpec(s_tenant, s_id, Nodes: 3, Ranges: null, Threads: 0));
+
+    [Fact]
+    public void Nodes_FewerThanWanted_AreWaitedFor()
+    {
+        Happen(Imported(), Seen(Node("a"), Node("b")));
+
+        Assert.Equal(DeploymentPhase.WaitingForNodes, _state.Phase);
+        Assert.Equal("2 of 3 nodes are up", _state.ToView().Problem);
+        Assert.Empty(_effects);
+    }
+
+    [Fact]
+    public void Nodes_AllThere_EveryOneIsToldToLoad()
+    {
+        Happen(Imported(), Seen(Node("a"), Node("b"), Node("c")));
+
+        Assert.Equal(["a load 1/0/0 0-2 of 3", "b load 1/0/1 2-4 of 3", "c load 1/0/2 4-6 of 3"], Told());
+        Assert.Equal(DeploymentPhase.Loading, _state.Phase);
+    }
+
+    [Fact]
+    public void Stages_AllLoaded_AreConnectedInARing()
+    {
+        Start();
+        _effects.Clear();
+        Load("a", 0);
+        Load("b", 1);
+        Assert.Empty(_effects);
+        Load("c", 2);
+
+        Assert.Equal(["a connect next=b:1 head=", "b connect next=c:1 head=", "c connect next= head=a:1"], Told());
+    }
+
+    [Fact]
+    public void Stages_AllReady_HeadsAreOpenedThenServed()
+    {
+        Start();
+        LoadAll();
+        _effects.Clear();
+        Ready("a", 0);
+        Ready("b", 1);
+        Ready("c", 2);
+        Assert.Equal(1, Assert.IsType<DeploymentEffect.OpenHeads>(Assert.Single(_effects)).Epoch);
+        Assert.Equal(DeploymentPhase.Loading, _state.Phase);
+        Happen(new DeploymentEvent.HeadsOpened(1));
+
+        Assert.Equal(DeploymentPhase.Ready, _state.Phase);
+        Assert.Contains(new DeploymentEffect.Serve(1), _effects);
+    }
+
+    [Fact]
+    public void Stage_LostWhileServing_StopsUnloadsProbesAndPlansWithWhoAnswers()
+    {
+        Serve();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "the link to b closed"));
+
+        Assert.Equal(new DeploymentEffect.StopServing(1), _effects[0]);
+        Assert.Equal(["a unload 1/0/0", "b unload 1/0/1", "c unload 1/0/2"], Told());
+        Assert.Equal(new DeploymentEffect.Probe(TimeSpan.Zero), _effects[^1]);
+        Assert.Null(_state.Building);
+
+        _effects.Clear();
+        Happen(new DeploymentEvent.NodesProbed([Node("a"), Node("c")]));
+
+        Assert.Equal(["a load 2/0/0 0-3 of 2", "c load 2/0/1 3-6 of 2"], Told());
+    }
+
+    [Fact]
+    public void Node_GoneWhileServing_IsReplannedToo()
+    {
+        Serve();
+        Happen(Seen(Node("a"), Node("c")));
+
+        Assert.Contains(new DeploymentEffect.StopServing(1), _effects);
+        Assert.True(_state.Probing);
+    }
+
+    [Fact]
+    public void Node_RestartedUnderItsName_CountsAsLost()
+    {
+        Serve();
+        Happen(Seen(Node("a"), Node("b", process: 99), Node("c")));
+
+        Assert.Contains(new DeploymentEffect.StopServing(1), _effects);
+    }
+
+    [Fact]
+    public void Epoch_OldReports_ChangeNothing()
+    {
+        Serve();
+        Happen(new DeploymentEvent.HeadLost(1, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        DeploymentState before = _state;
+        _effects.Clear();
+
+        Happen(new DeploymentEvent.StageLoaded(Address(1, 0), new NodeName("a"), 5), new DeploymentEvent.StageFailed(Address(1, 1), new NodeName("b"), StageFailure.LinkLost, "late"),
+            new DeploymentEvent.HeadsOpened(1), new DeploymentEvent.HeadLost(1, "late"), new DeploymentEvent.Drained(1), new DeploymentEvent.Stalled(1));
+
+        Assert.Equal(before.Building, _state.Building);
+        Assert.Empty(_effects);
+    }
+
+    [Fact]
+    public void Stage_ReportedByAnotherNode_IsNotBelieved()
+    {
+        Start();
+        Happen(new DeploymentEvent.StageLoaded(Address(1, 0), new NodeName("b"), 5));
+
+        Assert.True(_state.Building!.All(StagePhase.Fetching));
+    }
+
+    [Fact]
+    public void Stage_UnsupportedModel_GivesUpAtOnceWithTheReason()
+    {
+        Start();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 2), new NodeName("c"), StageFailure.Unsupported, "tensor type IQ1_S is not supported"));
+
+        Assert.Equal(DeploymentPhase.Failed, _state.Phase);
+        Assert.Equal("node c: tensor type IQ1_S is not supported", _state.ToView().Problem);
+        Assert.DoesNotContain(_effects, effect => effect is DeploymentEffect.Probe);
+    }
+
+    [Fact]
+    public void Build_FailsAgainAndAgain_WaitsLongerThenGivesUpUntilNodesChange()
+    {
+        Start();
+        var delays = new List<TimeSpan>();
+        for (int epoch = 1; _state.Phase != DeploymentPhase.Failed; epoch++)
+        {
+            _effects.Clear();
+            Happen(new DeploymentEvent.StageFailed(Address(epoch, 0), new NodeName("a"), StageFailure.Internal, "boom"));
+            delays.AddRange(_effects.OfType<DeploymentEffect.Probe>().Select(probe => probe.Delay));
+            Happen(new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        }
+
+        Assert.Equal([0, 250, 500, 1000], delays.Select(delay => delay.TotalMilliseconds));
+        Assert.Equal(DeploymentState.MaxFailures, _state.LastEpoch);
+
+        Happen(Seen(Node("a"), Node("b"), Node("c"), Node("d")));
+        Assert.Equal(DeploymentPhase.Loading, _state.Phase);
+    }
+
+    [Fact]
+    public void Node_ComesBack_BetterPlanIsBuiltBesideAndReplacesTheServingOne()
+    {
+        ServeWithTwo();
+        _effects.Clear();
+        Happen(Seen(Node("a"), Node("b"), Node("c")));
+        Assert.Equal(["a load 3/0/0 0-2 of 3", "b load 3/0/1 2-4 of 3", "c load 3/0/2 4-6 of 3"], Told());
+        Assert.Equal(DeploymentPhase.Ready, _state.Phase);
+
+        Finish(3, "a", "b", "c");
+
+        Assert.Contains(new DeploymentEffect.Serve(3), _effects);
+        Assert.Contains(new DeploymentEffect.Drain(2), _effects);
+        Assert.DoesNotContain(_effects, effect => effect is DeploymentEffect.Tell { Command: NodeCommands.UnloadStage });
+
+        _effects.Clear();
+        Happen(new DeploymentEvent.Drained(2));
+        Assert.Equal(["a unload 2/0/0", "c unload 2/0/1"], Told());
+    }
+
+    [Fact]
+    public void BetterPlan_ThatFails_LeavesTheServingOneAndIsNotTriedAgainWithTheSameNodes()
+    {
+        ServeWithTwo();
+        Happen(Seen(Node("a"), Node("b"), Node("c")));
+        _effects.Clear();
+        Happen(new DeploymentEvent.StageFailed(Address(3, 1), new NodeName("b"), StageFailure.OutOfMemory, "no room"));
+        Happen(Seen(Node("a"), Node("b"), Node("c")));
+
+        Assert.Equal(DeploymentPhase.Ready, _state.Phase);
+        Assert.Null(_state.Building);
+        Assert.Equal(["a unload 3/0/0", "b unload 3/0/1", "c unload 3/0/2"], Told());
+    }
+
+    [Fact]
+    public void Plan_TooLittleMemory_FailsWithThePlannersSentence()
+    {
+        Happen(Imported(), Seen(Node("a", memory: 100), Node("b", memory: 100), Node("c", memory: 100)));
+
+        Assert.Equal(DeploymentPhase.Failed, _state.Phase);
+        Assert.StartsWith("the model does not fit in memory", _state.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Coordinator_Restarted_GoesOnAfterTheEpochsThatNodesRememberAndUnloadsThem()
+    {
+        var stray = new StageStatus(new StageAddress(s_id, 7, 0, 0), StagePhase.Ready, 0, 6, 10, 0);
+        Happen(Imported(), Seen(Node("a", stages: stray), Node("b"), Node("c")));
+
+        Assert.Equal(8, _state.LastEpoch);
+        Assert.Equal("a unload 7/0/0", Told()[0]);
+    }
+
+    [Fact]
+    public void Import_Failed_IsTheProblem()
+    {
+        Happen(new DeploymentEvent.ImportFailed("not a GGUF file"));
+
+        Assert.Equal((DeploymentPhase.Failed, "not a GGUF file"), (_state.ToView().Phase, _state.ToView().Problem));
+    }
+
+    [Fact]
+    public void View_WhileLoading_CountsFetchedAndLoadedBytes()
+    {
+        Start();
+        Happen(new DeploymentEvent.StageProgressed(Address(1, 0), new NodeName("a"), StagePhase.Fetching, 50, 100));
+        Happen(new DeploymentEvent.StageProgressed(Address(1, 1), new NodeName("b"), StagePhase.Loading, 50, 100));
+        Load("c", 2);
+
+        // 2000 bytes of weights each: a quarter, three quarters, all.
+        Assert.Equal((500 + 1500 + 2000, 6000), ((int)_state.ToView().LoadedBytes, (int)_state.ToView().TotalBytes));
+    }
+
+    private void Start() => Happen(Imported(), Seen(Node("a"), Node("b"), Node("c")));
+
+    private void Serve()
+    {
+        Start();
+        Finish(1, "a", "b", "c");
+        Assert.Equal(DeploymentPhase.Ready, _state.Phase);
+        _effects.Clear();
+    }
+
+    private void ServeWithTwo()
+    {
+        Serve();
+        Happen(Seen(Node("a"), Node("c")), new DeploymentEvent.NodesProbed([Node("a"), Node("c")]));
+        Finish(2, "a", "c");
+        Assert.Equal(2, _state.Serving!.Epoch);
+    }
+
+    private void Finish(int epoch, params string[] nodes)
+    {
+        for (int i = 0; i < nodes.Length; i++)
+        {
+            Happen(new DeploymentEvent.StageLoaded(Address(epoch, i), new NodeName(nodes[i]), 10));
+        }
+
+        for (int i = 0; i < nodes.Length; i++)
+        {
+            Happen(new DeploymentEvent.StageReady(Address(epoch, i), new NodeName(nodes[i])));
+        }
+
+        Happen(new DeploymentEvent.HeadsOpened(epoch));
+    }
+
+    private void LoadAll()
+    {
+        Load("a", 0);
+        Load("b", 1);
+        Load("c", 2);
+    }
+
+    private void Load(string node, int stage) => Happen(new DeploymentEvent.StageLoaded(Address(1, stage), new NodeName(node), 10));
+
+    private void Ready(string node, int stage) => Happen(new DeploymentEvent.StageReady(Address(1, stage), new NodeName(node)));
+
+    private void Happen(params DeploymentEvent[] events)
+    {
+        foreach (DeploymentEvent happened in events)
+        {
+            (_state, IReadOnlyList<DeploymentEffect> effects) = _state.Apply(happened);
+            _effects.AddRange(effects);
+        }
+    }
+
+    private static StageAddress Address(int epoch, int stage) => new(s_id, epoch, 0, stage);
+
+    private string[] Told() => [.. _effects.OfType<DeploymentEffect.Tell>().Select(tell => $"{tell.Node} " + tell.Command switch
+    {
+        NodeCommands.LoadStage load => $"load {Short(load.Address)} {load.FirstLayer}-{load.EndLayer} of {load.StageCount}",
+        NodeCommands.ConnectStage connect => $"connect next={connect.Next} head={connect.Head}",
+        NodeCommands.UnloadStage unload => $"unload {Short(unload.Address)}",
+        _ => "?",
+    })];
+
+    private static string Short(StageAddress address) => $"{address.Epoch}/{address.Pipeline}/{address.Stage}";
+
+    private static DeploymentEvent.ModelImported Imported() => new(new ModelFacts(
+        "sha256-0", new ModelCost
+        {
+            LayerBytes = [.. Enumerable.Repeat(1000L, 6)], EmbeddingBytes = 0, OutputBytes = 0, KvBlockBytes = [.. Enumerable.Repeat(8L, 6)], RowBytes = 8, ContextLength = 32,
+        }, []));
+
+    private static DeploymentEvent.NodesSeen Seen(params NodeView[] nodes) => new(nodes);
+
+    private static NodeView Node(string name, int process = 1, long memory = 1 << 20, params StageStatus[] stages) =>
+        new(new NodeName(name), new Endpoint(name, 1), process, "1", 2, memory, 0, 1000, stages);
+}

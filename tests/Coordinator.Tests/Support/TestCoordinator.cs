@@ -1,0 +1,73 @@
+using System.Net.Http.Headers;
+using System.Text;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Messages;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lamina.Coordinator.Tests.Support;
+
+/// <summary>A whole coordinator on free ports with certificates of its own; folders go with it.</summary>
+internal sealed class TestCoordinator : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-coordinator-").FullName;
+
+    private TestCoordinator(IReadOnlyList<string> nodes) => Pki = EphemeralPki.Create(Path.Combine(_folder, "pki"), Tenant, ["front"], nodes);
+
+    public static TenantId Tenant { get; } = new("acme");
+
+    public EphemeralPki Pki { get; }
+
+    public CoordinatorHost Host { get; private set; } = null!;
+
+    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(60) };
+
+    public string Folder => _folder;
+
+    public static async Task<TestCoordinator> StartAsync(IReadOnlyList<ModelOptions> models, IReadOnlyList<string>? nodes = null, string listen = "127.0.0.1:0")
+    {
+        var coordinator = new TestCoordinator(nodes ?? []);
+        try
+        {
+            coordinator.Host = await CoordinatorHost.StartAsync(coordinator.Options(models, listen), NullLoggerFactory.Instance, CancellationToken.None);
+            coordinator.Http.BaseAddress = coordinator.Host.HttpAddress;
+            return coordinator;
+        }
+        catch
+        {
+            await coordinator.DisposeAsync();
+            throw;
+        }
+    }
+
+    public CoordinatorOptions Options(IReadOnlyList<ModelOptions> models, string listen)
+    {
+        CertificateFiles files = Pki.Files(PeerRole.Coordinator, "front");
+        return new CoordinatorOptions
+        {
+            Listen = listen,
+            StorePath = Path.Combine(_folder, "store"),
+            Cells =
+            [
+                new CellOptions
+                {
+                    Tenant = Tenant, Name = "front", CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath, Models = models,
+                },
+            ],
+        };
+    }
+
+    public Task<HttpResponseMessage> PostAsync(string route, string json) =>
+        Http.PostAsync(route, new StringContent(json, Encoding.UTF8, new MediaTypeHeaderValue("application/json")));
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (Host is not null)
+        {
+            await Host.DisposeAsync();
+        }
+
+        Pki.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+}
