@@ -70,7 +70,8 @@ internal static class RequiredMembers
 
     public static void Check(object? value, string what)
     {
-        if (value is null)
+        // A deployment alone may be none: links for blobs have no stage.
+        if (value is null or TenantId { Value: null } or NodeName { Value: null } or Endpoint { Host: null })
         {
             throw new InvalidDataException($"{what} is missing");
         }
@@ -99,7 +100,7 @@ internal static class RequiredMembers
         }
     }
 
-    // Names and endpoints check themselves; their default means "none" where the contract says so.
+    // Names and endpoints have checked themselves.
     private static Member[] Members(Type type)
     {
         if (type.GetCustomAttribute<MessagePackObjectAttribute>() is null || type == typeof(TenantId) || type == typeof(NodeName) || type == typeof(DeploymentId) || type == typeof(Endpoint))

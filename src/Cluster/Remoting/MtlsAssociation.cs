@@ -95,7 +95,14 @@ internal sealed class MtlsAssociation : AssociationHandle
         await _aborted.CancelAsync().ConfigureAwait(false);
         _outgoing.Writer.TryComplete();
         _connection.Dispose();
-        string reason = await FirstReasonAsync(reading, writing).ConfigureAwait(false);
+        await Task.WhenAll(reading, writing).ContinueWith(_ => { }, TaskScheduler.Default).ConfigureAwait(false);
+
+        // What failed tells more than what was cancelled because of it.
+        string reason = _reason ?? (reading.Exception ?? writing.Exception) switch
+        {
+            { InnerException: { } error } => LinkText.Describe(error),
+            _ => "closed by the peer",
+        };
         _ended(this, reason);
         if (ReadHandlerSource.Task.IsCompletedSuccessfully)
         {
@@ -103,23 +110,6 @@ internal sealed class MtlsAssociation : AssociationHandle
         }
 
         _aborted.Dispose();
-    }
-
-    private async Task<string> FirstReasonAsync(Task reading, Task writing)
-    {
-        foreach (Task task in new[] { reading, writing })
-        {
-            try
-            {
-                await task.ConfigureAwait(false);
-            }
-            catch (Exception e)
-            {
-                Interlocked.CompareExchange(ref _reason, LinkText.Describe(e), null);
-            }
-        }
-
-        return _reason ?? "closed by the peer";
     }
 
     private void ShutdownSend()
