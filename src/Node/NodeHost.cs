@@ -1,4 +1,15 @@
+using Akka.Event;
+using Lamina.Cluster.Cells;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+using Lamina.Cluster.Remoting;
+using Lamina.Node.Blobs;
+using Lamina.Node.Hosting;
+using Lamina.Node.Stages;
 using Microsoft.Extensions.Logging;
+using AkkaLevel = Akka.Event.LogLevel;
+using Level = Microsoft.Extensions.Logging.LogLevel;
 
 namespace Lamina.Node;
 
@@ -8,14 +19,115 @@ namespace Lamina.Node;
 /// </summary>
 public sealed class NodeHost : IAsyncDisposable
 {
-    /// <summary>Validates the options (naming key, value and what is allowed), binds both ports, self-tests mutual TLS, joins. Throws with one clear sentence when it cannot.</summary>
-    public static Task<NodeHost> StartAsync(NodeOptions options, ILoggerFactory loggers, CancellationToken cancellation) => throw new NotImplementedException();
+    private readonly CertificateProvider _certificates;
+    private readonly LinkListener _listener;
+    private readonly StageRegistry _stages;
+    private readonly NodeMetrics _metrics;
+    private readonly CellSystem _cell;
+
+    private NodeHost(CertificateProvider certificates, LinkListener listener, StageRegistry stages, NodeMetrics metrics, CellSystem cell)
+    {
+        (_certificates, _listener, _stages, _metrics, _cell) = (certificates, listener, stages, metrics, cell);
+    }
 
     /// <summary>Completes when the node has stopped by itself (downed, fatal error), with the reason.</summary>
-    public Task<string> Stopped => throw new NotImplementedException();
+    public Task<string> Stopped => _cell.Stopped;
 
-    public Lamina.Cluster.Messages.Endpoint ControlEndpoint => throw new NotImplementedException();
-    public Lamina.Cluster.Messages.Endpoint LinkEndpoint => throw new NotImplementedException();
+    public Endpoint ControlEndpoint => _cell.ControlEndpoint;
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public Endpoint LinkEndpoint => _listener.Endpoint;
+
+    /// <summary>Validates the options (naming key, value and what is allowed), binds both ports, self-tests mutual TLS, joins. Throws with one clear sentence when it cannot.</summary>
+    public static async Task<NodeHost> StartAsync(NodeOptions options, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        NodeOptionsValidator.Validate(options);
+        ILogger logger = loggers.CreateLogger("Lamina.Node");
+        CertificateProvider certificates = CertificateProvider.FromFiles(options.CertificatePath, options.KeyPath, options.TrustBundlePath);
+        LinkListener? listener = null;
+        NodeMetrics? metrics = null;
+        CellSystem? cell = null;
+        try
+        {
+            CheckIdentity(options, certificates.Self);
+            int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
+            var cache = new BlobCache(options.CachePath);
+            var links = new LinkOptions
+            {
+                BindAddress = options.BindAddress,
+                Port = options.LinkPort,
+                PublicHost = options.PublicHost,
+                Log = sentence => logger.LogWarning("{Event}", sentence),
+            };
+            var stages = new StageRegistry(cache);
+            var memory = new MemoryBudget(MachineMemory.Limit(options.MemoryBytes));
+            listener = LinkListener.Start(links, certificates, stages.Route);
+            metrics = new NodeMetrics(stages, memory);
+
+            var fetcher = new BlobFetcher(cache, options.Tenant, links, certificates);
+            var services = new StageServices(options.Tenant, options.Name, new StageLoader(cache, fetcher, threads), stages, memory, links, certificates, logger);
+            var self = new NodeEvents.NodeDescribed(
+                options.Tenant, options.Name, listener.Endpoint, memory.Limit, 0, threads, MemorySpeed.Measure(threads), Version(), Environment.ProcessId, []);
+            cell = await CellSystem.StartAsync(CellOptions(options, certificates, loggers.CreateLogger("Lamina.Node.Cell")), cancellation).ConfigureAwait(false);
+            cell.System.ActorOf(NodeActor.Props(services, self), NodeActor.Name);
+            logger.LogInformation("node {Node} listens for links on {Endpoint}, may use {Bytes} bytes and {Threads} threads", options.Name, listener.Endpoint, memory.Limit, threads);
+            return new NodeHost(certificates, listener, stages, metrics, cell);
+        }
+        catch
+        {
+            if (cell is not null)
+            {
+                await cell.DisposeAsync().ConfigureAwait(false);
+            }
+
+            if (listener is not null)
+            {
+                await listener.DisposeAsync().ConfigureAwait(false);
+            }
+
+            metrics?.Dispose();
+            certificates.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Leaves the cell, closes the links, zeroes and frees the stages.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _listener.DisposeAsync().ConfigureAwait(false);
+        await _cell.DisposeAsync().ConfigureAwait(false);
+        foreach (StageUnit unit in _stages.Units)
+        {
+            unit.Dispose();
+        }
+
+        _metrics.Dispose();
+        _certificates.Dispose();
+    }
+
+    private static void CheckIdentity(NodeOptions options, PeerIdentity self)
+    {
+        if (self.Role != PeerRole.Node || self.Tenant != options.Tenant || self.Name != options.Name.Value)
+        {
+            throw new ArgumentException($"Node:CertificatePath names {self.Uri}, expected a certificate of node {options.Name} of tenant {options.Tenant}");
+        }
+    }
+
+    private static CellOptions CellOptions(NodeOptions options, CertificateProvider certificates, ILogger logger) => new()
+    {
+        Certificates = certificates,
+        Transport = new MtlsOptions { BindAddress = options.BindAddress, Port = options.ControlPort, PublicHost = options.PublicHost },
+        Seeds = options.Seeds,
+        EntryActors = [$"/user/{NodeActor.Name}"],
+        Log = (level, source, message, cause) => logger.Log(Map(level), cause, "{Source}: {Message}", source, message),
+    };
+
+    private static Level Map(AkkaLevel level) => level switch
+    {
+        AkkaLevel.ErrorLevel => Level.Error,
+        AkkaLevel.WarningLevel => Level.Warning,
+        AkkaLevel.InfoLevel => Level.Information,
+        _ => Level.Debug,
+    };
+
+    private static string Version() => typeof(NodeHost).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 }

@@ -19,7 +19,9 @@ internal sealed class StageUnit : IDisposable
     private readonly Action<StageFault> _failed;
     private bool _hasPredecessor;
     private bool _hasTail;
+    private readonly Lock _freeing = new();
     private bool _over;
+    private bool _freed;
 
     /// <param name="executor">Owned from here on.</param>
     /// <param name="failed">Called once, on any thread, unless the unit is disposed first.</param>
@@ -117,8 +119,15 @@ internal sealed class StageUnit : IDisposable
     public void Dispose()
     {
         Close("the stage was unloaded");
-        _head?.Dispose();
-        _runner?.Dispose();
+        lock (_freeing)
+        {
+            if (!_freed)
+            {
+                _freed = true;
+                _head?.Dispose();
+                _runner?.Dispose();
+            }
+        }
     }
 
     private void Track(Link link)

@@ -1,0 +1,159 @@
+using Akka.Actor;
+using Lamina.Cluster.Messages;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Node.Stages;
+
+/// <summary>
+/// <c>/user/node</c>: takes a coordinator's commands, owns one child per stage, and tells every coordinator that asked what becomes of them. Children are stopped when they fail,
+/// never restarted: what they held is lost, and saying so is what lets the coordinator plan anew.
+/// </summary>
+internal sealed class NodeActor : ReceiveActor
+{
+    public const string Name = "node";
+
+    private readonly StageServices _services;
+    private readonly NodeEvents.NodeDescribed _self;
+    private readonly Dictionary<StageAddress, Child> _stages = [];
+    private readonly Dictionary<DeploymentId, int> _newestEpochs = [];
+    private readonly HashSet<IActorRef> _subscribers = [];
+
+    /// <param name="self">What does not change of the node's description.</param>
+    public NodeActor(StageServices services, NodeEvents.NodeDescribed self)
+    {
+        _services = services;
+        _self = self;
+
+        Receive<IWireMessage>(m => m.Tenant != services.Tenant && !IsChild(Sender), Refuse);
+        Receive<NodeCommands.DescribeNode>(_ => Describe());
+        Receive<NodeCommands.LoadStage>(Load);
+        Receive<NodeCommands.ConnectStage>(Connect);
+        Receive<NodeCommands.UnloadStage>(command => Unload(command.Address));
+        Receive<NodeEvents.StageProgress>(_ => IsChild(Sender), progress => Update(progress.Address, progress.Phase, progress));
+        Receive<NodeEvents.StageLoaded>(_ => IsChild(Sender), loaded => Update(loaded.Address, StagePhase.Loaded, loaded));
+        Receive<NodeEvents.StageReady>(_ => IsChild(Sender), ready => Update(ready.Address, StagePhase.Ready, ready));
+        Receive<NodeEvents.StageFailed>(_ => IsChild(Sender), failed => Update(failed.Address, StagePhase.Stopped, failed));
+        Receive<Terminated>(OnTerminated);
+    }
+
+    public static Props Props(StageServices services, NodeEvents.NodeDescribed self) => Akka.Actor.Props.Create(() => new NodeActor(services, self));
+
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
+    {
+        _services.Logger.LogError(e, "a stage's actor failed");
+        return Directive.Stop;
+    });
+
+    private static bool IsChild(IActorRef sender) => sender.Path.Parent.Equals(Context.Self.Path);
+
+    private void Refuse(IWireMessage message) =>
+        _services.Logger.LogWarning("a {Message} of another tenant from {Sender} was ignored", message.GetType().Name, Sender.Path);
+
+    private void Describe()
+    {
+        Subscribe();
+        StageStatus[] stages = [.. _stages.Values.Select(child => child.Status(_services.Registry))];
+        Sender.Tell(_self with { MemoryUsedBytes = _services.Memory.Used, Stages = stages });
+    }
+
+    private void Load(NodeCommands.LoadStage plan)
+    {
+        Subscribe();
+        int newest = _newestEpochs.GetValueOrDefault(plan.Address.Deployment);
+        if (plan.Address.Epoch < newest)
+        {
+            Sender.Tell(new NodeEvents.StageFailed(_services.Tenant, plan.Address, _services.Node, StageFailure.Superseded, $"epoch {plan.Address.Epoch} is older than {newest}"));
+            return;
+        }
+
+        _newestEpochs[plan.Address.Deployment] = plan.Address.Epoch;
+        if (!_stages.TryGetValue(plan.Address, out Child? child))
+        {
+            child = new Child(plan, Context.Watch(Context.ActorOf(StageActor.Props(plan, _services))));
+            _stages.Add(plan.Address, child);
+            _services.Logger.LogInformation("stage {Stage}: layers {First} to {Last} are to be loaded", plan.Address, plan.FirstLayer, plan.EndLayer - 1);
+        }
+        else
+        {
+            child.Actor.Tell(plan);
+        }
+    }
+
+    private void Connect(NodeCommands.ConnectStage command)
+    {
+        Subscribe();
+        if (_stages.TryGetValue(command.Address, out Child? child))
+        {
+            child.Actor.Tell(command);
+        }
+        else
+        {
+            Sender.Tell(new NodeEvents.StageFailed(_services.Tenant, command.Address, _services.Node, StageFailure.NotFound, $"stage {command.Address} is not on this node"));
+        }
+    }
+
+    private void Unload(StageAddress address)
+    {
+        if (_stages.TryGetValue(address, out Child? child))
+        {
+            child.IsOver = true;
+            child.Actor.Tell(new NodeCommands.UnloadStage(_services.Tenant, address));
+        }
+    }
+
+    private void Update(StageAddress address, StagePhase phase, IWireMessage report)
+    {
+        if (_stages.TryGetValue(address, out Child? child) && child.Actor.Equals(Sender))
+        {
+            child.Phase = phase;
+            child.IsOver |= phase == StagePhase.Stopped;
+            Publish(report);
+        }
+    }
+
+    private void OnTerminated(Terminated terminated)
+    {
+        _subscribers.Remove(terminated.ActorRef);
+        foreach (Child child in _stages.Values.Where(c => c.Actor.Equals(terminated.ActorRef)).ToArray())
+        {
+            _stages.Remove(child.Plan.Address);
+            if (!child.IsOver)
+            {
+                Publish(new NodeEvents.StageFailed(_services.Tenant, child.Plan.Address, _services.Node, StageFailure.Internal, "the stage's actor failed"));
+            }
+        }
+    }
+
+    private void Publish(IWireMessage report)
+    {
+        foreach (IActorRef subscriber in _subscribers)
+        {
+            subscriber.Tell(report);
+        }
+    }
+
+    private void Subscribe()
+    {
+        if (!Sender.IsNobody() && _subscribers.Add(Sender))
+        {
+            Context.Watch(Sender);
+        }
+    }
+
+    private sealed class Child(NodeCommands.LoadStage plan, IActorRef actor)
+    {
+        public NodeCommands.LoadStage Plan { get; } = plan;
+        public IActorRef Actor { get; } = actor;
+        public StagePhase Phase { get; set; }
+
+        /// <summary>Its end was asked for or has been reported.</summary>
+        public bool IsOver { get; set; }
+
+        public StageStatus Status(StageRegistry registry)
+        {
+            StageUnit? unit = registry.Units.FirstOrDefault(u => u.Plan.Address == Plan.Address);
+            double busy = unit is null ? 0 : unit.Meter.Busy / unit.Meter.Age;
+            return new StageStatus(Plan.Address, Phase, Plan.FirstLayer, Plan.EndLayer, unit?.MemoryBytes ?? 0, busy);
+        }
+    }
+}
