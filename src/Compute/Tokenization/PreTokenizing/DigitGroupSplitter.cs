@@ -1,19 +1,22 @@
 namespace Lamina.Compute.Tokenization.PreTokenizing;
 
-/// <summary>Cuts runs of digits into groups of three counted from their end, as one writes thousands.</summary>
+/// <summary>
+/// Cuts runs of digits into groups of three counted from their end, as one writes thousands. What stands before a run is one piece with its first group, as in llama.cpp.
+/// </summary>
 internal sealed class DigitGroupSplitter : Splitter
 {
     public override int Next(ReadOnlySpan<byte> text, int start)
     {
-        if (CharClasses.At(text, start, out _) != CharClass.Number)
+        int digits = SkipRun(text, start, ~CharClass.Number);
+        if (digits == text.Length)
         {
-            return SkipRun(text, start, ~CharClass.Number);
+            return digits;
         }
 
         // Only a run's first group may be shorter, so the run is counted once.
-        int first = FollowsDigit(text, start) ? 3 : FirstGroup(text, start);
-        int end = start;
-        for (int digit = 0; digit < first; digit++)
+        int count = digits == start && FollowsDigit(text, start) ? 3 : FirstGroup(text, digits);
+        int end = digits;
+        for (; count > 0; count--)
         {
             CharClasses.At(text, end, out int length);
             end += length;
