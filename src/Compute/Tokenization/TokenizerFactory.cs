@@ -39,8 +39,8 @@ internal static class TokenizerFactory
 
     private static WordPieceTokenizer WordPiece(GgufMetadata metadata)
     {
-        // A file that does not ask for BOS gets none, also here, where llama.cpp would add one.
-        var defaults = new VocabularyDefaults(TextForm.VisibleSpaces, AddBos: false, Bos: 101, Eos: 102, Unknown: 100) { EosKey = "seperator_token_id" };
+        // Every text stands between [CLS] and [SEP]; files do not say so.
+        var defaults = new VocabularyDefaults(TextForm.VisibleSpaces, AddBos: true, Bos: 101, Eos: 102, Unknown: 100) { EosKey = "seperator_token_id" };
         bool lowercase = metadata.FindBool(Prefix + "normalizer.lowercase") ?? true;
         bool stripAccents = metadata.FindBool(Prefix + "normalizer.strip_accents") ?? lowercase;
         return new WordPieceTokenizer(new VocabularyReader(metadata).Read(defaults), lowercase, stripAccents);

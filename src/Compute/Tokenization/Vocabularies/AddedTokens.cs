@@ -125,7 +125,7 @@ internal sealed class AddedTokens
     private List<TextFragment> Find(ReadOnlySpan<byte> text, ReadOnlySpan<(int Start, int End)> trusted)
     {
         var found = new List<TextFragment>();
-        PriorityQueue<Occurrence, Occurrence>? candidates = null;
+        PriorityQueue<Occurrence, ulong>? candidates = null;
         int node = 0;
         for (int position = 0; position < text.Length; position++)
         {
@@ -143,7 +143,7 @@ internal sealed class AddedTokens
             node = Step(node, text[position]);
             if (TryLongest(node, position + 1, int.MaxValue, trusted, out Occurrence occurrence))
             {
-                (candidates ??= new()).Enqueue(occurrence, occurrence);
+                (candidates ??= new()).Enqueue(occurrence, occurrence.Priority);
             }
         }
 
@@ -162,9 +162,9 @@ internal sealed class AddedTokens
             {
                 found.Add(Take(text, taken, candidate, length));
             }
-            else if (TryLongest(candidate.Node, candidate.End, length - lastTaken - 1, trusted, out Occurrence fits))
+            else if (lastTaken < length - 1 && TryLongest(candidate.Node, candidate.End, length - lastTaken - 1, trusted, out Occurrence fits))
             {
-                candidates.Enqueue(fits, fits);
+                candidates.Enqueue(fits, fits.Priority);
             }
         }
 
@@ -243,8 +243,8 @@ internal sealed class AddedTokens
 
     private static bool IsAsciiWhitespace(byte unit) => unit is (byte)' ' or (>= 0x09 and <= 0x0D);
 
-    private readonly record struct Occurrence(int Rank, int End, int Node) : IComparable<Occurrence>
+    private readonly record struct Occurrence(int Rank, int End, int Node)
     {
-        public int CompareTo(Occurrence other) => Rank != other.Rank ? Rank.CompareTo(other.Rank) : End.CompareTo(other.End);
+        public ulong Priority => ((ulong)Rank << 32) | (uint)End;
     }
 }
