@@ -8,6 +8,7 @@ public sealed unsafe class ActivationRows : IDisposable
 {
     private readonly NativeBuffer?[] _forms = new NativeBuffer?[3];
     private readonly bool[] _ready = new bool[3];
+    private NativeBuffer? _gathered;
 
     public ActivationRows(int maxRows, int maxColumns)
     {
@@ -54,8 +55,27 @@ public sealed unsafe class ActivationRows : IDisposable
         return buffer.Pointer;
     }
 
+    /// <summary>Copies the panels of chosen rows side by side, [panel][count]; valid until the next call.</summary>
+    internal byte* Gathered(WorkerTeam team, ActivationForm form, int* rows, int count)
+    {
+        byte* panels = Quantised(team, form);
+        _gathered ??= new NativeBuffer((long)MaxRows * ((MaxColumns + ActivationPanel.Length - 1) / ActivationPanel.Length) * ActivationPanel.Bytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, MaxRows);
+        byte* destination = _gathered.Pointer;
+        for (int p = 0; p < Panels; p++)
+        {
+            for (int i = 0; i < count; i++, destination += ActivationPanel.Bytes)
+            {
+                Buffer.MemoryCopy(panels + ((((long)p * Rows) + rows[i]) * ActivationPanel.Bytes), destination, ActivationPanel.Bytes, ActivationPanel.Bytes);
+            }
+        }
+
+        return _gathered.Pointer;
+    }
+
     public void Dispose()
     {
+        _gathered?.Dispose();
         foreach (NativeBuffer? buffer in _forms)
         {
             buffer?.Dispose();

@@ -28,8 +28,7 @@ public static unsafe class MatMul
             return;
         }
 
-        byte* panels = weights.Form == ActivationForm.Float ? null : x.Quantised(team, weights.Form);
-        var task = new MatMulTask(weights, x, panels, rows, count, y, yStride);
-        task.Run(team);
+        byte* panels = weights.Form == ActivationForm.Float ? null : rows is null ? x.Quantised(team, weights.Form) : x.Gathered(team, weights.Form, rows, count);
+        new MatMulTask(weights, x, panels, rows, count, y, yStride).Run(team);
     }
 }

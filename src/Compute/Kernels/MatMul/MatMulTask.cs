@@ -11,16 +11,15 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
 
     public readonly WeightMatrix Weights = weights;
     public readonly byte* Panels = panels;
-    public readonly int PanelRows = x.Rows;
     public readonly float* Values = x.Values;
     public readonly nint Stride = x.Stride;
     public readonly int Count = count;
 
-    /// <summary>Input row of output row <paramref name="i"/>.</summary>
-    public int Row(int i) => rows is null ? i : rows[i];
+    /// <summary>Float input row of output row <paramref name="i"/>.</summary>
+    public float* Input(int i) => Values + ((rows is null ? i : rows[i]) * Stride);
 
-    /// <summary>Panel <paramref name="panel"/> of the input row of output row <paramref name="i"/>.</summary>
-    public byte* Panel(int panel, int i) => Panels + ((((long)panel * PanelRows) + Row(i)) * ActivationPanel.Bytes);
+    /// <summary>Panel <paramref name="panel"/> of the quantised input row of output row <paramref name="i"/>; the next row's follows.</summary>
+    public byte* Panel(int panel, int i) => Panels + ((((long)panel * Count) + i) * ActivationPanel.Bytes);
 
     /// <summary>Stores 16 outputs of a group, fewer in the last.</summary>
     public void Store(int group, int i, float* outputs)

@@ -123,7 +123,7 @@ internal static unsafe class ScalarMatMul
                 int count = Math.Min(elements, task.Weights.Columns - (u * elements));
                 for (int i = 0; i < task.Count; i++)
                 {
-                    float* x = task.Values + (task.Row(i) * task.Stride) + ((long)u * elements);
+                    float* x = task.Input(i) + ((long)u * elements);
                     float sum = sums[(i * WeightUnits.GroupRows) + lane];
                     for (int k = 0; k < count; k++)
                     {

@@ -7,7 +7,7 @@ internal readonly unsafe struct PanelQ4_0 : IPanelFormat
     public static int UnitVectors => 9;
     public static int UnitsPerPanel => 4;
     public static bool SuperBlock => false;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 8;
     public static int Offset => 8;
     public static int MinVectors => 0;
@@ -27,7 +27,7 @@ internal readonly unsafe struct PanelQ4_1 : IPanelFormat
     public static int UnitVectors => 5;
     public static int UnitsPerPanel => 8;
     public static bool SuperBlock => false;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 8;
     public static int Offset => 0;
     public static int MinVectors => 1;
@@ -46,7 +46,7 @@ internal readonly unsafe struct PanelQ5_0 : IPanelFormat
     public static int UnitVectors => 11;
     public static int UnitsPerPanel => 4;
     public static bool SuperBlock => false;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 8;
     public static int Offset => 16;
     public static int MinVectors => 0;
@@ -69,7 +69,7 @@ internal readonly unsafe struct PanelQ5_1 : IPanelFormat
     public static int UnitVectors => 6;
     public static int UnitsPerPanel => 8;
     public static bool SuperBlock => false;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 4;
     public static int Offset => 0;
     public static int MinVectors => 1;
@@ -89,7 +89,7 @@ internal readonly unsafe struct PanelQ8_0 : IPanelFormat
     public static int UnitVectors => 17;
     public static int UnitsPerPanel => 4;
     public static bool SuperBlock => false;
-    public static bool Signed => true;
+    public static bool Wide => true;
     public static int FoldQuads => 8;
     public static int Offset => 0;
     public static int MinVectors => 0;
@@ -101,7 +101,7 @@ internal readonly unsafe struct PanelQ8_0 : IPanelFormat
         PanelParts.Halves<TSimd, V>(TSimd.Load(weights), d, d + 64);
         for (int q = 0; q < 16; q++)
         {
-            PanelParts.StoreSigned<TSimd, V>(TSimd.Load(weights + 64 + (q * 64)), panel, (unit * 16) + q);
+            PanelParts.StoreWide<TSimd, V>(TSimd.Load(weights + 64 + (q * 64)), panel, (unit * 16) + q);
         }
     }
 }
@@ -111,7 +111,7 @@ internal readonly unsafe struct PanelIQ4_NL : IPanelFormat
     public static int UnitVectors => 9;
     public static int UnitsPerPanel => 4;
     public static bool SuperBlock => false;
-    public static bool Signed => true;
+    public static bool Wide => true;
     public static int FoldQuads => 8;
     public static int Offset => 0;
     public static int MinVectors => 0;
@@ -122,8 +122,8 @@ internal readonly unsafe struct PanelIQ4_NL : IPanelFormat
         byte* d = panel + WeightPanel.D + (unit * 128);
         PanelParts.Halves<TSimd, V>(TSimd.Load(weights), d, d + 64);
         V table = Table<TSimd, V>();
-        PanelParts.LookupSigned<TSimd, V>(weights + 64, table, panel, unit * 16);
-        PanelParts.LookupSigned<TSimd, V>(weights + 320, table, panel, (unit * 16) + 8);
+        PanelParts.LookupWide<TSimd, V>(weights + 64, table, TSimd.Broadcast(0x00010001), panel, unit * 16);
+        PanelParts.LookupWide<TSimd, V>(weights + 320, table, TSimd.Broadcast(0x00010001), panel, (unit * 16) + 8);
     }
 
     /// <summary>The sixteen values of the non-linear 4-bit types, as bytes: -127, -104, -83, ... 113.</summary>
@@ -137,7 +137,7 @@ internal readonly unsafe struct PanelMXFP4 : IPanelFormat
     public static int UnitVectors => 17;
     public static int UnitsPerPanel => 2;
     public static bool SuperBlock => false;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 8;
     public static int Offset => 12;
     public static int MinVectors => 0;

@@ -80,7 +80,7 @@ internal readonly unsafe struct FloatJob<TSimd, V>(MatMulTask task, int groupsPe
         }
     }
 
-    private float* Input(int row, int column) => task.Values + (task.Row(row) * task.Stride) + column;
+    private float* Input(int row, int column) => task.Input(row) + column;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Four(byte* weights, int columns, float* x0, float* x1, float* x2, float* x3, byte* sums)

@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lamina.Compute.Kernels;
 
@@ -13,7 +15,7 @@ internal readonly unsafe struct GemmJob<TFormat, TSimd, V>(MatMulTask task, int 
     [SkipLocalsInit]
     public void Execute(int chunk, int worker)
     {
-        byte* scratch = stackalloc byte[WeightPanel.Bytes + (RowBlock * 64) + 64];
+        byte* scratch = stackalloc byte[WeightPanel.Bytes + (RowBlock * 64) + (8 * ActivationPanel.Length * 2) + 64];
         byte* panel = (byte*)(((nint)scratch + 63) & ~63);
         byte* sums = panel + WeightPanel.Bytes;
         int end = Math.Min(task.Weights.Groups, (chunk + 1) * groupsPerChunk);
@@ -36,8 +38,9 @@ internal readonly unsafe struct GemmJob<TFormat, TSimd, V>(MatMulTask task, int 
                     for (int half = 0; half < 64; half += TSimd.Bytes)
                     {
                         Unpack(packed + half, units, panel + half);
-                        Multiply(panel + half, p, first, count, sums + half);
                     }
+
+                    Multiply(panel, task.Panel(p, first), count, sums);
                 }
 
                 for (int i = 0; i < count; i++)
@@ -58,18 +61,64 @@ internal readonly unsafe struct GemmJob<TFormat, TSimd, V>(MatMulTask task, int 
         }
     }
 
-    private void Multiply(byte* panel, int p, int first, int count, byte* sums)
+    private static void Multiply(byte* panel, byte* x, int count, byte* sums)
     {
-        int i = 0;
-        for (; i + 4 <= count; i += 4)
+        byte* wide = sums + (RowBlock * 64);
+        int tile = TSimd.Bytes == 64 ? 8 : 4;
+        for (; count >= tile; count -= tile, x += tile * ActivationPanel.Bytes, sums += tile * 64)
         {
-            int row = first + i;
-            PanelTile<TFormat, TSimd, V>.Four(panel, task.Panel(p, row), task.Panel(p, row + 1), task.Panel(p, row + 2), task.Panel(p, row + 3), sums + (i * 64));
+            if (TFormat.Wide)
+            {
+                Widen(x, tile, wide);
+                if (TSimd.Bytes == 64)
+                {
+                    PanelTile<TFormat, TSimd, V>.WideEight(panel, x, wide, sums);
+                }
+                else
+                {
+                    PanelTile<TFormat, TSimd, V>.WidePairFour(panel, x, wide, sums);
+                }
+            }
+            else if (TSimd.Bytes == 64)
+            {
+                PanelTile<TFormat, TSimd, V>.Eight(panel, x, sums);
+            }
+            else
+            {
+                PanelTile<TFormat, TSimd, V>.PairFour(panel, x, sums);
+            }
         }
 
-        for (; i < count; i++)
+        for (; count > 0; count--, x += ActivationPanel.Bytes, sums += 64)
         {
-            PanelTile<TFormat, TSimd, V>.One(panel, task.Panel(p, first + i), sums + (i * 64));
+            if (TFormat.Wide)
+            {
+                Widen(x, 1, wide);
+            }
+
+            for (int half = 0; half < 64; half += TSimd.Bytes)
+            {
+                if (TFormat.Wide)
+                {
+                    PanelTile<TFormat, TSimd, V>.WideOne(panel + half, x, wide, sums + half);
+                }
+                else
+                {
+                    PanelTile<TFormat, TSimd, V>.One(panel + half, x, sums + half);
+                }
+            }
+        }
+    }
+
+    // The values of a tile's rows as int16.
+    private static void Widen(byte* x, int rows, byte* wide)
+    {
+        for (; rows > 0; rows--, x += ActivationPanel.Bytes, wide += ActivationPanel.Length * 2)
+        {
+            for (int k = 0; k < ActivationPanel.Length; k += 16)
+            {
+                Avx2.ConvertToVector256Int16((sbyte*)x + k).Store((short*)wide + k);
+            }
         }
     }
 }

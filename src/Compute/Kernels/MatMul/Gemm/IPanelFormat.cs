@@ -10,8 +10,8 @@ internal unsafe interface IPanelFormat
     /// <summary>True for an integer scale per sub-block and one float scale per 256 columns, false for a float scale per 32.</summary>
     static abstract bool SuperBlock { get; }
 
-    /// <summary>True when weights are signed bytes, held as magnitudes beside themselves.</summary>
-    static abstract bool Signed { get; }
+    /// <summary>True when weights need a sign and all eight bits: they are unpacked to int16, an integer scale multiplied in.</summary>
+    static abstract bool Wide { get; }
 
     /// <summary>Columns whose products an int16 can sum, in fours: 4 or 8.</summary>
     static abstract int FoldQuads { get; }

@@ -18,25 +18,38 @@ internal static unsafe class PanelParts
         }
     }
 
-    /// <summary>Table values of a block's nibbles, as magnitudes and signed.</summary>
+    /// <summary>Table values of a block's nibbles times a scale (both int16 of each dword), as int16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void LookupSigned<TSimd, V>(byte* weights, V table, byte* panel, int quad) where TSimd : ISimd<V> where V : struct
+    public static void LookupWide<TSimd, V>(byte* weights, V table, V scale, byte* panel, int quad) where TSimd : ISimd<V> where V : struct
     {
         V mask = TSimd.Broadcast(0x0F0F0F0F);
         for (int i = 0; i < 4; i++)
         {
             V w = TSimd.Load(weights + (i * 64));
-            StoreSigned<TSimd, V>(TSimd.Lookup(table, TSimd.And(w, mask)), panel, quad + i);
-            StoreSigned<TSimd, V>(TSimd.Lookup(table, TSimd.And(TSimd.ShiftRight16(w, 4), mask)), panel, quad + 4 + i);
+            V low = TSimd.Lookup(table, TSimd.And(w, mask)), high = TSimd.Lookup(table, TSimd.And(TSimd.ShiftRight16(w, 4), mask));
+            byte* lowQuad = panel + ((quad + i) * 128), highQuad = lowQuad + 512;
+            TSimd.Store(lowQuad, TSimd.MultiplyLow16(FirstTwo<TSimd, V>(low), scale));
+            TSimd.Store(lowQuad + 64, TSimd.MultiplyLow16(LastTwo<TSimd, V>(low), scale));
+            TSimd.Store(highQuad, TSimd.MultiplyLow16(FirstTwo<TSimd, V>(high), scale));
+            TSimd.Store(highQuad + 64, TSimd.MultiplyLow16(LastTwo<TSimd, V>(high), scale));
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreSigned<TSimd, V>(V values, byte* panel, int quad) where TSimd : ISimd<V> where V : struct
+    public static void StoreWide<TSimd, V>(V bytes, byte* panel, int quad) where TSimd : ISimd<V> where V : struct
     {
-        TSimd.Store(panel + WeightPanel.Signed + (quad * 64), values);
-        TSimd.Store(panel + WeightPanel.Quants + (quad * 64), TSimd.Abs8(values));
+        TSimd.Store(panel + (quad * 128), FirstTwo<TSimd, V>(bytes));
+        TSimd.Store(panel + (quad * 128) + 64, LastTwo<TSimd, V>(bytes));
     }
+
+    // Two bytes of each dword to the upper halves of its int16, then down with their signs.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V FirstTwo<TSimd, V>(V bytes) where TSimd : ISimd<V> where V : struct =>
+        TSimd.ShiftRightSigned16(TSimd.ShuffleBytes(bytes, TSimd.Repeat16(0x0580_0480_0180_0080L, 0x0D80_0C80_0980_0880L)), 8);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V LastTwo<TSimd, V>(V bytes) where TSimd : ISimd<V> where V : struct =>
+        TSimd.ShiftRightSigned16(TSimd.ShuffleBytes(bytes, TSimd.Repeat16(0x0780_0680_0380_0280L, 0x0F80_0E80_0B80_0A80L)), 8);
 
     /// <summary>The pair of f16 in each dword as two vectors of f32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

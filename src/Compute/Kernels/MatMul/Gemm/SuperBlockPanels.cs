@@ -7,7 +7,7 @@ internal readonly unsafe struct PanelQ4_K : IPanelFormat
     public static int UnitVectors => 36;
     public static int UnitsPerPanel => 1;
     public static bool SuperBlock => true;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 8;
     public static int Offset => 0;
     public static int MinVectors => 4;
@@ -29,7 +29,7 @@ internal readonly unsafe struct PanelQ5_K : IPanelFormat
     public static int UnitVectors => 44;
     public static int UnitsPerPanel => 1;
     public static bool SuperBlock => true;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 4;
     public static int Offset => 0;
     public static int MinVectors => 4;
@@ -61,7 +61,7 @@ internal readonly unsafe struct PanelQ6_K : IPanelFormat
     public static int UnitVectors => 53;
     public static int UnitsPerPanel => 1;
     public static bool SuperBlock => true;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 4;
     public static int Offset => 32;
     public static int MinVectors => 0;
@@ -101,7 +101,7 @@ internal readonly unsafe struct PanelQ2_K : IPanelFormat
     public static int UnitVectors => 21;
     public static int UnitsPerPanel => 1;
     public static bool SuperBlock => true;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 4;
     public static int Offset => 0;
     public static int MinVectors => 8;
@@ -142,7 +142,7 @@ internal readonly unsafe struct PanelQ3_K : IPanelFormat
     public static int UnitVectors => 28;
     public static int UnitsPerPanel => 1;
     public static bool SuperBlock => true;
-    public static bool Signed => false;
+    public static bool Wide => false;
     public static int FoldQuads => 4;
     public static int Offset => 4;
     public static int MinVectors => 0;
@@ -190,7 +190,7 @@ internal readonly unsafe struct PanelIQ4_XS : IPanelFormat
     public static int UnitVectors => 34;
     public static int UnitsPerPanel => 1;
     public static bool SuperBlock => true;
-    public static bool Signed => true;
+    public static bool Wide => true;
     public static int FoldQuads => 8;
     public static int Offset => 0;
     public static int MinVectors => 0;
@@ -204,10 +204,10 @@ internal readonly unsafe struct PanelIQ4_XS : IPanelFormat
         for (int s = 0; s < 8; s++)
         {
             V scale = TSimd.Or(TSimd.And(lower, four), TSimd.ShiftLeft32(TSimd.And(upper, two), 4));
-            TSimd.Store(panel + WeightPanel.Scales + (s * 64), TSimd.Subtract16(TSimd.Or(scale, TSimd.ShiftLeft32(scale, 16)), thirtyTwo));
+            scale = TSimd.Subtract16(TSimd.Or(scale, TSimd.ShiftLeft32(scale, 16)), thirtyTwo);
             lower = TSimd.ShiftRight32(lower, 4);
             upper = TSimd.ShiftRight32(upper, 2);
-            PanelParts.LookupSigned<TSimd, V>(weights + 128 + (s * 256), table, panel, s * 8);
+            PanelParts.LookupWide<TSimd, V>(weights + 128 + (s * 256), table, scale, panel, s * 8);
         }
     }
 }

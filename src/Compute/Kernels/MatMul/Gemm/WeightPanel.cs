@@ -5,11 +5,8 @@ namespace Lamina.Compute.Kernels;
 /// </summary>
 internal static class WeightPanel
 {
-    /// <summary>64 vectors: four consecutive columns a dword; unsigned with the type's offset added, or magnitudes of signed weights.</summary>
+    /// <summary>64 vectors, four consecutive columns a dword, unsigned bytes with the type's offset added; or 128 vectors, two columns a dword, int16.</summary>
     public const int Quants = 0;
-
-    /// <summary>Signed weights themselves, where <see cref="Quants"/> holds magnitudes.</summary>
-    public const int Signed = 4096;
 
     /// <summary>Super-blocks: a fold's integer scale as both int16 of the dword, up to 16 vectors.</summary>
     public const int Scales = 8192;

@@ -20,7 +20,7 @@ internal readonly unsafe struct GemvJob<TFormat, TSimd, V>(MatMulTask task, int 
         {
             for (int group = chunk * groupsPerChunk; group < end; group++)
             {
-                Group(task.Weights.Group(group), task.Panel(0, i), (nint)task.PanelRows * ActivationPanel.Bytes, task.Weights.Units, sums);
+                Group(task.Weights.Group(group), task.Panel(0, i), (nint)task.Count * ActivationPanel.Bytes, task.Weights.Units, sums);
                 task.Store(group, i, sums);
             }
         }
