@@ -4,7 +4,7 @@ using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Templates;
 
-/// <summary>Templates of published models, against what Jinja2 gives for them.</summary>
+/// <summary>Templates of published models, against what Jinja2 and llama.cpp give for them.</summary>
 public sealed class GoldenTests
 {
     private static readonly DateTime Now = new(2024, 7, 26);
@@ -39,14 +39,10 @@ public sealed class GoldenTests
         ];
         Assert.All(cases, node =>
         {
-            JsonObject variables = new()
-            {
-                ["messages"] = new JsonArray([.. conversation.Select(turn => (JsonNode)new JsonObject { ["role"] = turn.Role, ["content"] = turn.Content })]),
-                ["add_generation_prompt"] = true,
-                ["bos_token"] = node!["bos"]!.GetValue<string>(),
-                ["eos_token"] = node["eos"]!.GetValue<string>(),
-            };
-            Assert.Equal(node["expected"]!.GetValue<string>(), Render(node["template"]!.GetValue<string>(), variables, out _));
+            ChatTokens tokens = new(node!["bos"]!.GetValue<string>(), node["eos"]!.GetValue<string>(), AddsBos: true, AddsEos: true);
+            ChatPrompt prompt = new(ChatTemplate.Parse(node["template"]!.GetValue<string>()), toolTemplate: null, tokens);
+            JsonArray messages = [.. conversation.Select(turn => (JsonNode)new JsonObject { ["role"] = turn.Role, ["content"] = turn.Content })];
+            Assert.Equal(node["expected"]!.GetValue<string>(), prompt.Render(new ChatPromptInput(messages)).Text);
         });
     }
 
