@@ -107,14 +107,20 @@ public sealed class Cell : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends what runs, so that requests come to their end before the listener stops.</summary>
+    internal void EndGenerations()
     {
-        await _stopping.CancelAsync();
         _context.Board.Close("the coordinator is stopping");
         foreach (GenerationRouter router in _context.Routers.Values)
         {
             router.Dispose();
         }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        EndGenerations();
 
         if (_system is not null)
         {

@@ -50,6 +50,11 @@ public sealed class CoordinatorHost : IAsyncDisposable
     /// <summary>Ends the API's requests, then the cells; at most five seconds.</summary>
     public async ValueTask DisposeAsync()
     {
+        foreach (Cell cell in _cells)
+        {
+            cell.EndGenerations();
+        }
+
         await _api.DisposeAsync();
         await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
     }

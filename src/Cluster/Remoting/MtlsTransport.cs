@@ -54,16 +54,7 @@ internal sealed class MtlsTransport : Transport
 
     public override Task<(Address, TaskCompletionSource<IAssociationEventListener>)> Listen()
     {
-        try
-        {
-            _listener = ListeningSocket.Open(_options.BindAddress, _options.Port, _options.PublicHost);
-        }
-        catch (IOException e)
-        {
-            // Thrown, it would leave Akka waiting for its start-up deadline.
-            return Task.FromException<(Address, TaskCompletionSource<IAssociationEventListener>)>(e);
-        }
-
+        _listener = ListeningSocket.Open(_options.BindAddress, _options.Port, _options.PublicHost);
         Endpoint self = _options.Advertised(((IPEndPoint)_listener.LocalEndPoint!).Port);
         _local = new Address(Scheme, System.Name, self.Host, self.Port);
         _certificates.Reloaded += OnReloaded;

@@ -25,7 +25,7 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError InvalidBody(string message) => new(400, InvalidRequest, "invalid_body", message);
 
-    public static ApiError ContextLengthExceeded(string param, int promptTokens, int contextLength) => new(
+    public static ApiError ContextLengthExceeded(string param, string promptTokens, int contextLength) => new(
         400, InvalidRequest, "context_length_exceeded",
         $"the prompt has {promptTokens} tokens, but the model's context is {contextLength} tokens, of which at least one must be left for the answer", param);
 

@@ -22,7 +22,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
         ChatCompletionRequest request = ChatCompletionRequest.Parse(await RequestBody.ReadAsync(context.Request));
         (Cell cell, ServedModel model) = models.Require(Caller.Of(context), request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
-        int[] prompt = PromptEncoder.Encode(model, request.Messages);
+        int[] prompt = PromptEncoder.Encode(model, request.Messages, time.GetUtcNow().UtcDateTime);
         var answers = new Answers(cell, model, request.Options, metrics);
         var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
         RequestLog.Describe(context, header.Id, request.Options.User);

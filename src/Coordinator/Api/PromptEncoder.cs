@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Lamina.Compute.Templates;
 using Lamina.Coordinator.Api.Requests;
@@ -8,17 +9,16 @@ namespace Lamina.Coordinator.Api;
 /// <summary>Turns messages and prompts into tokens. Only the chat template's own text may produce control tokens.</summary>
 internal static class PromptEncoder
 {
-    public static int[] Encode(ServedModel model, IReadOnlyList<ChatMessage> messages)
-    {
-        if (model.Template is not { } template)
-        {
-            throw ApiError.InvalidValue("model", "the model has no chat template; use /v1/completions").AsException();
-        }
+    /// <summary>Normalisation (runs of spaces, accents) may shorten a text before it is cut into tokens, by no more than this.</summary>
+    private const int ShrinkAllowance = 8;
 
+    public static int[] Encode(ServedModel model, IReadOnlyList<ChatMessage> messages, DateTime now)
+    {
+        RequireCouldFit(model, messages.Sum(message => (long)message.Content.Length), "messages");
         RenderedPrompt prompt;
         try
         {
-            prompt = template.Render(new TemplateInput(Variables(model, messages)));
+            prompt = model.Chat.Render(new ChatPromptInput(ToJson(messages), Now: now));
         }
         catch (TemplateException e)
         {
@@ -38,10 +38,21 @@ internal static class PromptEncoder
                 : throw ApiError.InvalidValue(param, $"token {unknown} of the prompt is {tokens[unknown]}, but the vocabulary has {model.Tokenizer.VocabularySize} tokens").AsException();
         }
 
-        return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text!)), param);
+        RequireCouldFit(model, prompt.Text!.Length, param);
+        return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text)), param);
     }
 
-    private static JsonObject Variables(ServedModel model, IReadOnlyList<ChatMessage> messages)
+    /// <summary>Refuses what is too long by far without spending time on its tokens.</summary>
+    private static void RequireCouldFit(ServedModel model, long characters, string param)
+    {
+        long most = (long)model.ContextLength * model.LongestTokenBytes * ShrinkAllowance;
+        if (characters > most)
+        {
+            throw ApiError.ContextLengthExceeded(param, $"more than {characters / model.LongestTokenBytes / ShrinkAllowance}", model.ContextLength).AsException();
+        }
+    }
+
+    private static JsonArray ToJson(IReadOnlyList<ChatMessage> messages)
     {
         var list = new JsonArray();
         foreach (ChatMessage message in messages)
@@ -55,18 +66,10 @@ internal static class PromptEncoder
             list.Add(json);
         }
 
-        return new JsonObject
-        {
-            ["messages"] = list,
-            ["add_generation_prompt"] = true,
-            ["bos_token"] = model.BosText,
-            ["eos_token"] = model.EosText,
-        };
+        return list;
     }
 
-    /// <summary>Puts BOS in front where the model wants one and the template has not done so.</summary>
-    private static int[] WithBos(ServedModel model, int[] tokens) =>
-        model.Tokenizer is { AddBos: true, Bos: int bos } && (tokens.Length == 0 || tokens[0] != bos) ? [bos, .. tokens] : tokens;
+    private static int[] WithBos(ServedModel model, int[] tokens) => model.Tokenizer is { AddBos: true, Bos: int bos } ? [bos, .. tokens] : tokens;
 
     private static int[] Checked(ServedModel model, int[] tokens, string param)
     {
@@ -77,6 +80,6 @@ internal static class PromptEncoder
 
         return tokens.Length < model.ContextLength
             ? tokens
-            : throw ApiError.ContextLengthExceeded(param, tokens.Length, model.ContextLength).AsException();
+            : throw ApiError.ContextLengthExceeded(param, tokens.Length.ToString(CultureInfo.InvariantCulture), model.ContextLength).AsException();
     }
 }

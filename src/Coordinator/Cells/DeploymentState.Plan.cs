@@ -48,8 +48,14 @@ public sealed partial record DeploymentState
         return result.Plan is null ? this with { TriedBeside = Present() } : Build(result.Plan, effects);
     }
 
-    private PlanResult MakePlan(int stages, DeploymentId? reclaimed) =>
-        Planner.Make(new PlanRequest(Model!.Cost, [.. Nodes.Values.Select(node => node.Capacity(reclaimed))], stages, Spec.Ranges));
+    private PlanResult MakePlan(int stages, DeploymentId? reclaimed)
+    {
+        // Nodes on one machine share its cores and memory; what their measurements differ by is chance.
+        Dictionary<string, long> speeds = Nodes.Values.GroupBy(node => node.Link.Host, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.Max(node => node.BytesPerSecond), StringComparer.Ordinal);
+        return Planner.Make(new PlanRequest(
+            Model!.Cost, [.. Nodes.Values.Select(node => node.Capacity(reclaimed, speeds[node.Link.Host]))], stages, Spec.Ranges));
+    }
 
     private DeploymentState Build(Plan plan, List<DeploymentEffect> effects)
     {
@@ -58,7 +64,6 @@ public sealed partial record DeploymentState
             .Select(stage => stage.Address.Epoch).DefaultIfEmpty(0).Max();
         EpochState epoch = EpochState.Begin(Spec.Id, Math.Max(LastEpoch, remembered) + 1, plan, Nodes);
         StageSettings settings = Model!.Settings(plan, Spec.Threads);
-        UnloadStrays(effects);
         foreach (StageState stage in epoch.Stages)
         {
             effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.LoadStage(
@@ -68,18 +73,15 @@ public sealed partial record DeploymentState
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };
     }
 
-    /// <summary>Stages of this deployment that belong to no epoch that still counts, such as those of a coordinator that died.</summary>
+    /// <summary>Stages of this deployment that belong to no epoch that still counts: of a coordinator that died, or on a node that was out of reach when they were unloaded.</summary>
     private void UnloadStrays(List<DeploymentEffect> effects)
     {
+        HashSet<int> counting = [.. Retiring.Append(Serving).Append(Building).OfType<EpochState>().Select(epoch => epoch.Epoch)];
         foreach (NodeView node in Nodes.Values)
         {
-            foreach (StageStatus stage in node.Stages.Where(stage => stage.Address.Deployment == Spec.Id))
+            foreach (StageStatus stage in node.Stages.Where(stage => stage.Address.Deployment == Spec.Id && !counting.Contains(stage.Address.Epoch)))
             {
-                bool counts = stage.Address.Epoch == Serving?.Epoch || Retiring.Exists(epoch => epoch.Epoch == stage.Address.Epoch);
-                if (!counts)
-                {
-                    effects.Add(new DeploymentEffect.Tell(node.Name, new NodeCommands.UnloadStage(Spec.Tenant, stage.Address)));
-                }
+                effects.Add(new DeploymentEffect.Tell(node.Name, new NodeCommands.UnloadStage(Spec.Tenant, stage.Address)));
             }
         }
     }

@@ -22,9 +22,10 @@ public sealed record NodeView(
     public bool IsSameProcess(NodeView other) => ProcessId == other.ProcessId && Link == other.Link;
 
     /// <param name="reclaimed">Deployment whose stages here are to be unloaded and count as free, or null.</param>
-    public NodeCapacity Capacity(DeploymentId? reclaimed)
+    /// <param name="bytesPerSecond">Speed to plan with.</param>
+    public NodeCapacity Capacity(DeploymentId? reclaimed, long bytesPerSecond)
     {
         long free = MemoryBytes - MemoryUsedBytes + Stages.Where(stage => stage.Address.Deployment == reclaimed).Sum(stage => stage.MemoryBytes);
-        return new NodeCapacity(Name, Math.Clamp(free, 0, MemoryBytes), NodeCapacity.RoundSpeed(BytesPerSecond));
+        return new NodeCapacity(Name, Math.Clamp(free, 0, MemoryBytes), NodeCapacity.RoundSpeed(bytesPerSecond));
     }
 }

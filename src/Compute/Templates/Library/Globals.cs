@@ -49,7 +49,7 @@ internal static class Globals
             items[i] = new IntValue(start + i * step);
         }
 
-        return new ListValue(items, SequenceKind.Range);
+        return new ListValue(items);
     }
 
     private static DictValue Dict(Arguments arguments)

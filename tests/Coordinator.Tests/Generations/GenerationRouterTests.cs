@@ -1,0 +1,182 @@
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Sampling;
+using Lamina.Coordinator.Generations;
+using Lamina.Coordinator.Tests.Support;
+
+namespace Lamina.Coordinator.Tests.Generations;
+
+/// <summary>The router over real links to heads that misbehave.</summary>
+public sealed class GenerationRouterTests : IAsyncDisposable
+{
+    private static readonly TenantId s_tenant = new("acme");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-router-").FullName;
+    private readonly EphemeralPki _pki;
+    private readonly CertificateProvider _certificates;
+    private readonly List<ScriptedHead> _heads = [];
+    private GenerationRouter _router = new(new GenerationLimits());
+
+    public GenerationRouterTests()
+    {
+        _pki = EphemeralPki.Create(_folder, s_tenant, ["front"], ["head"]);
+        CertificateFiles files = _pki.Files(PeerRole.Coordinator, "front");
+        _certificates = CertificateProvider.FromFiles(files.CertificatePath, files.KeyPath, files.TrustBundlePath);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _router.Dispose();
+        foreach (ScriptedHead head in _heads)
+        {
+            await head.DisposeAsync();
+        }
+
+        _certificates.Dispose();
+        _pki.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Run_HeadCutAgainAndAgain_GoesOnAtTheNextEpochWithEachTokenOnce()
+    {
+        ScriptedHead first = Head(cutAfter: 3);
+        ScriptedHead second = Head(cutAfter: 0, repeatsLast: true);
+        ScriptedHead third = Head(cutAfter: 5, repeatsLast: true);
+        ScriptedHead last = Head(cutAfter: null, repeatsLast: true);
+        await ServeAsync(1, first);
+        var tokens = new List<GenerationProtocol.TokensGenerated>();
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(prompt: 9, maxTokens: 12), tokens.Add, CancellationToken.None);
+        foreach ((int epoch, ScriptedHead head) in new[] { (2, second), (3, third), (4, last) })
+        {
+            await ServeAsync(epoch, head);
+            await UntilAsync(() => head.Submissions == 1);
+        }
+
+        GenerationProtocol.GenerationEnded ended = await run.WaitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal((GenerationOutcome.Length, 12), (ended.Outcome, ended.Tokens));
+        Assert.Equal(Enumerable.Range(0, 12), tokens.SelectMany(report => Enumerable.Range(report.FirstIndex, report.Tokens.Length)));
+        Assert.Equal(Enumerable.Range(0, 12).Select(i => (9 * 31) + (i * 7)), tokens.SelectMany(report => report.Tokens));
+    }
+
+    [Fact]
+    public async Task Run_ManyGenerationsOverAFlakyHead_AllEndWithTheirOwnTokens()
+    {
+        int cuts = 0;
+        ScriptedHead flaky = Head(cutAfter: null);
+        await ServeAsync(1, flaky);
+        var runs = Enumerable.Range(1, 40).Select(async prompt =>
+        {
+            var tokens = new List<int>();
+            GenerationProtocol.GenerationEnded ended = await _router.RunAsync(Submit(prompt, maxTokens: 20), report => tokens.AddRange(report.Tokens), CancellationToken.None);
+            return ended.Outcome == GenerationOutcome.Length && tokens.SequenceEqual(Enumerable.Range(0, 20).Select(i => (prompt * 31) + (i * 7)));
+        }).ToArray();
+        for (; cuts < 2; cuts++)
+        {
+            await UntilAsync(() => flaky.Submissions > 0);
+            _router.Stop(cuts + 1);
+            await ServeAsync(cuts + 2, flaky);
+        }
+
+        Assert.All(await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(20)), Assert.True);
+        Assert.Equal(0, _router.Active);
+    }
+
+    [Fact]
+    public async Task Run_PoisonThatLosesEveryHead_IsGivenUp()
+    {
+        ScriptedHead head = Head(cutAfter: 0);
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(1, 5), _ => { }, CancellationToken.None);
+        for (int epoch = 1; !run.IsCompleted; epoch++)
+        {
+            await ServeAsync(epoch, head);
+            await UntilAsync(() => head.Submissions == epoch || run.IsCompleted);
+        }
+
+        GenerationProtocol.GenerationEnded ended = await run;
+        Assert.Equal(GenerationOutcome.Failed, ended.Outcome);
+        Assert.StartsWith("given up after 4 pipelines were lost", ended.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_NoPipelineInTime_Fails()
+    {
+        _router = new GenerationRouter(new GenerationLimits { RecoveryTime = TimeSpan.FromMilliseconds(50) });
+
+        GenerationProtocol.GenerationEnded ended = await _router.RunAsync(Submit(1, 5), _ => { }, CancellationToken.None);
+
+        Assert.Equal(GenerationOutcome.Failed, ended.Outcome);
+    }
+
+    [Fact]
+    public async Task Run_MoreThanAllowed_IsRefusedAtOnce()
+    {
+        _router = new GenerationRouter(new GenerationLimits { MaxActive = 1 });
+        using var stop = new CancellationTokenSource();
+        Task<GenerationProtocol.GenerationEnded> first = _router.RunAsync(Submit(1, 5), _ => { }, stop.Token);
+
+        GenerationProtocol.GenerationEnded second = await _router.RunAsync(Submit(2, 5), _ => { }, CancellationToken.None);
+        await stop.CancelAsync();
+
+        Assert.Equal(GenerationOutcome.Refused, second.Outcome);
+        Assert.Equal(GenerationOutcome.Cancelled, (await first).Outcome);
+        Assert.Equal(0, _router.Active);
+    }
+
+    [Fact]
+    public async Task Cancel_WhileItRuns_TellsTheHead()
+    {
+        ScriptedHead head = Add(new ScriptedHead(_pki, "head") { Holds = true });
+        await ServeAsync(1, head);
+        using var stop = new CancellationTokenSource();
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(1, 5), _ => { }, stop.Token);
+        await UntilAsync(() => head.Submissions == 1);
+        await stop.CancelAsync();
+
+        Assert.Equal(GenerationOutcome.Cancelled, (await run).Outcome);
+        await UntilAsync(() => head.Cancels == 1);
+    }
+
+    [Fact]
+    public async Task Dispose_WhileItRuns_EndsIt()
+    {
+        ScriptedHead head = Add(new ScriptedHead(_pki, "head") { Holds = true });
+        await ServeAsync(1, head);
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(1, 5), _ => { }, CancellationToken.None);
+        await UntilAsync(() => head.Submissions == 1);
+        _router.Dispose();
+
+        Assert.Equal(GenerationOutcome.Failed, (await run.WaitAsync(TimeSpan.FromSeconds(10))).Outcome);
+    }
+
+    private ScriptedHead Head(int? cutAfter, bool repeatsLast = false) =>
+        Add(new ScriptedHead(_pki, "head") { CutAfter = _ => cutAfter, RepeatsLast = repeatsLast });
+
+    private ScriptedHead Add(ScriptedHead head)
+    {
+        _heads.Add(head);
+        return head;
+    }
+
+    private async Task ServeAsync(int epoch, ScriptedHead head)
+    {
+        var hello = new LinkHello(LinkHello.CurrentVersion, LinkPurpose.Generations, s_tenant, "front", new StageAddress(new DeploymentId("m"), epoch, 0, 0));
+        Link link = await LinkDialler.DialAsync(head.Endpoint, head.Node, hello, new LinkOptions(), _certificates, CancellationToken.None);
+        _router.Add(epoch, [HeadLink.Start(link, epoch)]);
+        _router.Serve(epoch);
+    }
+
+    private static GenerationProtocol.Submit Submit(int prompt, int maxTokens) => new(
+        s_tenant, new GenerationId(1, (ulong)prompt), [prompt], [], maxTokens, [], SamplingSettings.From(new SamplingParameters()), 0);
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!condition())
+        {
+            await Task.Delay(2, deadline.Token);
+        }
+    }
+}
