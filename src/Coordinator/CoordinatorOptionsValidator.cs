@@ -46,7 +46,7 @@ internal static class CoordinatorOptionsValidator
     private static void Validate(ModelOptions model, string key)
     {
         RequireFile(model.Path, $"{key}:Path");
-        Require(model.Name is null || Names.IsValid(model.Name), $"{key}:Name", model.Name, NameRule);
+        Require(model.Name is null || Names.IsValidModel(model.Name), $"{key}:Name", model.Name, "1 to 128 letters, digits, dots, underscores and inner hyphens");
         Require(model.Nodes is >= 1 and <= MaxNodes, $"{key}:Nodes", model.Nodes, $"1 to {MaxNodes}");
         Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");
         Require(model.Threads is >= 0 and <= 1024, $"{key}:Threads", model.Threads, "0 to 1024");

@@ -2,6 +2,7 @@ using Lamina.Cli.Output;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
+using Lamina.Coordinator.Cells;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Cli.Embedded;
@@ -80,7 +81,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     {
         using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Task ready = Task.WhenAll(options.Models.Select(model =>
-            host.Cells[0].WaitReadyAsync(model.Name ?? Path.GetFileNameWithoutExtension(model.Path), progress, waiting.Token)));
+            host.Cells[0].WaitReadyAsync(ModelNames.Of(model).Value, progress, waiting.Token)));
         Task<string> lost = FirstExit(nodes);
         if (await Task.WhenAny(ready, lost) == lost)
         {

@@ -56,14 +56,14 @@ internal sealed class ModelSession : IAsyncDisposable
     /// <summary>Plain text as the model expects a prompt: with BOS where its file says so.</summary>
     public int[] EncodePrompt(string text)
     {
-        int[] ids = Tokenizer.Encode(text);
-        return Tokenizer is { AddBos: true, Bos: { } bos } ? [bos, .. ids] : ids.Length > 0 ? ids : throw new UsageException("the prompt is empty");
+        int[] ids = WithBos(Tokenizer.Encode(text));
+        return ids.Length > 0 ? ids : throw new UsageException("the prompt is empty");
     }
 
     public int[] EncodeChat(JsonArray messages)
     {
-        _ = messages;
-        throw new NotSupportedException("chat prompts are not supported yet");
+        RenderedPrompt prompt = ChatPrompt.FromMetadata(_file.Metadata, Tokenizer).Render(new ChatPromptInput(messages, Now: DateTime.Now));
+        return WithBos(Tokenizer.Encode(prompt.Text, prompt.Trusted));
     }
 
     public async ValueTask DisposeAsync()
@@ -76,6 +76,8 @@ internal sealed class ModelSession : IAsyncDisposable
 
         _file.Dispose();
     }
+
+    private int[] WithBos(int[] ids) => Tokenizer is { AddBos: true, Bos: { } bos } && ids.FirstOrDefault(-1) != bos ? [bos, .. ids] : ids;
 
     private static ModelSession OpenLocal(GgufFile file, SessionOptions options, LoadProgress progress)
     {

@@ -4,7 +4,7 @@ using MessagePack.Formatters;
 namespace Lamina.Cluster.Messages;
 
 /// <summary>A name travels as its string (nil for none) and must be valid on arrival.</summary>
-internal sealed class NameFormatter<T>(Func<string, T> make, Func<T, string?> text) : IMessagePackFormatter<T>
+internal sealed class NameFormatter<T>(Func<string, T> make, Func<T, string?> text, Func<string?, bool> isValid) : IMessagePackFormatter<T>
     where T : struct
 {
     public void Serialize(ref MessagePackWriter writer, T value, MessagePackSerializerOptions options) => writer.Write(text(value));
@@ -17,7 +17,7 @@ internal sealed class NameFormatter<T>(Func<string, T> make, Func<T, string?> te
         }
 
         string name = reader.ReadString() ?? "";
-        return Names.IsValid(name) ? make(name) : throw new MessagePackSerializationException($"a {typeof(T).Name} is not a valid name");
+        return isValid(name) ? make(name) : throw new MessagePackSerializationException($"a {typeof(T).Name} is not a valid name");
     }
 }
 

@@ -15,7 +15,7 @@ public static class Wire
 {
     private static readonly MessagePackSerializerOptions s_options = MessagePackSerializerOptions.Standard
         .WithResolver(CompositeResolver.Create(
-            [new NameFormatter<TenantId>(v => new(v), id => id.Value), new NameFormatter<NodeName>(v => new(v), id => id.Value), new NameFormatter<DeploymentId>(v => new(v), id => id.Value), new EndpointFormatter()],
+            [new NameFormatter<TenantId>(v => new(v), id => id.Value, Names.IsValid), new NameFormatter<NodeName>(v => new(v), id => id.Value, Names.IsValid), new NameFormatter<DeploymentId>(v => new(v), id => id.Value, Names.IsValidModel), new EndpointFormatter()],
             [BuiltinResolver.Instance, DynamicEnumResolver.Instance, DynamicGenericResolver.Instance, DynamicObjectResolver.Instance]))
         .WithSecurity(MessagePackSecurity.UntrustedData.WithMaximumObjectGraphDepth(16));
 
