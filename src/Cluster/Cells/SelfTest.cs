@@ -20,7 +20,7 @@ public static class SelfTest
     internal static Task RequireRefusalAsync(string bindAddress, int port, CertificateProvider certificates, CancellationToken cancellation) =>
         RequireRefusalAsync(bindAddress, port, certificates, MtlsConnection.Protocol, cancellation);
 
-    private static async Task RequireRefusalAsync(string bindAddress, int port, CertificateProvider certificates, SslApplicationProtocol protocol, CancellationToken cancellation)
+    internal static async Task RequireRefusalAsync(string bindAddress, int port, CertificateProvider certificates, SslApplicationProtocol protocol, CancellationToken cancellation)
     {
         string host = bindAddress is "0.0.0.0" ? "127.0.0.1" : bindAddress is "::" ? "::1" : bindAddress;
         long before = certificates.Refusals(RefusalReason.NoCertificate);

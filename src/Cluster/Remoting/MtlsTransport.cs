@@ -54,7 +54,16 @@ internal sealed class MtlsTransport : Transport
 
     public override Task<(Address, TaskCompletionSource<IAssociationEventListener>)> Listen()
     {
-        _listener = ListeningSocket.Open(_options.BindAddress, _options.Port, _options.PublicHost);
+        try
+        {
+            _listener = ListeningSocket.Open(_options.BindAddress, _options.Port, _options.PublicHost);
+        }
+        catch (IOException e)
+        {
+            // Thrown, it would leave Akka waiting for its start-up deadline.
+            return Task.FromException<(Address, TaskCompletionSource<IAssociationEventListener>)>(e);
+        }
+
         Endpoint self = _options.Advertised(((IPEndPoint)_listener.LocalEndPoint!).Port);
         _local = new Address(Scheme, System.Name, self.Host, self.Port);
         _certificates.Reloaded += OnReloaded;

@@ -50,7 +50,7 @@ internal ref struct OperationReader(ReadOnlySpan<int> words)
                 int tokens = Next();
                 int settingsBytes = Next();
                 Tokens = Next(tokens);
-                Settings = MemoryMarshal.AsBytes(Next((int)(((long)settingsBytes + 3) / 4)))[..Math.Max(settingsBytes, 0)];
+                Settings = MemoryMarshal.AsBytes(Next(settingsBytes < 0 ? -1 : (int)(((long)settingsBytes + 3) / 4)))[..settingsBytes];
                 break;
             case OperationCode.Append:
                 Slot = Next();

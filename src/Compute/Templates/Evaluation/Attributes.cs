@@ -31,7 +31,7 @@ internal static class Attributes
                 }
 
                 return dict.Find(index) ?? (index is TextValue name ? Own(value, name.Value) : null) ?? Missing(value, Printing.ToText(index).Value);
-            case ListValue list when Numbers.TryToLong(index, out long at):
+            case ListValue { Kind: not SequenceKind.View } list when Numbers.TryToLong(index, out long at):
                 return Sequences.At(list.Items, at) ?? Missing(value, Printing.ToText(index).Value);
             case TextValue text when Numbers.TryToLong(index, out long at):
                 budget.Read(text.Text.Length);

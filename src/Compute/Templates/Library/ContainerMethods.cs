@@ -11,7 +11,7 @@ internal static class ContainerMethods
         "append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear", "update", "setdefault", "popitem",
     ];
 
-    public static FunctionValue? Find(DictValue self, string name) => name switch
+    public static Value? Find(DictValue self, string name) => name switch
     {
         "get" => new FunctionValue(name, (_, arguments) => Get(self, arguments)),
         "items" => Listed(name, () => self.Items.Select(item => (Value)ListValue.Tuple(item.Key, item.Value))),
@@ -22,7 +22,7 @@ internal static class ContainerMethods
         _ => null,
     };
 
-    public static FunctionValue? Find(ListValue self, string name) => name switch
+    public static Value? Find(ListValue self, string name) => name switch
     {
         "count" => new FunctionValue(name, (evaluator, arguments) =>
             new IntValue(Places(self, arguments.Bind(name, 1, "value")[0]!, evaluator.Budget).Count())),
@@ -45,7 +45,7 @@ internal static class ContainerMethods
         arguments.Bind(name);
         Value[] list = [.. items()];
         evaluator.Budget.Step(list.Length);
-        return new ListValue(list);
+        return new ListValue(list, SequenceKind.View);
     });
 
     private static IEnumerable<int> Places(ListValue self, Value value, Budget budget)
@@ -60,6 +60,5 @@ internal static class ContainerMethods
         }
     }
 
-    private static FunctionValue Refused(string type, string name) =>
-        new(name, (_, _) => throw new TemplateException($"'{name}' would change a {type}, which a template may not do"));
+    private static UndefinedValue Refused(string type, string name) => new($"'{name}' would change a {type}, which a template may not do");
 }

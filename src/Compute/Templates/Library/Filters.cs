@@ -106,7 +106,7 @@ internal static partial class Filters
         };
     }
 
-    private static FloatValue Round(Evaluator evaluator, Value value, Arguments arguments)
+    private static Value Round(Evaluator evaluator, Value value, Arguments arguments)
     {
         Value?[] bound = arguments.Bind("round", "precision", "method");
         long precision = bound[0] is null ? 0 : Integer(bound[0]!, "round");
@@ -114,6 +114,11 @@ internal static partial class Filters
         if (precision is < -15 or > 15)
         {
             throw new TemplateException($"round to {precision} digits is not supported");
+        }
+
+        if (method == "common" && precision >= 0 && Numbers.TryToLong(value, out long whole))
+        {
+            return new IntValue(whole);
         }
 
         double number = Numbers.ToDouble(value), scale = Math.Pow(10, precision);

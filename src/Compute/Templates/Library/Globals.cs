@@ -49,7 +49,7 @@ internal static class Globals
             items[i] = new IntValue(start + i * step);
         }
 
-        return new ListValue(items);
+        return new ListValue(items, SequenceKind.Range);
     }
 
     private static DictValue Dict(Arguments arguments)

@@ -19,7 +19,7 @@ internal static class Tests
         ["number"] = Simple(Numbers.IsNumber),
         ["string"] = Simple(value => value is TextValue),
         ["mapping"] = Simple(value => value is DictValue),
-        ["sequence"] = Simple(value => value is TextValue or ListValue or DictValue or UndefinedValue),
+        ["sequence"] = Simple(value => value is TextValue or ListValue { Kind: not SequenceKind.View } or DictValue or UndefinedValue),
         ["iterable"] = Simple(value => value is TextValue or ListValue or DictValue or GeneratorValue or UndefinedValue),
         ["callable"] = Simple(value => value is FunctionValue or MacroValue or LoopValue),
         ["escaped"] = Simple(value => value is TextValue { IsEscaped: true }),

@@ -42,7 +42,7 @@ internal static class Comparison
 
     private static bool AreEqual(ListValue left, ListValue right, Budget budget)
     {
-        bool equal = left.IsTuple == right.IsTuple && left.Items.Count == right.Items.Count;
+        bool equal = left.Kind == right.Kind && left.Items.Count == right.Items.Count;
         for (int i = 0; equal && i < left.Items.Count; i++)
         {
             budget.Step();
@@ -82,7 +82,7 @@ internal static class Comparison
                 return CompareText(a.Value, b.Value);
             case (IntValue a, IntValue b):
                 return a.Value.CompareTo(b.Value);
-            case (ListValue a, ListValue b) when a.IsTuple == b.IsTuple:
+            case (ListValue a, ListValue b) when a.Kind == b.Kind:
                 int common = Math.Min(a.Items.Count, b.Items.Count);
                 for (int i = 0; i < common; i++)
                 {

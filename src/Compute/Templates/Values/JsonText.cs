@@ -82,7 +82,7 @@ internal static class JsonText
             case TextValue text:
                 WriteString(builder, text.Value);
                 break;
-            case ListValue list:
+            case ListValue { Kind: SequenceKind.List or SequenceKind.Tuple } list:
                 WriteItems(builder, '[', ']', list.Items, style, depth, item => Write(builder, item, style, depth + 1));
                 break;
             case DictValue dict:

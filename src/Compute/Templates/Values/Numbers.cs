@@ -98,19 +98,29 @@ internal static class Numbers
             return double.IsNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
         }
 
-        string shortest = value.ToString("E16", CultureInfo.InvariantCulture);
-        string roundTrip = value.ToString("R", CultureInfo.InvariantCulture);
-        int exponent = int.Parse(shortest.AsSpan(shortest.IndexOf('E') + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        string shortest = value.ToString("R", CultureInfo.InvariantCulture);
+        int exponent = Exponent(shortest);
         if (value != 0 && exponent is < -4 or >= 16)
         {
-            string mantissa = Digits(roundTrip);
+            string mantissa = Digits(shortest);
             string fraction = mantissa.Length > 1 ? "." + mantissa[1..] : "";
             return string.Create(CultureInfo.InvariantCulture,
                 $"{(value < 0 ? "-" : "")}{mantissa[0]}{fraction}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}");
         }
 
-        string plain = roundTrip.Contains('E') ? value.ToString("0.####################", CultureInfo.InvariantCulture) : roundTrip;
+        string plain = shortest.Contains('E') ? value.ToString("0.####################", CultureInfo.InvariantCulture) : shortest;
         return plain.Contains('.') ? plain : plain + ".0";
+    }
+
+    /// <summary>Decimal exponent of the first significant digit.</summary>
+    private static int Exponent(string text)
+    {
+        int exponentAt = text.IndexOf('E');
+        string mantissa = (exponentAt < 0 ? text : text[..exponentAt]).TrimStart('-');
+        int written = exponentAt < 0 ? 0 : int.Parse(text.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        int first = mantissa.AsSpan().IndexOfAnyInRange('1', '9');
+        int point = mantissa.IndexOf('.') is >= 0 and int at ? at : mantissa.Length;
+        return written + (first < 0 ? 0 : first < point ? point - first - 1 : point - first);
     }
 
     /// <summary>Significant digits of a number's text, without zeros at either end.</summary>

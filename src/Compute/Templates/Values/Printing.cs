@@ -68,6 +68,13 @@ internal static class Printing
 
     private static void WriteList(StringBuilder builder, ListValue list, int depth)
     {
+        if (IsPlainRange(list))
+        {
+            long start = list.Items.Count > 0 ? ((IntValue)list.Items[0]).Value : 0;
+            builder.Append(CultureInfo.InvariantCulture, $"range({start}, {start + list.Items.Count})");
+            return;
+        }
+
         builder.Append(list.IsTuple ? '(' : '[');
         for (int i = 0; i < list.Items.Count; i++)
         {
@@ -77,6 +84,9 @@ internal static class Printing
 
         builder.Append(list.IsTuple ? (list.Items.Count == 1 ? ",)" : ")") : "]");
     }
+
+    private static bool IsPlainRange(ListValue list) => list.Kind == SequenceKind.Range
+        && (list.Items.Count < 2 || ((IntValue)list.Items[1]).Value == ((IntValue)list.Items[0]).Value + 1);
 
     private static void WriteDict(StringBuilder builder, DictValue dict, int depth)
     {

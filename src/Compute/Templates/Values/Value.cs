@@ -67,16 +67,40 @@ internal sealed class TextValue(MarkedText text, bool isEscaped = false) : Value
     public static TextValue Of(string value) => new(MarkedText.FromInput(value));
 }
 
-/// <summary>A list or a tuple: nothing can change it once made.</summary>
-internal sealed class ListValue(IReadOnlyList<Value> items, bool isTuple = false) : Value
+/// <summary>What a sequence is in Python; only lists and tuples can be written as JSON.</summary>
+internal enum SequenceKind
 {
+    List,
+    Tuple,
+    Range,
+
+    /// <summary>Keys, values or items of a dictionary.</summary>
+    View,
+}
+
+/// <summary>A sequence of known length: nothing can change it once made.</summary>
+internal sealed class ListValue(IReadOnlyList<Value> items, SequenceKind kind = SequenceKind.List) : Value
+{
+    public ListValue(IReadOnlyList<Value> items, bool isTuple)
+        : this(items, isTuple ? SequenceKind.Tuple : SequenceKind.List)
+    {
+    }
+
     public IReadOnlyList<Value> Items { get; } = items;
 
-    public bool IsTuple { get; } = isTuple;
+    public SequenceKind Kind { get; } = kind;
 
-    public override string TypeName => IsTuple ? "tuple" : "list";
+    public bool IsTuple => Kind == SequenceKind.Tuple;
 
-    public static ListValue Tuple(params Value[] items) => new(items, isTuple: true);
+    public override string TypeName => Kind switch
+    {
+        SequenceKind.List => "list",
+        SequenceKind.Tuple => "tuple",
+        SequenceKind.Range => "range",
+        _ => "dict view",
+    };
+
+    public static ListValue Tuple(params Value[] items) => new(items, SequenceKind.Tuple);
 }
 
 /// <summary>What lazy filters such as <c>map</c> give: to be iterated once, of no length, and not JSON.</summary>

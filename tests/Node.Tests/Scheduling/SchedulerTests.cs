@@ -1,0 +1,196 @@
+using Lamina.Cluster.Messages;
+using Lamina.Node.Pipeline;
+using Lamina.Node.Scheduling;
+using Lamina.Node.Tests.Support;
+
+namespace Lamina.Node.Tests.Scheduling;
+
+/// <summary>Single decisions, worked out by hand.</summary>
+public class SchedulerTests
+{
+    private static readonly SchedulerLimits s_limits = new()
+    {
+        ContextLength = 256, KvBlocks = 16, MaxSequences = 8, MaxBatchRows = 64, VocabularySize = PipelineModel.Vocabulary,
+    };
+
+    private readonly object _owner = new();
+
+    [Fact]
+    public void Plan_WithRunningSequencesAndAPrompt_MixesDecodeRowsWithAChunk()
+    {
+        var scheduler = new Scheduler(s_limits);
+        Submit(scheduler, 1, 3);
+        Complete(scheduler, Plan(scheduler), 1);
+        Submit(scheduler, 2, 50);
+        Step step = Plan(scheduler, prefillRows: 20);
+        Assert.Equal(21, step.Batch.RowCount);
+        Assert.Equal([0], step.Batch.LogitRows);
+        Assert.Equal(3, step.Batch.Positions[0]);
+        Assert.Equal(Enumerable.Range(0, 20), step.Batch.Positions[1..].ToArray());
+    }
+
+    [Fact]
+    public void Plan_OverFourStages_SplitsReadySequencesSoThatEachStageHasWork()
+    {
+        var scheduler = new Scheduler(s_limits with { Stages = 4 });
+        for (ulong i = 0; i < 8; i++)
+        {
+            Submit(scheduler, i, 1);
+        }
+
+        int[] rows = [.. Enumerable.Range(0, 4).Select(_ => Plan(scheduler).Batch.RowCount)];
+        Assert.Equal([2, 2, 2, 2], rows);
+        Assert.False(scheduler.TryPlan(new Step(64), 64));
+    }
+
+    [Fact]
+    public void Plan_OfOneLongPromptOverThreeStages_KeepsAChunkInFlightForEach()
+    {
+        var scheduler = new Scheduler(s_limits with { Stages = 3 });
+        Submit(scheduler, 1, 192);
+        Assert.Equal([32, 32, 32], Enumerable.Range(0, 3).Select(_ => Plan(scheduler).Batch.RowCount));
+    }
+
+    [Fact]
+    public void Waiting_WithHigherPriority_RunsFirst()
+    {
+        var scheduler = new Scheduler(s_limits with { MaxSequences = 1 });
+        Submit(scheduler, 1, 3, priority: 0);
+        Submit(scheduler, 2, 4, priority: 0);
+        Submit(scheduler, 3, 5, priority: 1);
+        Assert.Equal(5, Plan(scheduler).Batch.RowCount);
+    }
+
+    [Fact]
+    public void Waiting_WithoutEnoughBlocks_RunsOnceTheyAreFreed()
+    {
+        // A sequence of 32 tokens needs two blocks for them and the next one; the pool has three.
+        var scheduler = new Scheduler(s_limits with { KvBlocks = 3, PrefixCache = false });
+        Submit(scheduler, 1, 32);
+        Submit(scheduler, 2, 32);
+        Complete(scheduler, Plan(scheduler), 1);
+        Assert.Equal(1, scheduler.Running);
+        Assert.Equal(1, scheduler.Waiting);
+        scheduler.Cancel(new GenerationId(0, 1), _owner);
+        Assert.Equal(32, Plan(scheduler).Batch.RowCount);
+        Assert.Equal(1, scheduler.Running);
+    }
+
+    [Fact]
+    public void Decoding_PastTheLastFreeBlock_PreemptsAndRecomputes()
+    {
+        var scheduler = new Scheduler(s_limits with { KvBlocks = 3, PrefixCache = false });
+        Submit(scheduler, 1, 20);
+        Submit(scheduler, 2, 20);
+        Step step = Plan(scheduler);
+        for (int i = 0; i < 12; i++)
+        {
+            Complete(scheduler, step, 1, 1);
+            step = Plan(scheduler);
+        }
+
+        // Position 32 of both: one block is left, so the earlier one gets it and the later one is computed again.
+        Complete(scheduler, step, 1, 1);
+        Step next = Plan(scheduler);
+        Assert.Equal(1, scheduler.Preemptions);
+        Assert.Equal([32], next.Batch.Positions.ToArray());
+    }
+
+    [Fact]
+    public void Cancel_WhileATokenIsInFlight_FreesAtOnceAndDropsTheToken()
+    {
+        var scheduler = new Scheduler(s_limits with { PrefixCache = false });
+        Submit(scheduler, 1, 40);
+        Step step = Plan(scheduler);
+        Assert.Equal(14, scheduler.FreeBlocks);
+        scheduler.Cancel(new GenerationId(0, 1), _owner);
+        Assert.Equal(16, scheduler.FreeBlocks);
+        scheduler.ClearEvents();
+        Complete(scheduler, step, 1);
+        Assert.Empty(scheduler.Events);
+
+        // What was freed is zeroed by a step of its own, at once.
+        Step clearing = Plan(scheduler);
+        Assert.Equal(0, clearing.Batch.RowCount);
+        Assert.False(clearing.Operations.IsEmpty);
+    }
+
+    [Fact]
+    public void Cancel_ByAnotherOwner_DoesNothing()
+    {
+        var scheduler = new Scheduler(s_limits);
+        Submit(scheduler, 1, 4);
+        scheduler.Cancel(new GenerationId(0, 1), new object());
+        Assert.Equal(1, scheduler.Waiting);
+    }
+
+    [Fact]
+    public void Submit_OfARunningGenerationByAnotherOwner_TakesItOver()
+    {
+        var scheduler = new Scheduler(s_limits);
+        Submit(scheduler, 1, 4);
+        scheduler.Submit(Request(1, 4, 0), new object());
+        SchedulerEvent e = Assert.Single(scheduler.Events);
+        Assert.Equal((GenerationOutcome.Cancelled, _owner), (e.Outcome, e.Sequence.Owner));
+        Assert.Equal(1, scheduler.Waiting);
+    }
+
+    [Fact]
+    public void Complete_ThatDoesNotAnswerTheOldestStep_IsRefused()
+    {
+        var scheduler = new Scheduler(s_limits);
+        Submit(scheduler, 1, 4);
+        Step step = Plan(scheduler);
+        Assert.Throws<InvalidDataException>(() => scheduler.Complete(step.Number + 1, new SampledTokens()));
+    }
+
+    [Fact]
+    public void Complete_WithTooFewTokensOrUnknownOnes_IsRefused()
+    {
+        var scheduler = new Scheduler(s_limits);
+        Submit(scheduler, 1, 4);
+        Assert.Throws<InvalidDataException>(() => scheduler.Complete(Plan(scheduler).Number, new SampledTokens()));
+        Submit(scheduler, 2, 4);
+        Step second = Plan(scheduler);
+        Assert.Throws<InvalidDataException>(() => Complete(scheduler, second, PipelineModel.Vocabulary));
+    }
+
+    [Fact]
+    public void PrefixCache_AfterOthersTookTheBlocks_ForgetsTheOldest()
+    {
+        var scheduler = new Scheduler(s_limits with { KvBlocks = 4 });
+        Submit(scheduler, 1, 70);
+        Complete(scheduler, Plan(scheduler, 128), PipelineModel.StopToken);
+        Assert.Equal(4, scheduler.FreeBlocks);
+        Submit(scheduler, 2, 100, seed: 9);
+        Complete(scheduler, Plan(scheduler, 128), PipelineModel.StopToken);
+        scheduler.ClearEvents();
+        Submit(scheduler, 3, 70);
+        Complete(scheduler, Plan(scheduler, 128), PipelineModel.StopToken);
+        Assert.Equal(0, Assert.Single(scheduler.Events).Sequence.CachedPromptTokens);
+    }
+
+    private void Submit(Scheduler scheduler, ulong id, int promptLength, int priority = 0, int seed = 3) =>
+        scheduler.Submit(Request(id, promptLength, priority, seed), _owner);
+
+    private static GenerationProtocol.Submit Request(ulong id, int promptLength, int priority, int seed = 3) => new(
+        new TenantId("test"), new GenerationId(0, id), [.. Enumerable.Range(0, promptLength).Select(i => i * seed % 50)], [], 100, [PipelineModel.StopToken], Generations.Greedy, priority);
+
+    private static Step Plan(Scheduler scheduler, int prefillRows = 64)
+    {
+        var step = new Step(Math.Max(prefillRows, 64));
+        Assert.True(scheduler.TryPlan(step, prefillRows));
+        return step;
+    }
+
+    private static void Complete(Scheduler scheduler, Step step, params int[] tokens)
+    {
+        var sampled = new SampledTokens();
+        foreach ((int row, int token) in step.Batch.LogitRows.ToArray().Zip(tokens))
+        {
+            sampled.Add(step.Batch.Slots[row], token, 0, 0);
+        }
+
+        scheduler.Complete(step.Number, sampled);
+    }
+}
