@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Tokenization.Merging;
 using Lamina.Compute.Tokenization.PreTokenizing;
@@ -175,7 +176,7 @@ internal sealed class BpeTokenizer : VocabularyTokenizer
         {
             byte[] single = [(byte)value];
             symbolOfByte[value] = rule.RawText ? -1 : AddSymbol(single);
-            int named = rule.RawText ? symbols.Find(System.Text.Encoding.ASCII.GetBytes($"<0x{value:X2}>")) : symbolOfByte[value];
+            int named = rule.RawText ? symbols.Find(Encoding.ASCII.GetBytes($"<0x{value:X2}>")) : symbolOfByte[value];
             tokenOfByte[value] = named >= 0 ? tokenOf[named] : -1;
         }
     }
@@ -195,8 +196,8 @@ internal sealed class BpeTokenizer : VocabularyTokenizer
             // A part with a character outside the alphabet never meets a text.
             if (TryDecode(line[..space], buffer, out ReadOnlySpan<byte> left) && TryDecode(line[(space + 1)..], buffer.AsSpan(left.Length), out ReadOnlySpan<byte> right))
             {
-                ReadOnlySpan<byte> both = Join(left, right, buffer);
-                merges.TryAdd(AddSymbol(left), AddSymbol(right), rank, AddSymbol(both));
+                // The parts stand one behind the other in the buffer.
+                merges.TryAdd(AddSymbol(left), AddSymbol(right), rank, AddSymbol(buffer.AsSpan(0, left.Length + right.Length)));
             }
         }
     }
@@ -218,8 +219,6 @@ internal sealed class BpeTokenizer : VocabularyTokenizer
         bytes = buffer[..written];
         return decoded && written > 0;
     }
-
-    private static ReadOnlySpan<byte> Join(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, byte[] buffer) => buffer.AsSpan(0, left.Length + right.Length);
 
     private int AddSymbol(ReadOnlySpan<byte> bytes)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Lamina.Compute.Tokenization.Merging;
 using Lamina.Compute.Tokenization.PreTokenizing;
 using Lamina.Compute.Tokenization.Vocabularies;
@@ -145,7 +146,7 @@ internal sealed class SpmTokenizer : VocabularyTokenizer
     /// <summary>The token of a byte by its name, as a character, or the unknown token.</summary>
     private int FindByteToken(int value)
     {
-        int symbol = symbols.Find(System.Text.Encoding.ASCII.GetBytes($"<0x{value:X2}>"));
+        int symbol = symbols.Find(Encoding.ASCII.GetBytes($"<0x{value:X2}>"));
         if (symbol < 0)
         {
             symbol = symbols.Find([(byte)value]);

@@ -1,5 +1,3 @@
-using System.Text;
-using Lamina.Compute.Tokenization.PreTokenizing;
 using Lamina.Compute.Tokenization.Vocabularies;
 
 namespace Lamina.Compute.Tokenization;
@@ -53,7 +51,7 @@ internal sealed class UnigramTokenizer : VocabularyTokenizer
 
         for (int start = 0; start < text.Length;)
         {
-            CharClasses.CodePointAt(text, start, out int characterLength);
+            int characterLength = CharacterLength(text.AsSpan(start));
             double score = best[start].Score;
             bool covered = false;
             int node = 0;
@@ -150,14 +148,18 @@ internal sealed class UnigramTokenizer : VocabularyTokenizer
     /// <summary>The replacement of the longest prefix that has one, else the first character.</summary>
     private ReadOnlySpan<byte> NormalizePrefix(ReadOnlySpan<byte> text, out int consumed)
     {
-        // What begins like a user-defined token is left as it is.
+        // What begins like a user-defined token is left as it is, in whole characters.
         consumed = 0;
-        for (int node = userDefined.Child(0, text[0]); node != 0; node = userDefined.Child(node, text[consumed]))
+        int node = 0;
+        int matched = 0;
+        while (matched < text.Length && (node = userDefined.Child(node, text[matched])) != 0)
         {
-            if (++consumed == text.Length)
-            {
-                break;
-            }
+            matched++;
+        }
+
+        while (consumed < matched && consumed + CharacterLength(text[consumed..]) is var next && next <= matched)
+        {
+            consumed = next;
         }
 
         if (consumed > 0)
@@ -170,9 +172,12 @@ internal sealed class UnigramTokenizer : VocabularyTokenizer
             return replacement;
         }
 
-        CharClasses.CodePointAt(text, 0, out consumed);
+        consumed = CharacterLength(text);
         return text[..consumed];
     }
+
+    /// <summary>Bytes of the first character by its lead byte; replacements come from the file and need not be valid UTF-8.</summary>
+    private static int CharacterLength(ReadOnlySpan<byte> text) => Math.Min(text.Length, text[0] switch { < 0xC0 => 1, < 0xE0 => 2, < 0xF0 => 3, _ => 4 });
 
     /// <param name="Start">Where the token that ends here begins.</param>
     private readonly record struct Step(int Token, int Start, double Score);

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 using Lamina.Compute.Tokenization.PreTokenizing;
 using Lamina.Compute.Tokenization.Vocabularies;
@@ -26,7 +28,7 @@ internal sealed class WordPieceTokenizer : VocabularyTokenizer
     {
         // Words begin with a visible space in the vocabulary.
         var word = new List<byte>(64);
-        while (Rune.DecodeFromUtf8(utf8, out Rune rune, out int consumed) == System.Buffers.OperationStatus.Done)
+        while (Rune.DecodeFromUtf8(utf8, out Rune rune, out int consumed) == OperationStatus.Done)
         {
             utf8 = utf8[consumed..];
             int codePoint = stripAccents ? Decomposition.FirstOf(rune.Value) : rune.Value;
@@ -79,7 +81,7 @@ internal sealed class WordPieceTokenizer : VocabularyTokenizer
             return;
         }
 
-        ReadOnlySpan<byte> text = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(word);
+        ReadOnlySpan<byte> text = CollectionsMarshal.AsSpan(word);
         int firstId = ids.Count;
         while (!text.IsEmpty)
         {

@@ -29,6 +29,28 @@ public sealed class UnigramTokenizerTests
         Assert.Equal([3, 7], Metadata().Set("tokenizer.ggml.remove_extra_whitespaces", false).Set("tokenizer.ggml.add_space_prefix", false).ToTokenizer().Encode("  a"));
 
     [Fact]
+    public void Encode_TextThatSharesBytesWithAUserDefinedToken_KeepsItsCharacters()
+    {
+        // U+2581 is E2 96 81 and U+2190 E2 86 90: the first byte alone must not count as a match.
+        Tokenizer tokenizer = TestVocabularies
+            .Metadata("t5", ("<unk>", Kind.Unknown, 0), ("▁x", Kind.UserDefined, 0), ("←", Kind.Normal, -1)).Set("tokenizer.ggml.unknown_token_id", 0).ToTokenizer();
+
+        Assert.Equal([2, 2], tokenizer.Encode("←←"));
+    }
+
+    [Fact]
+    public void Encode_ReplacementThatIsNoUtf8_EndsAsUnknown()
+    {
+        uint[] units = new uint[256];
+        units[0] = 1 << 10;
+        units[0x40] = (1 << 10) | 0x100 | 0x41;
+        units[0x41] = 0x8000_0000;
+        GgufMetadataBuilder file = Metadata().Set("tokenizer.ggml.precompiled_charsmap", GgufValue.Array(GgufValueType.UInt8, 4 + (256 * 4) + 2, Map(units, [0xF0, 0])));
+
+        Assert.Equal([3, 2], file.ToTokenizer().Encode("A"));
+    }
+
+    [Fact]
     public void Decode_DropsTheSpaceThatEncodingAdded() => Assert.Equal("abab a", Metadata().ToTokenizer().Decode([7, 8, 7]));
 
     [Fact]

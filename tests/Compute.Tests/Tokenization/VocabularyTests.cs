@@ -120,4 +120,15 @@ public sealed class VocabularyTests
             Assert.Equal("", tokenizer.Decode([256], special: true));
         }
     }
+
+    [Fact]
+    public void FromGguf_TextsThatAreNoUtf8_AreRefusedWhereTheyCouldCutACharacter()
+    {
+        // One token, the byte A9: length, then the byte.
+        GgufValue halfCharacter = GgufValue.Array(GgufValueType.String, 1, new byte[] { 1, 0, 0, 0, 0, 0, 0, 0, 0xA9 });
+        GgufMetadataBuilder file = TestVocabularies.Metadata("llama", ("x", Kind.UserDefined, 0)).Set("tokenizer.ggml.tokens", halfCharacter);
+
+        Assert.Throws<InvalidDataException>(() => file.ToTokenizer());
+        Assert.NotNull(file.Set("tokenizer.ggml.token_type", [(int)Kind.Normal]).ToTokenizer().Encode("é"));
+    }
 }

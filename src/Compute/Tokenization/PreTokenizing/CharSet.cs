@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Lamina.Compute.Tokenization.PreTokenizing;
 
 /// <summary>A set of characters: whole classes and ranges of code points, or all but these. White space is a member only through its class.</summary>
@@ -44,7 +46,7 @@ internal sealed class CharSet(CharClass classes, string characters = "", string 
     private static (int First, int Last)[] Parse(string characters, string ranges)
     {
         var all = new List<(int First, int Last)>();
-        foreach (System.Text.Rune rune in characters.EnumerateRunes())
+        foreach (Rune rune in characters.EnumerateRunes())
         {
             all.Add((rune.Value, rune.Value));
         }

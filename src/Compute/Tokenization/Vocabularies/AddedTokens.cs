@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Unicode;
 
 namespace Lamina.Compute.Tokenization.Vocabularies;
 
@@ -81,6 +82,12 @@ internal sealed class AddedTokens
             {
                 throw new InvalidDataException(
                     $"control and user-defined tokens have {total} bytes up to token {id} of {length} bytes, expected at most {TokenizerLimits.AddedTokensBytes} and {TokenizerLimits.AddedTokenBytes}");
+            }
+
+            // Else a match could cut a character of the text in two.
+            if (!Utf8.IsValid(vocabulary.Text(id)))
+            {
+                throw new InvalidDataException($"the control or user-defined token {id} is not valid UTF-8");
             }
 
             ids.Add(id);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Lamina.Compute.Tokenization.Vocabularies;
@@ -17,7 +18,7 @@ internal static class ByteAlphabet
         written = 0;
         while (!utf8.IsEmpty)
         {
-            if (Rune.DecodeFromUtf8(utf8, out Rune rune, out int consumed) != System.Buffers.OperationStatus.Done
+            if (Rune.DecodeFromUtf8(utf8, out Rune rune, out int consumed) != OperationStatus.Done
                 || rune.Value >= ByteOfChar.Length || ByteOfChar[rune.Value] < 0)
             {
                 return false;

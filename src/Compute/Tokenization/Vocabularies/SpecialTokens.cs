@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Lamina.Compute.Tokenization.Vocabularies;
 
 /// <summary>

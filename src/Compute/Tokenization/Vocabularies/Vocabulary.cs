@@ -1,4 +1,4 @@
-using System.Text;
+using System.Globalization;
 
 namespace Lamina.Compute.Tokenization.Vocabularies;
 
@@ -60,7 +60,7 @@ internal sealed class Vocabulary
     public static int ParseByte(ReadOnlySpan<byte> text)
     {
         bool fits = text.Length == 6 && text.StartsWith("<0x"u8) && text[5] == '>';
-        return fits && byte.TryParse(text.Slice(3, 2), System.Globalization.NumberStyles.AllowHexSpecifier, null, out byte value) ? value : -1;
+        return fits && byte.TryParse(text.Slice(3, 2), NumberStyles.AllowHexSpecifier, null, out byte value) ? value : -1;
     }
 
     private ReadOnlySpan<byte> Piece(int id, byte[] buffer)
