@@ -32,19 +32,20 @@ internal ref struct GgufCursor(ReadOnlySpan<byte> bytes)
     /// <summary>A 64-bit count of items of at least <paramref name="minimumBytes"/> each, within <paramref name="limit"/> and the bytes left.</summary>
     public int Count(string what, int minimumBytes, int limit)
     {
-        int start = Position;
         ulong count = UInt64(what);
         ulong most = (ulong)Math.Min(limit, Remaining / minimumBytes);
-        if (count > most)
-        {
-            throw new InvalidDataException($"{what} at offset {start} is {count}, at most {most} are possible here");
-        }
-
-        return (int)count;
+        return count <= most ? (int)count : throw new InvalidDataException($"{what} at offset {Position - 8} is {count}, at most {most} are possible here");
     }
 
     /// <summary>Length-prefixed bytes.</summary>
-    public ReadOnlySpan<byte> Bytes(string what, int limit) => Take(Count($"length of {what}", 1, limit), what);
+    public ReadOnlySpan<byte> Bytes(string what, int limit)
+    {
+        ulong length = UInt64(what);
+        int most = Math.Min(limit, Remaining);
+        return length <= (ulong)most
+            ? Take((int)length, what)
+            : throw new InvalidDataException($"{what} at offset {Position - 8} is {length} bytes long, at most {most} are possible here");
+    }
 
     /// <summary>A length-prefixed name: strict UTF-8, no NUL.</summary>
     public string Name(string what, int limit)

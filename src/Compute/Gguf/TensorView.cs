@@ -10,7 +10,7 @@ public unsafe readonly record struct TensorView(string Name, GgmlType Type, long
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
         ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstRow + rowCount, Rows);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstRow, Rows - rowCount);
         long rowBytes = GgmlTypes.ByteLength(Type, Columns);
         return new ReadOnlySpan<byte>((byte*)Address + (firstRow * rowBytes), checked((int)(rowCount * rowBytes)));
     }

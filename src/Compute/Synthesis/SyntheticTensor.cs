@@ -7,7 +7,7 @@ internal readonly record struct SyntheticTensor(float Deviation, float Mean)
 {
     /// <summary>
     /// Norms near 1 and small biases. Matrices keep the variance of their input, those that feed the residual stream less so that it does not grow with
-    /// depth. Embeddings are small: the first layers outweigh them, and tied output logits have a deviation of about 2.
+    /// depth. Embeddings are small, so that the layers outweigh them and a tied output matrix does not just repeat the last token.
     /// </summary>
     public static SyntheticTensor For(GgufTensorInfo tensor, int layers)
     {
@@ -23,7 +23,7 @@ internal readonly record struct SyntheticTensor(float Deviation, float Mean)
 
         float unit = 1 / MathF.Sqrt(tensor.Columns);
         bool residual = tensor.Name.Contains("attn_output", StringComparison.Ordinal) || tensor.Name.Contains("ffn_down", StringComparison.Ordinal);
-        bool vocabulary = tensor.Name is "token_embd.weight" or "output.weight";
-        return new SyntheticTensor(residual ? unit / MathF.Sqrt(2 * layers) : vocabulary ? 2 * unit : unit, 0);
+        float gain = residual ? MathF.Sqrt(2f / layers) : tensor.Name == "output.weight" ? 2 : 1;
+        return new SyntheticTensor(gain * unit, 0);
     }
 }

@@ -1,0 +1,231 @@
+using System.Buffers.Binary;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using CsCheck;
+using Lamina.Compute.Gguf;
+using Lamina.Compute.Model;
+using Lamina.Compute.Quantization;
+using Lamina.Compute.Synthesis;
+
+namespace Lamina.Compute.Tests.Gguf;
+
+/// <summary>Damaged and malicious files: each one loads or is refused in one sentence, and no read leaves the mapping.</summary>
+public sealed class HostileFileTests : IDisposable
+{
+    private static readonly byte[] Model = SmallModel();
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    /// <summary>A complete model of some hundred kilobytes.</summary>
+    private static byte[] SmallModel()
+    {
+        using var folder = new TemporaryFolder();
+        SyntheticShape shape = SyntheticShape.Preset("tiny") with { Embedding = 64, Heads = 2, KvHeads = 1, FeedForward = 64, Layers = 1 };
+        ModelSynthesizer.Write(folder["m"], new SynthesisOptions(shape, QuantizationMix.Q8_0));
+        return File.ReadAllBytes(folder["m"]);
+    }
+
+    /// <summary>Reads what a loader would: all tensors' bytes, the shape and the vocabulary.</summary>
+    private static void Exercise(GgufFile file)
+    {
+        long sum = 0;
+        foreach (TensorView tensor in file.Tensors)
+        {
+            sum += tensor.RowBytes(0, (int)Math.Min(tensor.Rows, 4096))[0];
+            sum += tensor.RowBytes(tensor.Rows - 1, 1)[^1];
+        }
+
+        Assert.True(sum >= 0);
+        foreach (string key in file.Metadata.Keys)
+        {
+            file.Metadata.Find(key)!.Value.Describe();
+        }
+
+        file.Metadata.FindStrings("tokenizer.ggml.tokens");
+        file.Metadata.FindInt32s("tokenizer.ggml.token_type");
+        ModelShape.FromGguf(file.Metadata);
+    }
+
+    /// <returns>True when the file loads.</returns>
+    private bool LoadsOrIsRefused(byte[] bytes)
+    {
+        string path = folder.Write("hostile.gguf", bytes);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        try
+        {
+            using GgufFile file = GgufFile.Open(path);
+            Exercise(file);
+            return true;
+        }
+        catch (Exception e) when (e is InvalidDataException or NotSupportedException)
+        {
+            Assert.InRange(e.Message.Length, 10, 600);
+            return false;
+        }
+        finally
+        {
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 16 << 20);
+        }
+    }
+
+    [Fact]
+    public void Header_EveryPrefix_IsRefused()
+    {
+        GgufHeader header = GgufReader.Read(Model, Model.Length);
+        // Beyond 4096 bytes the vocabulary's strings repeat one another.
+        for (int length = 0; length < Model.Length; length += length < 4096 || length > header.DataOffset - 2048 ? 1 : 997)
+        {
+            Assert.Throws<InvalidDataException>(() => GgufReader.Read(Model.AsSpan(0, length), length));
+        }
+    }
+
+    [Fact]
+    public void File_CutAnywhere_IsRefused()
+    {
+        for (int length = 1; length < Model.Length; length += 4001)
+        {
+            Assert.False(LoadsOrIsRefused(Model[..length]));
+        }
+
+        Assert.False(LoadsOrIsRefused(Model[..^1]));
+        Assert.True(LoadsOrIsRefused(Model));
+        Assert.True(LoadsOrIsRefused([.. Model, 0, 1, 2]));
+    }
+
+    [Fact]
+    public void File_AThousandMutations_LoadOrAreRefused()
+    {
+        int headerLength = (int)GgufReader.Read(Model, Model.Length).DataOffset;
+        int loaded = 0;
+        for (int seed = 0; seed < 1000; seed++)
+        {
+            var random = new Random(seed);
+            byte[] mutated = [.. Model];
+            for (int n = random.Next(1, 5); n > 0; n--)
+            {
+                Mutate(mutated, random, headerLength);
+            }
+
+            loaded += LoadsOrIsRefused(mutated) ? 1 : 0;
+        }
+
+        // Both outcomes happen, or the test would show nothing.
+        Assert.InRange(loaded, 50, 950);
+    }
+
+    /// <summary>Flips a bit, plants an extreme number, or moves a piece; the first and last kilobytes of the header hold its numbers.</summary>
+    private static void Mutate(byte[] file, Random random, int headerLength)
+    {
+        int at = random.Next(3) switch
+        {
+            0 => random.Next(1024),
+            1 => random.Next(headerLength - 1024, headerLength - 8),
+            _ => random.Next(headerLength - 8),
+        };
+        ulong[] extremes = [0, 1, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1ul << 62, (1ul << 63) - 1, 1ul << 63, ulong.MaxValue];
+        switch (random.Next(4))
+        {
+            case 0:
+                file[at] ^= (byte)(1 << random.Next(8));
+                break;
+            case 1:
+                BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(at), extremes[random.Next(extremes.Length)]);
+                break;
+            case 2:
+                BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(at), (uint)extremes[random.Next(5)]);
+                break;
+            default:
+                int length = Math.Min(random.Next(1, 64), headerLength - at);
+                file.AsSpan(random.Next(headerLength - length), length).ToArray().CopyTo(file, at);
+                break;
+        }
+    }
+
+    /// <summary>The size check against unbounded arithmetic: never a smaller number than the true one.</summary>
+    [Fact]
+    public void TensorSize_AnyShape_IsExactOrRefused()
+    {
+        long[] edges = [1, 2, 3, 31, 32, 33, 255, 256, (1L << 31) - 1, 1L << 31, (1L << 31) + 1, 1L << 32, 1L << 61, 1L << 62, long.MaxValue / 4, long.MaxValue - 3, long.MaxValue];
+        GgmlType[] types = Enum.GetValues<GgmlType>();
+        Gen<long> extent = Gen.OneOf(Gen.Int[0, edges.Length - 1].Select(i => edges[i]), Gen.Long[1, long.MaxValue], Gen.Long[1, 1 << 20].Select(value => value * 32));
+        Gen.Select(Gen.Int[0, types.Length - 1].Select(i => types[i]), extent.Array[1, 4]).Sample(
+            (type, dimensions) =>
+            {
+                BigInteger elements = dimensions.Aggregate(BigInteger.One, (product, value) => product * value);
+                BigInteger bytes = elements / GgmlTypes.BlockElements(type) * GgmlTypes.BlockBytes(type);
+                bool possible = dimensions[0] % GgmlTypes.BlockElements(type) == 0 && elements <= long.MaxValue && bytes <= long.MaxValue;
+                try
+                {
+                    GgmlTensorSize.Check("t", type, dimensions);
+                    return possible && new GgufTensorInfo("t", type, dimensions).ByteLength == bytes;
+                }
+                catch (InvalidDataException)
+                {
+                    return !possible;
+                }
+            },
+            iter: 100_000);
+    }
+
+    /// <summary>A tensor of more than 2^31 elements in a file with holes: row addresses are computed in 64 bits.</summary>
+    [Fact]
+    public void Tensor_BeyondTwoGigabytes_IsAddressedIn64Bits()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs a file system with sparse files");
+        const long Rows = 3L << 20;
+        string path = folder["sparse.gguf"];
+        byte[] head = GgufBytes.Header(1, 0).Tensor("w", [1024, (ulong)Rows], (uint)GgmlType.I8, 0).Pad().ToArray();
+        using (FileStream stream = File.Create(path))
+        {
+            stream.Write(head);
+            stream.SetLength(head.Length + (Rows * 1024));
+            stream.Position = stream.Length - 1;
+            stream.WriteByte(7);
+        }
+
+        using GgufFile file = GgufFile.Open(path);
+        Assert.Equal(7, file.Tensors[0].RowBytes(Rows - 1, 1)[^1]);
+        Assert.Throws<ArgumentOutOfRangeException>(() => file.Tensors[0].RowBytes(Rows, 1).Length);
+        Assert.Throws<ArgumentOutOfRangeException>(() => file.Tensors[0].RowBytes(long.MaxValue, 1).Length);
+    }
+
+    [Fact]
+    public void Vocabulary_OfTwoMillionTokens_IsWalkedOnceAndDecodedOnDemand()
+    {
+        byte[] file = GgufWriter.ToBytes(new GgufMetadataBuilder().Set("tokenizer.ggml.tokens", Enumerable.Range(0, 2_000_000).Select(i => $"{i:x}").ToArray()).Build(), []);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        GgufMetadata metadata = GgufReader.ReadMetadata(file);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + (1 << 20));
+        Assert.Equal(2_000_000, metadata.FindCount("tokenizer.ggml.tokens"));
+    }
+
+    [Fact]
+    public void Strings_BeyondTheirLimits_AreRefused()
+    {
+        var limits = new GgufLimits { StringBytes = 10, ArrayStringBytes = 5, KeyBytes = 4, ArrayElements = 3 };
+        void Rejects(GgufBytes file) => Assert.Throws<InvalidDataException>(() => GgufReader.Read(file.ToArray(), file.ToArray().Length, limits));
+        Rejects(GgufBytes.Header(0, 1).Text("k").U32(8).Text("eleven char"));
+        Rejects(GgufBytes.Header(0, 1).Text("k").U32(9).U32(8).U64(1).Text("sixchr"));
+        Rejects(GgufBytes.Header(0, 1).Text("k").U32(9).U32(0).U64(4).Raw(new byte[4]));
+        Rejects(GgufBytes.Header(0, 1).Text("fives").U32(0).Raw(new byte[1]));
+    }
+
+    [Fact]
+    public void RowBytes_OfAMappedFile_NeverLeavesIt()
+    {
+        using GgufFile file = GgufFile.Open(folder.Write("m.gguf", Model));
+        nint start = file.Tensors.Min(tensor => tensor.Address);
+        foreach (TensorView tensor in file.Tensors)
+        {
+            ReadOnlySpan<byte> last = tensor.RowBytes(tensor.Rows - 1, 1);
+            nint end = tensor.Address + (nint)tensor.ByteLength;
+            unsafe
+            {
+                Assert.Equal(end, (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref MemoryMarshal.GetReference(last)) + last.Length);
+            }
+
+            Assert.InRange(end - start, 0, file.FileLength);
+        }
+    }
+}
