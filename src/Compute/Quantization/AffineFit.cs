@@ -1,21 +1,23 @@
 namespace Lamina.Compute.Quantization;
 
-/// <summary>Finds scale and minimum of x ≈ scale q + minimum, q in [0, maxLevel], minimum ≤ 0, with the least weighted squared error.</summary>
+/// <summary>Which ranges a fit tries: levels [0, <paramref name="MaxLevel"/>] spread over the values' range as if there were <c>MaxLevel + FirstStep + 0.1 i</c> of them.</summary>
+/// <param name="AbsoluteError">Judge candidates by |error| instead of its square.</param>
+internal readonly record struct AffineSearch(int MaxLevel, float FirstStep, int Steps, bool AbsoluteError = false);
+
+/// <summary>Finds scale and minimum of x ≈ scale q + minimum, q a level, minimum ≤ 0, with the least weighted error.</summary>
+/// <remarks>Expressions are evaluated in the order that llama-quantize has them, without fused operations: the bytes of a file depend on it.</remarks>
 internal static class AffineFit
 {
-    private const int Candidates = 21;
     private const int LongestGroup = 32;
 
-    /// <summary>
-    /// Assigns levels for several ranges around the values' own, solves the least-squares problem of each assignment and keeps the best.
-    /// </summary>
-    public static (float Scale, float Minimum) Best(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, int maxLevel)
+    /// <summary>Assigns levels for several ranges, solves the least-squares problem of each assignment and keeps the best.</summary>
+    public static (float Scale, float Minimum) Best(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, AffineSearch search)
     {
-        float low = 0;
-        float high = float.NegativeInfinity;
-        float sumW = 0;
-        float sumX = 0;
-        for (int i = 0; i < x.Length; i++)
+        float low = x[0];
+        float high = x[0];
+        float sumW = weights[0];
+        float sumX = weights[0] * x[0];
+        for (int i = 1; i < x.Length; i++)
         {
             low = MathF.Min(low, x[i]);
             high = MathF.Max(high, x[i]);
@@ -23,61 +25,77 @@ internal static class AffineFit
             sumX += weights[i] * x[i];
         }
 
-        if (!(high > low) || sumW <= 0)
+        low = MathF.Min(low, 0);
+        if (!(high > low))
         {
             return (0, low);
         }
 
-        (float Scale, float Minimum) best = ((high - low) / maxLevel, low);
-        float bestError = float.PositiveInfinity;
         Span<float> levels = stackalloc float[LongestGroup];
-        for (int candidate = 0; candidate < Candidates; candidate++)
+        float inverse = search.MaxLevel / (high - low);
+        Assign(x, low, inverse, search.MaxLevel, levels);
+        (float Scale, float Minimum) best = (1 / inverse, low);
+        float bestError = Error(x, weights, levels, best, search.AbsoluteError);
+        for (int step = 0; step <= search.Steps; step++)
         {
-            float inverse = (maxLevel - 1 + (0.1f * candidate)) / (high - low);
-            float sumL = 0;
-            float sumL2 = 0;
-            float sumXL = 0;
-            for (int i = 0; i < x.Length; i++)
-            {
-                float level = Math.Clamp(MathF.Round((x[i] - low) * inverse), 0, maxLevel);
-                levels[i] = level;
-                sumL += weights[i] * level;
-                sumL2 += weights[i] * level * level;
-                sumXL += weights[i] * level * x[i];
-            }
-
-            float determinant = (sumW * sumL2) - (sumL * sumL);
-            if (!(determinant > 0))
+            // Later candidates start from the best minimum so far.
+            inverse = (search.FirstStep + (0.1f * step) + search.MaxLevel) / (high - best.Minimum);
+            Assign(x, best.Minimum, inverse, search.MaxLevel, levels);
+            if (Solve(x, weights, levels, sumW, sumX) is not { } solution)
             {
                 continue;
             }
 
-            float scale = ((sumW * sumXL) - (sumX * sumL)) / determinant;
-            float minimum = ((sumL2 * sumX) - (sumL * sumXL)) / determinant;
-            if (minimum > 0)
-            {
-                minimum = 0;
-                scale = sumXL / sumL2;
-            }
-
-            float error = Error(x, weights, levels, scale, minimum);
+            float error = Error(x, weights, levels, solution, search.AbsoluteError);
             if (error < bestError)
             {
                 bestError = error;
-                best = (scale, minimum);
+                best = solution;
             }
         }
 
         return best;
     }
 
-    private static float Error(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, ReadOnlySpan<float> levels, float scale, float minimum)
+    private static void Assign(ReadOnlySpan<float> x, float low, float inverse, int maxLevel, Span<float> levels)
+    {
+        for (int i = 0; i < x.Length; i++)
+        {
+            levels[i] = Math.Clamp(MathF.Round(inverse * (x[i] - low)), 0, maxLevel);
+        }
+    }
+
+    /// <summary>The least-squares line through (level, x); through the origin where its minimum would be positive.</summary>
+    private static (float Scale, float Minimum)? Solve(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, ReadOnlySpan<float> levels, float sumW, float sumX)
+    {
+        float sumL = 0;
+        float sumL2 = 0;
+        float sumXL = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            float weighted = weights[i] * levels[i];
+            sumL += weighted;
+            sumL2 += weighted * levels[i];
+            sumXL += weighted * x[i];
+        }
+
+        float determinant = (sumW * sumL2) - (sumL * sumL);
+        if (!(determinant > 0))
+        {
+            return null;
+        }
+
+        float minimum = ((sumL2 * sumX) - (sumL * sumXL)) / determinant;
+        return minimum > 0 ? (sumXL / sumL2, 0) : (((sumW * sumXL) - (sumX * sumL)) / determinant, minimum);
+    }
+
+    private static float Error(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, ReadOnlySpan<float> levels, (float Scale, float Minimum) line, bool absolute)
     {
         float error = 0;
         for (int i = 0; i < x.Length; i++)
         {
-            float difference = (scale * levels[i]) + minimum - x[i];
-            error += weights[i] * difference * difference;
+            float difference = (line.Scale * levels[i]) + line.Minimum - x[i];
+            error += weights[i] * (absolute ? MathF.Abs(difference) : difference * difference);
         }
 
         return error;

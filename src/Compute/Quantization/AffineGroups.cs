@@ -5,18 +5,26 @@ internal static class AffineGroups
 {
     /// <summary>Fits all groups, rounds their scales and minimums to [0, <paramref name="maxScale"/>] and assigns levels for the rounded ones.</summary>
     public static (Half D, Half Dmin) Quantize(
-        ReadOnlySpan<float> x, ReadOnlySpan<float> importance, int maxLevel, int maxScale, Span<byte> scales, Span<byte> minimums, Span<byte> levels)
+        ReadOnlySpan<float> x, ReadOnlySpan<float> importance, AffineSearch search, int maxScale, Span<byte> scales, Span<byte> minimums, Span<byte> levels)
     {
         int groupLength = x.Length / scales.Length;
         Span<float> weights = stackalloc float[x.Length];
-        ErrorWeights.Absolute(x, importance, groupLength, weights);
+        if (search.AbsoluteError)
+        {
+            ErrorWeights.Magnitude(x, importance, weights);
+        }
+        else
+        {
+            ErrorWeights.RmsPlusMagnitude(x, importance, groupLength, weights);
+        }
+
         Span<float> fittedScales = stackalloc float[scales.Length];
         Span<float> fittedMinimums = stackalloc float[scales.Length];
         float largestScale = 0;
         float largestMinimum = 0;
         for (int group = 0; group < scales.Length; group++)
         {
-            (float scale, float minimum) = AffineFit.Best(x.Slice(group * groupLength, groupLength), weights.Slice(group * groupLength, groupLength), maxLevel);
+            (float scale, float minimum) = AffineFit.Best(x.Slice(group * groupLength, groupLength), weights.Slice(group * groupLength, groupLength), search);
             fittedScales[group] = scale;
             fittedMinimums[group] = -minimum;
             largestScale = MathF.Max(largestScale, scale);
@@ -25,20 +33,22 @@ internal static class AffineGroups
 
         Half d = (Half)(largestScale / maxScale);
         Half dmin = (Half)(largestMinimum / maxScale);
+        float inverseScale = largestScale > 0 ? maxScale / largestScale : 0;
+        float inverseMinimum = largestMinimum > 0 ? maxScale / largestMinimum : 0;
         for (int group = 0; group < scales.Length; group++)
         {
-            scales[group] = Rounded(fittedScales[group], (float)d, maxScale);
-            minimums[group] = Rounded(fittedMinimums[group], (float)dmin, maxScale);
+            scales[group] = Level(inverseScale * fittedScales[group], maxScale);
+            minimums[group] = Level(inverseMinimum * fittedMinimums[group], maxScale);
             float scale = (float)d * scales[group];
             float minimum = (float)dmin * minimums[group];
             for (int i = group * groupLength; i < (group + 1) * groupLength; i++)
             {
-                levels[i] = scale != 0 ? Rounded(x[i] + minimum, scale, maxLevel) : (byte)0;
+                levels[i] = scale != 0 ? Level((x[i] + minimum) / scale, search.MaxLevel) : (byte)0;
             }
         }
 
         return (d, dmin);
     }
 
-    private static byte Rounded(float value, float unit, int max) => unit != 0 ? (byte)Math.Clamp(MathF.Round(value / unit), 0, max) : (byte)0;
+    private static byte Level(float value, int max) => (byte)Math.Clamp(MathF.Round(value), 0, max);
 }

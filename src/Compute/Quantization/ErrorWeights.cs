@@ -19,7 +19,7 @@ internal static class ErrorWeights
     }
 
     /// <summary>With an importance matrix as above; else the RMS of each group of <paramref name="groupLength"/> plus |x|.</summary>
-    public static void Absolute(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, int groupLength, Span<float> weights)
+    public static void RmsPlusMagnitude(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, int groupLength, Span<float> weights)
     {
         if (!importance.IsEmpty)
         {
@@ -34,6 +34,21 @@ internal static class ErrorWeights
             {
                 weights[i] = rms + MathF.Abs(x[i]);
             }
+        }
+    }
+
+    /// <summary>With an importance matrix as above; else |x|.</summary>
+    public static void Magnitude(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, Span<float> weights)
+    {
+        if (!importance.IsEmpty)
+        {
+            Important(x, importance, weights);
+            return;
+        }
+
+        for (int i = 0; i < x.Length; i++)
+        {
+            weights[i] = MathF.Abs(x[i]);
         }
     }
 

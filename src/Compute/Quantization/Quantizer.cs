@@ -3,7 +3,7 @@ using Lamina.Compute.Quantization.Formats;
 
 namespace Lamina.Compute.Quantization;
 
-/// <summary>F32 to tensor bytes. The round types (Q4_0 to Q8_0) give llama-quantize's bytes; the searched ones its accuracy.</summary>
+/// <summary>F32 to tensor bytes. Without an importance matrix these are llama-quantize's bytes.</summary>
 public static class Quantizer
 {
     public static bool Supports(GgmlType type) => type is GgmlType.F32 or GgmlType.F16 or GgmlType.BF16 || BlockEncoder(type) is not null;

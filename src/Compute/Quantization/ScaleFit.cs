@@ -3,50 +3,58 @@ namespace Lamina.Compute.Quantization;
 /// <summary>The levels that a symmetric format offers.</summary>
 internal interface ILevels
 {
-    /// <summary>Where to try putting the value of largest magnitude: around the longer end of the range, and whatever else pays.</summary>
-    static abstract ReadOnlySpan<float> Extremes { get; }
+    /// <summary>Where the largest value goes at first.</summary>
+    static abstract float First { get; }
+
+    /// <summary>Level of largest magnitude, around which other places are tried.</summary>
+    static abstract float Extreme { get; }
+
+    /// <summary>Distance between the places around <see cref="Extreme"/> that are tried next.</summary>
+    static abstract float Step { get; }
+
+    /// <summary>How many are tried on either side.</summary>
+    static abstract int Steps { get; }
 
     static abstract float Nearest(float x);
+
+    /// <summary>Product of the three, multiplied in the order of the reference.</summary>
+    static abstract float Product(float weight, float x, float level);
 }
 
 /// <summary>Finds the scale of x ≈ scale level with the least weighted squared error.</summary>
+/// <remarks>Expressions are evaluated in the order that llama-quantize has them, without fused operations: the bytes of a file depend on it.</remarks>
 internal static class ScaleFit
 {
+    /// <summary>Groups whose values are all smaller count as zero.</summary>
+    private const float Smallest = 1e-15f;
+
     /// <summary>
-    /// For levels fixed, the best scale is Σwxl / Σwl² and saves (Σwxl)² / Σwl² of the error; levels are assigned for the scales that
-    /// <see cref="ILevels.Extremes"/> proposes, and the assignment that saves most wins.
+    /// For levels fixed, the best scale is Σwxl / Σwl² and saves (Σwxl)² / Σwl² of the error; levels are assigned for several scales, and the
+    /// assignment that saves most wins.
     /// </summary>
     public static float Best<TLevels>(ReadOnlySpan<float> x, ReadOnlySpan<float> weights)
         where TLevels : struct, ILevels
     {
         float largest = Largest(x);
-        if (MathF.Abs(largest) < 1e-15f)
+        if (MathF.Abs(largest) < Smallest)
         {
             return 0;
         }
 
-        float bestScale = 0;
-        float bestSaved = 0;
-        foreach (float extreme in TLevels.Extremes)
+        (float sumXL, float sumL2) = Sums<TLevels>(x, weights, TLevels.First / largest);
+        float scale = sumL2 > 0 ? sumXL / sumL2 : 0;
+        float saved = scale * sumXL;
+        for (int step = -TLevels.Steps; step <= TLevels.Steps; step++)
         {
-            float inverse = extreme / largest;
-            float sumXL = 0;
-            float sumL2 = 0;
-            for (int i = 0; i < x.Length; i++)
+            (sumXL, sumL2) = Sums<TLevels>(x, weights, (TLevels.Extreme - (TLevels.Step * step)) / largest);
+            if (sumL2 > 0 && sumXL * sumXL > saved * sumL2)
             {
-                float level = TLevels.Nearest(x[i] * inverse);
-                sumXL += weights[i] * x[i] * level;
-                sumL2 += weights[i] * level * level;
-            }
-
-            if (sumL2 > 0 && sumXL * sumXL > bestSaved * sumL2)
-            {
-                bestSaved = sumXL * sumXL / sumL2;
-                bestScale = sumXL / sumL2;
+                scale = sumXL / sumL2;
+                saved = scale * sumXL;
             }
         }
 
-        return bestScale;
+        return scale;
     }
 
     /// <summary>The value of largest magnitude, with its sign; the first of several.</summary>
@@ -62,5 +70,20 @@ internal static class ScaleFit
         }
 
         return largest;
+    }
+
+    private static (float SumXL, float SumL2) Sums<TLevels>(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, float inverse)
+        where TLevels : struct, ILevels
+    {
+        float sumXL = 0;
+        float sumL2 = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            float level = TLevels.Nearest(inverse * x[i]);
+            sumXL += TLevels.Product(weights[i], x[i], level);
+            sumL2 += weights[i] * level * level;
+        }
+
+        return (sumXL, sumL2);
     }
 }

@@ -23,7 +23,7 @@ internal readonly struct IQ4_NL : IBlockQuantizer
     {
         Span<float> weights = stackalloc float[32];
         ErrorWeights.Squared(values, importance, weights);
-        float d = (float)(Half)ScaleFit.Best<UnevenLevels>(values, weights);
+        float d = ScaleFit.Best<UnevenLevels>(values, weights);
         BinaryPrimitives.WriteHalfLittleEndian(block, (Half)d);
         Pack(values, d, block.Slice(2, 16));
     }

@@ -35,12 +35,13 @@ internal readonly struct IQ4_XS : IBlockQuantizer
             scales[group] = ScaleFit.Best<UnevenLevels>(values.Slice(group * 32, 32), weights.Slice(group * 32, 32));
         }
 
-        float d = (float)(Half)(ScaleFit.Largest(scales) / -32);
+        float d = -ScaleFit.Largest(scales) / 32;
+        float inverse = d != 0 ? 1 / d : 0;
         BinaryPrimitives.WriteHalfLittleEndian(block, (Half)d);
         int scalesHigh = 0;
         for (int group = 0; group < 8; group++)
         {
-            int scale = d != 0 ? Math.Clamp((int)MathF.Round(scales[group] / d), -32, 31) : 0;
+            int scale = Math.Clamp((int)MathF.Round(inverse * scales[group]), -32, 31);
             block[4 + (group / 2)] |= (byte)(((scale + 32) & 15) << (group % 2 * 4));
             scalesHigh |= (scale + 32) >> 4 << (group * 2);
             IQ4_NL.Pack(values.Slice(group * 32, 32), d * scale, block.Slice(8 + (group * 16), 16));

@@ -37,11 +37,11 @@ internal static class KScales
     }
 
     /// <summary>Fits eight groups and writes the d, dmin and packed scales with which <see cref="Q4_K"/> and <see cref="Q5_K"/> blocks start.</summary>
-    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, int maxLevel, Span<byte> block, Span<byte> levels)
+    public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, AffineSearch search, Span<byte> block, Span<byte> levels)
     {
         Span<byte> scales = stackalloc byte[8];
         Span<byte> minimums = stackalloc byte[8];
-        (Half d, Half dmin) = AffineGroups.Quantize(values, importance, maxLevel, 63, scales, minimums, levels);
+        (Half d, Half dmin) = AffineGroups.Quantize(values, importance, search, 63, scales, minimums, levels);
         BinaryPrimitives.WriteHalfLittleEndian(block, d);
         BinaryPrimitives.WriteHalfLittleEndian(block[2..], dmin);
         for (int group = 0; group < 8; group++)

@@ -31,23 +31,27 @@ internal readonly struct Q3_K : IBlockQuantizer
     public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
     {
         Span<float> weights = stackalloc float[256];
-        ErrorWeights.Absolute(values, importance, 16, weights);
+        ErrorWeights.Squared(values, importance, weights);
         Span<float> scales = stackalloc float[16];
         for (int group = 0; group < 16; group++)
         {
-            scales[group] = ScaleFit.Best<LinearLevels8>(values.Slice(group * 16, 16), weights.Slice(group * 16, 16));
+            ReadOnlySpan<float> x = values.Slice(group * 16, 16);
+            ReadOnlySpan<float> w = weights.Slice(group * 16, 16);
+            scales[group] = importance.IsEmpty ? LevelDescent.Best<LinearLevels8>(x, w) : ScaleFit.Best<LinearLevels8>(x, w);
         }
 
-        float d = (float)(Half)(ScaleFit.Largest(scales) / -32);
+        float largest = ScaleFit.Largest(scales);
+        float inverse = largest != 0 ? -32 / largest : 0;
+        float d = largest != 0 ? (float)(Half)(1 / inverse) : 0;
         BinaryPrimitives.WriteHalfLittleEndian(block[108..], (Half)d);
         for (int group = 0; group < 16; group++)
         {
-            int scale = d != 0 ? Math.Clamp((int)MathF.Round(scales[group] / d), -32, 31) : 0;
+            int scale = Math.Clamp((int)MathF.Round(inverse * scales[group]), -32, 31);
             block[96 + (group % 8)] |= (byte)(((scale + 32) & 15) << (group / 8 * 4));
             block[104 + (group % 4)] |= (byte)((scale + 32) >> 4 << (group / 4 * 2));
             for (int i = group * 16; i < (group + 1) * 16; i++)
             {
-                int q = scale != 0 ? (int)LinearLevels8.Nearest(values[i] / (d * scale)) + 4 : 4;
+                int q = d * scale != 0 ? (int)LinearLevels8.Nearest(values[i] / (d * scale)) + 4 : 4;
                 block[32 + (i / 128 * 32) + (i % 32)] |= (byte)((q & 3) << (i / 32 % 4 * 2));
                 block[i % 32] |= (byte)(q >> 2 << (i / 32));
             }

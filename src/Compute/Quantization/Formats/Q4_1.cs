@@ -48,6 +48,6 @@ internal readonly struct Q4_1 : IBlockQuantizer
     {
         Span<float> weights = stackalloc float[32];
         ErrorWeights.Squared(values, importance, weights);
-        return AffineFit.Best(values, weights, 15);
+        return AffineFit.Best(values, weights, new AffineSearch(15, -1, 20));
     }
 }

@@ -55,6 +55,6 @@ internal readonly struct Q5_1 : IBlockQuantizer
     {
         Span<float> weights = stackalloc float[32];
         ErrorWeights.Squared(values, importance, weights);
-        return AffineFit.Best(values, weights, 31);
+        return AffineFit.Best(values, weights, new AffineSearch(31, -1, 20));
     }
 }

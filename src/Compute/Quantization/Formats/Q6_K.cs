@@ -33,13 +33,15 @@ internal readonly struct Q6_K : IBlockQuantizer
             scales[group] = ScaleFit.Best<LinearLevels64>(values.Slice(group * 16, 16), weights.Slice(group * 16, 16));
         }
 
-        float d = (float)(Half)(ScaleFit.Largest(scales) / -128);
+        float largest = ScaleFit.Largest(scales);
+        float inverse = largest != 0 ? -128 / largest : 0;
+        float d = largest != 0 ? (float)(Half)(1 / inverse) : 0;
         BinaryPrimitives.WriteHalfLittleEndian(block[208..], (Half)d);
         for (int i = 0; i < 256; i++)
         {
-            int scale = d != 0 ? Math.Clamp((int)MathF.Round(scales[i / 16] / d), -128, 127) : 0;
+            int scale = Math.Min((int)MathF.Round(inverse * scales[i / 16]), 127);
             block[192 + (i / 16)] = (byte)(sbyte)scale;
-            int q = scale != 0 ? (int)LinearLevels64.Nearest(values[i] / (d * scale)) + 32 : 32;
+            int q = d * scale != 0 ? (int)LinearLevels64.Nearest(values[i] / (d * scale)) + 32 : 32;
             (int half, int j) = (i / 128, i % 128);
             block[(half * 64) + (j % 64)] |= (byte)((q & 15) << (j / 64 * 4));
             block[128 + (half * 32) + (j % 32)] |= (byte)(q >> 4 << (j / 32 * 2));
