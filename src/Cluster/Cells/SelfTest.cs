@@ -14,8 +14,11 @@ public static class SelfTest
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
     /// <summary>Tests a link port; the control port is tested by <see cref="CellSystem.StartAsync"/>. Throws <see cref="InvalidDataException"/> when a stranger is let in.</summary>
-    public static Task RequireRefusalAsync(LinkListener listener, LinkOptions options, CertificateProvider certificates, CancellationToken cancellation) =>
-        RequireRefusalAsync(options.BindAddress, listener.Endpoint.Port, certificates, LinkHandshake.Protocol, cancellation);
+    public static Task RequireRefusalAsync(LinkListener listener, LinkOptions options, CertificateProvider certificates, CancellationToken cancellation)
+    {
+        listener.ExpectStranger();
+        return RequireRefusalAsync(options.BindAddress, listener.Endpoint.Port, certificates, LinkHandshake.Protocol, cancellation);
+    }
 
     internal static Task RequireRefusalAsync(string bindAddress, int port, CertificateProvider certificates, CancellationToken cancellation) =>
         RequireRefusalAsync(bindAddress, port, certificates, MtlsConnection.Protocol, cancellation);

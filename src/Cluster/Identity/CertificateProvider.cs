@@ -18,6 +18,7 @@ public sealed class CertificateProvider : IDisposable
     private readonly long[] _refusals = new long[RefusalReasons.Count];
     private volatile LoadedCertificates _loaded;
     private long _checkedAt;
+    private int _version;
 
     private CertificateProvider(CertificateFiles files, TimeProvider time)
     {
@@ -42,8 +43,8 @@ public sealed class CertificateProvider : IDisposable
     /// <summary>Why the changed files were not taken over; null when all is well. The certificate read before stays in use.</summary>
     public string? ReloadProblem { get; private set; }
 
-    /// <summary>Raised after new files were taken over.</summary>
-    public event Action? Reloaded;
+    /// <summary>Counts the readings taken over: who compares it with the one it saw last knows that the deny-list may differ.</summary>
+    public int Version => Volatile.Read(ref _version);
 
     /// <summary>Null when the peer is accepted, else the reason: chain, validity, usage, number of URIs, installation, tenant, role, deny-list.</summary>
     public string? Refuse(X509Certificate2? certificate, PeerRole[] allowedRoles, bool peerIsServer, out PeerIdentity? identity) =>
@@ -73,7 +74,9 @@ public sealed class CertificateProvider : IDisposable
 
                 // The replaced certificate is left to the collector: handshakes under way still use it.
                 _loaded = next;
+                Interlocked.Increment(ref _version);
                 ReloadProblem = null;
+                return true;
             }
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
@@ -82,9 +85,6 @@ public sealed class CertificateProvider : IDisposable
                 return false;
             }
         }
-
-        Reloaded?.Invoke();
-        return true;
     }
 
     /// <summary>What the next handshake uses.</summary>
@@ -114,6 +114,17 @@ public sealed class CertificateProvider : IDisposable
         }
 
         return refusal;
+    }
+
+    internal bool IsDenied(X509Certificate2 certificate, PeerIdentity peer)
+    {
+        bool denied = CertificateRules.IsDenied(certificate, peer, _loaded.Trust);
+        if (denied)
+        {
+            Count(RefusalReason.Denied);
+        }
+
+        return denied;
     }
 
     internal void Count(RefusalReason reason)

@@ -48,7 +48,7 @@ internal static class CertificateRules
             return new Refusal(RefusalReason.Role, $"role {PeerIdentity.RoleName(claimed.Role)} is not allowed here");
         }
 
-        if (trust.Denied.Contains(claimed.Uri) || trust.Denied.Contains(certificate.SerialNumber))
+        if (IsDenied(certificate, claimed, trust))
         {
             return new Refusal(RefusalReason.Denied, $"certificate {certificate.SerialNumber} of {claimed.Uri} is on the deny-list");
         }
@@ -56,6 +56,9 @@ internal static class CertificateRules
         identity = claimed;
         return null;
     }
+
+    public static bool IsDenied(X509Certificate2 certificate, PeerIdentity peer, TrustedRoots trust) =>
+        trust.Denied.Contains(peer.Uri) || trust.Denied.Contains(certificate.SerialNumber);
 
     private static Refusal? CheckLeaf(X509Certificate2 certificate, bool peerIsServer, DateTime utcNow)
     {

@@ -18,7 +18,6 @@ internal sealed class PeerHandshake(CertificateProvider certificates, SslApplica
     public Refusal? Refusal { get; private set; }
 
     private X509Certificate2? _certificate;
-    private bool _peerIsServer;
 
     public SslServerAuthenticationOptions ServerOptions()
     {
@@ -65,13 +64,14 @@ internal sealed class PeerHandshake(CertificateProvider certificates, SslApplica
     /// <summary>Whether the peer's certificate also names <paramref name="host"/>, as a DNS name or an address.</summary>
     public bool Names(string host) => _certificate?.MatchesHostname(host, allowWildcards: false, allowCommonName: false) == true;
 
-    /// <summary>Judges the certificate again, by the roots, deny-list and time of now.</summary>
-    public bool IsStillAccepted => certificates.Check(_certificate, allowedRoles, _peerIsServer, out _) is null;
+    /// <summary>
+    /// Whether the deny-list of now names the peer: that ends open connections too. Expiry and dropped roots do not, or every rotation would cut what it should not disturb;
+    /// the bounded age of associations sees to those.
+    /// </summary>
+    public bool IsDenied => certificates.IsDenied(_certificate!, Peer!);
 
     private bool Accept(X509Certificate? certificate, bool peerIsServer)
     {
-        _peerIsServer = peerIsServer;
-
         // A copy: the stream disposes its own.
         _certificate = certificate is null ? null : X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
         Refusal = certificates.Check(_certificate, allowedRoles, peerIsServer, out PeerIdentity? identity);

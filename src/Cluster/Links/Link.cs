@@ -16,6 +16,8 @@ public sealed partial class Link : IDisposable, IPulsed
 
     private readonly FrameStream _frames;
     private readonly LinkOptions _options;
+    private readonly CertificateProvider _certificates;
+    private readonly PeerHandshake _handshake;
 
     /// <summary>Held while writing a frame.</summary>
     private readonly object _sending = new();
@@ -29,12 +31,17 @@ public sealed partial class Link : IDisposable, IPulsed
     private string? _closed;
     private long _closeDue = long.MaxValue;
 
-    internal Link(FrameStream frames, LinkOptions options, LinkHello hello, PeerIdentity peer)
+    private int _certificatesVersion;
+
+    internal Link(FrameStream frames, LinkOptions options, CertificateProvider certificates, PeerHandshake handshake, LinkHello hello)
     {
         _frames = frames;
         _options = options;
+        _certificates = certificates;
+        _certificatesVersion = certificates.Version;
+        _handshake = handshake;
         Hello = hello;
-        Peer = peer;
+        Peer = handshake.Peer!;
     }
 
     public LinkHello Hello { get; }
@@ -156,6 +163,17 @@ public sealed partial class Link : IDisposable, IPulsed
             MarkClosed($"the peer was silent for {_options.SilenceLimit.TotalSeconds:0.###} s");
             _frames.Abort();
             return;
+        }
+
+        // The deny-list may have changed: it holds for open links too.
+        if (_certificates.Version is var version && version != _certificatesVersion)
+        {
+            _certificatesVersion = version;
+            if (_handshake.IsDenied)
+            {
+                Close("the peer is on the deny-list");
+                return;
+            }
         }
 
         FlushGrants();

@@ -48,7 +48,7 @@ internal static class LinkHandshake
             }
 
             frames.Write(new FrameHeader(0, FrameKind.HelloAccepted, 0, LinkHello.CurrentVersion), default, default);
-            Link link = new(frames, options, hello, peer);
+            Link link = new(frames, options, certificates, handshake, hello);
             return (link, accepted(link));
         }
         catch (Exception e)
@@ -77,7 +77,7 @@ internal static class LinkHandshake
             ReadOnlySpan<byte> answer = frames.Read(out FrameHeader header);
             return header.Kind switch
             {
-                FrameKind.HelloAccepted when IsSpoken(header.Step) => new Link(frames, options, hello, peer),
+                FrameKind.HelloAccepted when IsSpoken(header.Step) => new Link(frames, options, certificates, handshake, hello),
                 FrameKind.HelloAccepted => throw new LinkClosedException($"{peer.Name} speaks version {header.Step}, this build {LinkHello.CurrentVersion}"),
                 FrameKind.HelloRefused => throw new LinkClosedException($"{peer.Name} refused: {LinkText.Decode(answer)}"),
                 _ => throw new LinkClosedException($"{peer.Name} answered hello with a {header.Kind} frame"),

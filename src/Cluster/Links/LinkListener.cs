@@ -16,6 +16,8 @@ public sealed class LinkListener : IAsyncDisposable
     private readonly Socket _socket;
     private readonly ConnectionCap _cap;
     private readonly Thread _accepting;
+    private readonly LogLimiter _limiter = new();
+    private int _expectedStrangers;
     private volatile bool _stopping;
 
     private LinkListener(LinkOptions options, CertificateProvider certificates, Func<LinkHello, PeerIdentity, LinkDecision> router)
@@ -34,6 +36,9 @@ public sealed class LinkListener : IAsyncDisposable
     public static LinkListener Start(LinkOptions options, CertificateProvider certificates, Func<LinkHello, PeerIdentity, LinkDecision> router) => new(options, certificates, router);
 
     public Messages.Endpoint Endpoint { get; }
+
+    /// <summary>The next stranger is this process itself, testing its port: not worth a line in the log.</summary>
+    internal void ExpectStranger() => Interlocked.Increment(ref _expectedStrangers);
 
     /// <summary>Stops listening. Links that were accepted stay open.</summary>
     public ValueTask DisposeAsync()
@@ -66,7 +71,7 @@ public sealed class LinkListener : IAsyncDisposable
                 if (!_stopping)
                 {
                     // Out of descriptors, or the peer was gone before it was accepted: others may fare better in a moment.
-                    _options.Log?.Invoke($"link port {Endpoint.Port}: accept failed: {e.Message}");
+                    Log($"link port {Endpoint.Port}: accept failed: {e.Message}");
                     Thread.Sleep(20);
                 }
             }
@@ -93,7 +98,7 @@ public sealed class LinkListener : IAsyncDisposable
                     _certificates.Count(RefusalReason.Deadline);
                 }
 
-                _options.Log?.Invoke($"link from {address} refused: {(deadline.IsBroken ? $"no hello within {_options.HandshakeDeadline.TotalSeconds:0.###} s" : LinkText.Describe(e))}");
+                Log($"link from {address} refused: {(deadline.IsBroken ? $"no hello within {_options.HandshakeDeadline.TotalSeconds:0.###} s" : LinkText.Describe(e))}");
                 socket.Dispose();
                 return;
             }
@@ -105,6 +110,20 @@ public sealed class LinkListener : IAsyncDisposable
 
         Thread.CurrentThread.Name = $"link {link.Hello.Purpose} {link.Peer.Name}";
         link.Run(handler);
+    }
+
+    private void Log(string sentence)
+    {
+        bool expected = Interlocked.Decrement(ref _expectedStrangers) >= 0;
+        if (!expected)
+        {
+            Interlocked.Increment(ref _expectedStrangers);
+        }
+
+        if (!expected && _limiter.TryTake())
+        {
+            _options.Log?.Invoke(sentence);
+        }
     }
 }
 

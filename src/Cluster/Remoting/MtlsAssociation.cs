@@ -39,7 +39,7 @@ internal sealed class MtlsAssociation : AssociationHandle
         ReadHandlerSource = new TaskCompletionSource<IHandleEventListener>(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    public bool IsStillAccepted => _connection.IsStillAccepted;
+    public bool IsDenied => _connection.IsDenied;
 
     public bool IsOlderThan(TimeSpan age) => Environment.TickCount64 - _openedAt > age.TotalMilliseconds;
 

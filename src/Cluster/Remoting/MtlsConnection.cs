@@ -31,8 +31,7 @@ internal sealed class MtlsConnection : IDisposable
 
     public PeerIdentity Peer => _handshake.Peer!;
 
-    /// <summary>Whether the peer would be accepted by the roots and the deny-list of now.</summary>
-    public bool IsStillAccepted => _handshake.IsStillAccepted;
+    public bool IsDenied => _handshake.IsDenied;
 
     public void CountForgedOrigin() => _certificates.Count(RefusalReason.Address);
 

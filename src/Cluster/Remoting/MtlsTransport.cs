@@ -20,7 +20,6 @@ internal sealed class MtlsTransport : Transport
     public const string Scheme = "mtls";
 
     private static readonly TimeSpan s_maintenance = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_recheck = TimeSpan.FromSeconds(30);
 
     private readonly MtlsSetup _setup;
     private readonly CertificateProvider _certificates;
@@ -32,7 +31,6 @@ internal sealed class MtlsTransport : Transport
     private readonly LogLimiter _limiter = new();
     private Socket? _listener;
     private Address? _local;
-    private volatile bool _recheck;
 
     // Akka constructs transports by reflection with these two.
     public MtlsTransport(ActorSystem system, Config config)
@@ -66,7 +64,6 @@ internal sealed class MtlsTransport : Transport
 
         Endpoint self = _options.Advertised(((IPEndPoint)_listener.LocalEndPoint!).Port);
         _local = new Address(Scheme, System.Name, self.Host, self.Port);
-        _certificates.Reloaded += OnReloaded;
         TaskCompletionSource<IAssociationEventListener> listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _ = AcceptAllAsync(listening.Task);
         _ = MaintainAsync();
@@ -108,7 +105,6 @@ internal sealed class MtlsTransport : Transport
 
     public override async Task<bool> Shutdown()
     {
-        _certificates.Reloaded -= OnReloaded;
         await _stopping.CancelAsync().ConfigureAwait(false);
         _listener?.Dispose();
         MtlsAssociation[] open = [.. _associations.Keys];
@@ -269,37 +265,31 @@ internal sealed class MtlsTransport : Transport
         }
     }
 
-    private void OnReloaded() => _recheck = true;
-
-    /// <summary>Ends associations that are too old, or whose peer the changed roots or deny-list no longer admit.</summary>
+    /// <summary>Ends associations that are too old, or whose peer a changed deny-list names.</summary>
     private async Task MaintainAsync()
     {
         using PeriodicTimer timer = new(s_maintenance);
-        long rechecked = Environment.TickCount64;
+        int seen = _certificates.Version;
         try
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token).ConfigureAwait(false))
             {
                 _ = _certificates.Current;
-                bool recheck = _recheck || Environment.TickCount64 - rechecked > s_recheck.TotalMilliseconds;
-                if (recheck)
-                {
-                    _recheck = false;
-                    rechecked = Environment.TickCount64;
-                }
-
+                int version = _certificates.Version;
                 foreach (MtlsAssociation association in _associations.Keys)
                 {
                     if (association.IsOlderThan(_options.MaxAge))
                     {
                         association.Close($"older than {_options.MaxAge}");
                     }
-                    else if (recheck && !association.IsStillAccepted)
+                    else if (version != seen && association.IsDenied)
                     {
-                        Warn($"association with {association.RemoteAddress} ended: its certificate is no longer accepted");
-                        association.Abort("certificate is no longer accepted");
+                        Warn($"association with {association.RemoteAddress} ended: the peer is on the deny-list");
+                        association.Abort("the peer is on the deny-list");
                     }
                 }
+
+                seen = version;
             }
         }
         catch (OperationCanceledException)

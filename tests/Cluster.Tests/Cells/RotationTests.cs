@@ -76,9 +76,27 @@ public sealed class RotationTests : IDisposable
 
         await File.WriteAllTextAsync(files.DenyListPath, "spiffe://test.lamina/tenant/acme/node/a\n");
 
-        await Eventually.TrueAsync(() => cell.Log.Any(line => line.Contains("no longer accepted", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() => cell.Log.Any(line => line.Contains("on the deny-list", StringComparison.Ordinal)));
         await Eventually.TrueAsync(() => Akka.Cluster.Cluster.Get(front.System).State.Unreachable.Count == 1);
         Assert.True(ofFront.Refusals(RefusalReason.Denied) > 0);
+    }
+
+    [Fact]
+    public async Task DenyList_NamesThePeerOfAnOpenLink_TheLinkIsClosed()
+    {
+        using TestCell cell = new();
+        CertificateFiles files = cell.Files(PeerRole.Node, "b");
+        using CertificateProvider ofB = CertificateProvider.FromFiles(files);
+        RecordingHandler atB = new(), atA = new();
+        await using LinkListener listener = LinkListener.Start(LinkPair.Quick, ofB, (_, _) => new LinkDecision(_ => atB, null));
+        using Link link = await LinkDialler.DialAsync(listener.Endpoint, "b", LinkPair.HelloOf("a"), LinkPair.Quick, cell.Node("a"), default);
+        link.Start(atA);
+
+        await File.WriteAllTextAsync(files.DenyListPath, "spiffe://test.lamina/tenant/acme/node/a\n");
+        ofB.Reload();
+
+        Assert.Equal("the peer is on the deny-list", await atB.Closed);
+        Assert.Equal("closed by b: the peer is on the deny-list", await atA.Closed);
     }
 
     [Fact]

@@ -47,7 +47,8 @@ public sealed class GadgetTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        await _hostile.Terminate();
+        ((ExtendedActorSystem)_hostile).Abort();
+        await _hostile.WhenTerminated.WaitAsync(CellMembers.Patience);
         await _cell.DisposeAsync();
     }
 
