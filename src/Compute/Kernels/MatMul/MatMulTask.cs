@@ -7,7 +7,7 @@ namespace Lamina.Compute.Kernels;
 internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows x, byte* panels, int* rows, int count, float* y, nint yStride)
 {
     // Fewer rows read the packed weights anew for each.
-    private const int GemmRows = 2;
+    private const int GemmRows = 4;
 
     public readonly WeightMatrix Weights = weights;
     public readonly byte* Panels = panels;

@@ -40,6 +40,13 @@ internal readonly unsafe struct GemmJob<TFormat, TSimd, V>(MatMulTask task, int 
                         Unpack(packed + half, units, panel + half);
                     }
 
+                    // The next panel travels while this one is multiplied; past the last group that is a harmless hint.
+                    byte* next = packed + (TFormat.UnitsPerPanel * TFormat.UnitVectors * 64);
+                    for (int line = 0; line < TFormat.UnitsPerPanel * TFormat.UnitVectors; line++)
+                    {
+                        Sse.Prefetch1(next + (line * 64));
+                    }
+
                     Multiply(panel, task.Panel(p, first), count, sums);
                 }
 

@@ -16,9 +16,9 @@ internal readonly unsafe struct GemvJob<TFormat, TSimd, V>(MatMulTask task, int 
     {
         int end = Math.Min(task.Weights.Groups, (chunk + 1) * groupsPerChunk);
         float* sums = stackalloc float[WeightUnits.GroupRows];
-        for (int i = 0; i < task.Count; i++)
+        for (int group = chunk * groupsPerChunk; group < end; group++)
         {
-            for (int group = chunk * groupsPerChunk; group < end; group++)
+            for (int i = 0; i < task.Count; i++)
             {
                 Group(task.Weights.Group(group), task.Panel(0, i), (nint)task.Count * ActivationPanel.Bytes, task.Weights.Units, sums);
                 task.Store(group, i, sums);
