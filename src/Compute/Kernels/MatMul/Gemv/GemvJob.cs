@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace Lamina.Compute.Kernels;
 
@@ -9,9 +8,6 @@ internal readonly unsafe struct GemvJob<TFormat, TSimd, V>(MatMulTask task, int 
     where TSimd : ISimd<V>
     where V : struct
 {
-    // Bytes ahead of the loads: far enough to hide memory's latency, near enough that the line is still in the first-level cache.
-    private const int PrefetchDistance = 4096;
-
     public void Execute(int chunk, int worker)
     {
         int end = Math.Min(task.Weights.Groups, (chunk + 1) * groupsPerChunk);
@@ -37,11 +33,6 @@ internal readonly unsafe struct GemvJob<TFormat, TSimd, V>(MatMulTask task, int 
         int unit = 0;
         for (int u = 0; u < units; u++)
         {
-            for (int line = 0; line < TFormat.UnitVectors; line++)
-            {
-                Sse.Prefetch0(weights + PrefetchDistance + (line * 64));
-            }
-
             for (int half = 0; half < 64; half += TSimd.Bytes)
             {
                 byte* sum = (byte*)sums + half;

@@ -1,10 +1,33 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lamina.Compute.Kernels;
 
 /// <summary>Pieces that the formats share.</summary>
 internal static unsafe class GemvParts
 {
+    // Bytes ahead of the loads: far enough to hide memory's latency, near enough that the line is still in the first-level cache.
+    private const int PrefetchDistance = 2048;
+
+    /// <summary>
+    /// Asks for as many lines ahead as are about to be read from here. When two passes read the halves of the same lines, each asks for half of them: spread evenly,
+    /// requests do not run out of line buffers.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch<TSimd, V>(byte* weights, int lines) where TSimd : ISimd<V> where V : struct
+    {
+        byte* ahead = weights + PrefetchDistance;
+        if (TSimd.Bytes < 64)
+        {
+            ahead += ((nint)weights & 32) * lines;
+        }
+
+        for (int line = 0; line < lines * TSimd.Bytes / 64; line++)
+        {
+            Sse.Prefetch0(ahead + (line * 64));
+        }
+    }
+
     /// <summary>
     /// Four vectors of nibbles times 32 values: low nibbles meet the values at <paramref name="lowX"/>, high ones those at <paramref name="highX"/>. Adds int16 sums
     /// to <paramref name="low"/> and <paramref name="high"/>.
@@ -12,6 +35,7 @@ internal static unsafe class GemvParts
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Nibbles4<TSimd, V>(byte* weights, byte* lowX, byte* highX, ref V low, ref V high) where TSimd : ISimd<V> where V : struct
     {
+        Prefetch<TSimd, V>(weights, 4);
         V mask = TSimd.Broadcast(0x0F0F0F0F);
         V w0 = TSimd.Load(weights), w1 = TSimd.Load(weights + 64), w2 = TSimd.Load(weights + 128), w3 = TSimd.Load(weights + 192);
         low = TSimd.Add16(low, TSimd.MultiplyAddBytes(TSimd.And(w0, mask), TSimd.BroadcastFrom(lowX)));

@@ -25,6 +25,8 @@ internal readonly unsafe struct GemvQ5_K : IGemvFormat
             {
                 byte* q = quants + (half * 256), fifth = weights + 256 + (half * 256), v = values + (half * 16);
                 V low = default, high = default;
+                GemvParts.Prefetch<TSimd, V>(q, 4);
+                GemvParts.Prefetch<TSimd, V>(fifth, 2);
                 Quad<TSimd, V>(q, fifth, v, bit, highBit, ref low, ref high);
                 Quad<TSimd, V>(q + 64, fifth + 64, v + 4, bit, highBit, ref low, ref high);
                 Quad<TSimd, V>(q + 128, fifth + 128, v + 8, bit, highBit, ref low, ref high);

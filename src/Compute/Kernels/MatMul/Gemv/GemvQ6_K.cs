@@ -22,6 +22,9 @@ internal readonly unsafe struct GemvQ6_K : IGemvFormat
                 V a = GemvParts.OffsetStart<TSimd, V>(pairs + (half * 4), 5), b = GemvParts.OffsetStart<TSimd, V>(pairs + 8 + (half * 4), 5);
                 V c = GemvParts.OffsetStart<TSimd, V>(pairs + 16 + (half * 4), 5), d = GemvParts.OffsetStart<TSimd, V>(pairs + 24 + (half * 4), 5);
                 byte* l = low + (half * 256), h = high + (half * 256), v = values + (half * 16);
+                GemvParts.Prefetch<TSimd, V>(l, 4);
+                GemvParts.Prefetch<TSimd, V>(l + 512, 4);
+                GemvParts.Prefetch<TSimd, V>(h, 4);
                 Quad<TSimd, V>(l, h, v, ref a, ref b, ref c, ref d);
                 Quad<TSimd, V>(l + 64, h + 64, v + 4, ref a, ref b, ref c, ref d);
                 Quad<TSimd, V>(l + 128, h + 128, v + 8, ref a, ref b, ref c, ref d);

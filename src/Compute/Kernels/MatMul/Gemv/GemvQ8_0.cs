@@ -20,6 +20,7 @@ internal readonly unsafe struct GemvQ8_0 : IGemvFormat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Block<TSimd, V>(byte* weights, byte* x, int block, V scale, V sums) where TSimd : ISimd<V> where V : struct
     {
+        GemvParts.Prefetch<TSimd, V>(weights, 8);
         byte* values = x + (block * 32);
         V products = TSimd.Add32(
             TSimd.Add32(
