@@ -69,7 +69,9 @@ internal static unsafe class RowDecoder
                 SuperBlocks.DecodeQ5_K(bytes, ref panel);
                 break;
             case GgmlType.Q6_K:
-                SuperBlocks.DecodeQ6_K(bytes, ref panel);
+                byte* block = stackalloc byte[210];
+                WeightUnits.Scatter(type, unit, 1, block);
+                SuperBlocks.DecodeQ6_K(block, ref panel);
                 break;
             case GgmlType.IQ4_XS:
                 SuperBlocks.DecodeIQ4_XS(bytes, ref panel, Nonlinear4);

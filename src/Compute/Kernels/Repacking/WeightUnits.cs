@@ -36,12 +36,35 @@ internal static unsafe class WeightUnits
             case GgmlType.MXFP4:
                 GatherByteScales(source, blocks, unit);
                 break;
+            case GgmlType.Q6_K:
+                for (int i = 0; i < 52; i++)
+                {
+                    unit[i < 4 ? i : i + 1] = ((uint*)source)[OrderQ6_K(i)];
+                }
+
+                unit[4] = *(ushort*)(source + 208);
+                break;
             default:
                 (_, int dwords) = Size(type);
                 unit[dwords - 1] = 0;
                 Buffer.MemoryCopy(source, unit, dwords * 4, (long)blocks * GgmlTypes.BlockBytes(type));
                 break;
         }
+    }
+
+    /// <summary>
+    /// Dword of a Q6_K block that comes i-th (d stands between the fourth and the fifth): scales first, then what each run of 16 columns needs, so that
+    /// multiplying reads front to back.
+    /// </summary>
+    public static int OrderQ6_K(int i)
+    {
+        if (i < 4)
+        {
+            return 48 + i;
+        }
+
+        int turn = (i - 4) / 12, within = (i - 4) % 12, half = turn / 2, run = turn % 2 * 4;
+        return within < 8 ? (half * 16) + (within / 4 * 8) + run + (within % 4) : 32 + (half * 8) + run + (within % 4);
     }
 
     /// <summary>The inverse of <see cref="Gather"/>.</summary>
@@ -66,6 +89,14 @@ internal static unsafe class WeightUnits
                     Buffer.MemoryCopy(unit + 1 + (b * 4), destination + (b * 17) + 1, 16, 16);
                 }
 
+                break;
+            case GgmlType.Q6_K:
+                for (int i = 0; i < 52; i++)
+                {
+                    ((uint*)destination)[OrderQ6_K(i)] = unit[i < 4 ? i : i + 1];
+                }
+
+                *(ushort*)(destination + 208) = (ushort)unit[4];
                 break;
             default:
                 Buffer.MemoryCopy(unit, destination, (long)blocks * blockBytes, (long)blocks * blockBytes);

@@ -69,10 +69,10 @@ internal readonly unsafe struct PanelQ6_K : IPanelFormat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Unpack<TSimd, V>(byte* weights, int unit, byte* panel) where TSimd : ISimd<V> where V : struct
     {
-        TSimd.Store(panel + WeightPanel.D, TSimd.HalfLow(TSimd.Load(weights + 3328)));
+        TSimd.Store(panel + WeightPanel.D, TSimd.HalfLow(TSimd.Load(weights + 256)));
         for (int s = 0; s < 4; s++)
         {
-            V scales = TSimd.Load(weights + 3072 + (s * 64));
+            V scales = TSimd.Load(weights + (s * 64));
             for (int i = 0; i < 4; i++)
             {
                 TSimd.Store(panel + WeightPanel.Scales + (s * 256) + (i * 64), GemvParts.ScalePair<TSimd, V>(scales, 0));
@@ -81,12 +81,13 @@ internal readonly unsafe struct PanelQ6_K : IPanelFormat
         }
 
         V four = TSimd.Broadcast(0x0F0F0F0F), two = TSimd.Broadcast(0x30303030);
-        for (int turn = 0; turn < 2; turn++)
+        weights += 320;
+        for (int turn = 0; turn < 4; turn++, weights += 768)
         {
-            for (int i = 0; i < 8; i++)
+            for (int i = 0; i < 4; i++)
             {
-                byte* low = weights + (turn * 1024) + (i * 64), quad = panel + (turn * 2048) + (i * 64);
-                V l0 = TSimd.Load(low), l1 = TSimd.Load(low + 512), h = TSimd.Load(weights + 2048 + (turn * 512) + (i * 64));
+                byte* quad = panel + (turn / 2 * 2048) + (turn % 2 * 256) + (i * 64);
+                V l0 = TSimd.Load(weights + (i * 64)), l1 = TSimd.Load(weights + 256 + (i * 64)), h = TSimd.Load(weights + 512 + (i * 64));
                 TSimd.Store(quad, TSimd.Or(TSimd.And(l0, four), TSimd.And(TSimd.ShiftLeft16(h, 4), two)));
                 TSimd.Store(quad + 512, TSimd.Or(TSimd.And(l1, four), TSimd.And(TSimd.ShiftLeft16(h, 2), two)));
                 TSimd.Store(quad + 1024, TSimd.Or(TSimd.And(TSimd.ShiftRight16(l0, 4), four), TSimd.And(h, two)));

@@ -8,37 +8,31 @@ internal readonly unsafe struct GemvJob<TFormat, TSimd, V>(MatMulTask task, int 
     where TSimd : ISimd<V>
     where V : struct
 {
+    [SkipLocalsInit]
     public void Execute(int chunk, int worker)
     {
+        byte* space = stackalloc byte[WeightPanel.Bytes + 128];
+        byte* scratch = (byte*)(((nint)space + 63) & ~63);
+        byte* sums = scratch + WeightPanel.Bytes;
         int end = Math.Min(task.Weights.Groups, (chunk + 1) * groupsPerChunk);
-        float* sums = stackalloc float[WeightUnits.GroupRows];
         for (int group = chunk * groupsPerChunk; group < end; group++)
         {
             for (int i = 0; i < task.Count; i++)
             {
-                Group(task.Weights.Group(group), task.Panel(0, i), (nint)task.Count * ActivationPanel.Bytes, task.Weights.Units, sums);
-                task.Store(group, i, sums);
+                new Span<byte>(sums, 64).Clear();
+                Group(task.Weights.Group(group), task.Panel(0, i), (nint)task.Count * ActivationPanel.Bytes, task.Weights.Units, sums, scratch);
+                task.Store(group, i, (float*)sums);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Group(byte* weights, byte* x, nint panelStride, int units, float* sums)
+    private static void Group(byte* weights, byte* x, nint panelStride, int units, byte* sums, byte* scratch)
     {
-        for (int half = 0; half < 64; half += TSimd.Bytes)
-        {
-            TSimd.Store((byte*)sums + half, default);
-        }
-
         int unit = 0;
         for (int u = 0; u < units; u++)
         {
-            for (int half = 0; half < 64; half += TSimd.Bytes)
-            {
-                byte* sum = (byte*)sums + half;
-                TSimd.Store(sum, TFormat.Accumulate<TSimd, V>(weights + half, x, unit, TSimd.Load(sum)));
-            }
-
+            TFormat.Accumulate<TSimd, V>(weights, x, unit, sums, scratch);
             weights += TFormat.UnitVectors * 64;
             if (++unit == TFormat.UnitsPerPanel)
             {

@@ -7,24 +7,15 @@ namespace Lamina.Compute.Kernels;
 internal static unsafe class GemvParts
 {
     // Bytes ahead of the loads: far enough to hide memory's latency, near enough that the line is still in the first-level cache.
-    private const int PrefetchDistance = 2048;
+    private const int PrefetchDistance = 4096;
 
-    /// <summary>
-    /// Asks for as many lines ahead as are about to be read from here. When two passes read the halves of the same lines, each asks for half of them: spread evenly,
-    /// requests do not run out of line buffers.
-    /// </summary>
+    /// <summary>Asks for the lines ahead of those about to be read from here.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Prefetch<TSimd, V>(byte* weights, int lines) where TSimd : ISimd<V> where V : struct
+    public static void Prefetch(byte* weights, int lines)
     {
-        byte* ahead = weights + PrefetchDistance;
-        if (TSimd.Bytes < 64)
+        for (int line = 0; line < lines; line++)
         {
-            ahead += ((nint)weights & 32) * lines;
-        }
-
-        for (int line = 0; line < lines * TSimd.Bytes / 64; line++)
-        {
-            Sse.Prefetch0(ahead + (line * 64));
+            Sse.Prefetch0(weights + PrefetchDistance + (line * 64));
         }
     }
 
@@ -35,7 +26,6 @@ internal static unsafe class GemvParts
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Nibbles4<TSimd, V>(byte* weights, byte* lowX, byte* highX, ref V low, ref V high) where TSimd : ISimd<V> where V : struct
     {
-        Prefetch<TSimd, V>(weights, 4);
         V mask = TSimd.Broadcast(0x0F0F0F0F);
         V w0 = TSimd.Load(weights), w1 = TSimd.Load(weights + 64), w2 = TSimd.Load(weights + 128), w3 = TSimd.Load(weights + 192);
         low = TSimd.Add16(low, TSimd.MultiplyAddBytes(TSimd.And(w0, mask), TSimd.BroadcastFrom(lowX)));

@@ -9,27 +9,38 @@ internal readonly unsafe struct GemvQ4_K : IGemvFormat
     public static int UnitsPerPanel => 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Accumulate<TSimd, V>(byte* weights, byte* x, int unit, V sums) where TSimd : ISimd<V> where V : struct
+    public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
     {
-        SixBitScales<TSimd, V>(weights + 64, out V scales, out V upperScales, out V mins, out V upperMins);
-        V products = default;
-        byte* values = x;
-        for (byte* quants = weights + 256; quants < weights + 2304; quants += 512, values += 64)
+        Start<TSimd, V>(weights, scratch, copies: 1);
+        byte* scales = scratch + WeightPanel.Scales;
+        for (int chunk = 0; chunk < 4; chunk++, scales += 128)
         {
-            V low = default, high = default;
-            GemvParts.Nibbles4<TSimd, V>(quants, values, values + 32, ref low, ref high);
-            GemvParts.Nibbles4<TSimd, V>(quants + 256, values + 16, values + 48, ref low, ref high);
-            products = TSimd.Add32(products, TSimd.MultiplyAddShorts(low, GemvParts.UnsignedPair<TSimd, V>(scales, 0)));
-            products = TSimd.Add32(products, TSimd.MultiplyAddShorts(high, GemvParts.UnsignedPair<TSimd, V>(scales, 1)));
-            // The next two scales: down within each dword, and after four the upper ones.
-            scales = TSimd.ShiftRight32(scales, 16);
-            if (values == x + 64)
+            byte* quants = weights + 256 + (chunk * 512), values = x + (chunk * 64);
+            GemvParts.Prefetch(weights + (chunk * 576), 9);
+            for (int half = 0; half < 64; half += TSimd.Bytes, quants += TSimd.Bytes)
             {
-                scales = upperScales;
+                V low = default, high = default;
+                GemvParts.Nibbles4<TSimd, V>(quants, values, values + 32, ref low, ref high);
+                GemvParts.Nibbles4<TSimd, V>(quants + 256, values + 16, values + 48, ref low, ref high);
+                V products = TSimd.Add32(
+                    TSimd.MultiplyAddShorts(low, TSimd.Load(scales + half)),
+                    TSimd.MultiplyAddShorts(high, TSimd.Load(scales + half + 64)));
+                TSimd.Store(scratch + half, TSimd.Add32(TSimd.Load(scratch + half), products));
             }
         }
 
-        return Finish<TSimd, V>(weights, x, products, mins, upperMins, sums);
+        Finish<TSimd, V>(weights, x, sums, scratch);
+    }
+
+    /// <summary>Clears the products at the scratch's start and unpacks scales and minimums behind them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Start<TSimd, V>(byte* weights, byte* scratch, int copies) where TSimd : ISimd<V> where V : struct
+    {
+        for (int half = 0; half < 64; half += TSimd.Bytes)
+        {
+            TSimd.Store(scratch + half, default);
+            PanelParts.ScalesAndMins<TSimd, V>(weights + 64 + half, scratch + half, copies);
+        }
     }
 
     /// <summary>Bytes: scales 0-3 and 4-7, minimums 0-3 and 4-7.</summary>
@@ -46,17 +57,21 @@ internal readonly unsafe struct GemvQ4_K : IGemvFormat
 
     /// <summary>Adds d · products and takes off dmin · minimums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Finish<TSimd, V>(byte* weights, byte* x, V products, V mins, V upperMins, V sums) where TSimd : ISimd<V> where V : struct
+    public static void Finish<TSimd, V>(byte* weights, byte* x, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
     {
-        V minimums = TSimd.Add32(
-            TSimd.Add32(
-                TSimd.MultiplyAddShorts(GemvParts.UnsignedNeighbours<TSimd, V>(mins, 0), TSimd.BroadcastFrom(x + ActivationPanel.Sums32)),
-                TSimd.MultiplyAddShorts(GemvParts.UnsignedNeighbours<TSimd, V>(mins, 2), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 4))),
-            TSimd.Add32(
-                TSimd.MultiplyAddShorts(GemvParts.UnsignedNeighbours<TSimd, V>(upperMins, 0), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 8)),
-                TSimd.MultiplyAddShorts(GemvParts.UnsignedNeighbours<TSimd, V>(upperMins, 2), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 12))));
-        V pair = TSimd.Load(weights), scale = TSimd.BroadcastFrom(x + ActivationPanel.Scale);
-        sums = TSimd.MultiplyAdd(TSimd.Multiply(TSimd.HalfLow(pair), scale), TSimd.ToFloat(products), sums);
-        return TSimd.SubtractProduct(TSimd.Multiply(TSimd.HalfHigh(pair), scale), TSimd.ToFloat(minimums), sums);
+        for (int half = 0; half < 64; half += TSimd.Bytes)
+        {
+            byte* mins = scratch + WeightPanel.Mins + half;
+            V minimums = TSimd.Add32(
+                TSimd.Add32(
+                    TSimd.MultiplyAddShorts(TSimd.Load(mins), TSimd.BroadcastFrom(x + ActivationPanel.Sums32)),
+                    TSimd.MultiplyAddShorts(TSimd.Load(mins + 64), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 4))),
+                TSimd.Add32(
+                    TSimd.MultiplyAddShorts(TSimd.Load(mins + 128), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 8)),
+                    TSimd.MultiplyAddShorts(TSimd.Load(mins + 192), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 12))));
+            V pair = TSimd.Load(weights + half), scale = TSimd.BroadcastFrom(x + ActivationPanel.Scale), sum = TSimd.Load(sums + half);
+            sum = TSimd.MultiplyAdd(TSimd.Multiply(TSimd.HalfLow(pair), scale), TSimd.ToFloat(TSimd.Load(scratch + half)), sum);
+            TSimd.Store(sums + half, TSimd.SubtractProduct(TSimd.Multiply(TSimd.HalfHigh(pair), scale), TSimd.ToFloat(minimums), sum));
+        }
     }
 }

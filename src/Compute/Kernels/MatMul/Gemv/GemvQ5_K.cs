@@ -9,40 +9,34 @@ internal readonly unsafe struct GemvQ5_K : IGemvFormat
     public static int UnitsPerPanel => 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Accumulate<TSimd, V>(byte* weights, byte* x, int unit, V sums) where TSimd : ISimd<V> where V : struct
+    public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
     {
-        GemvQ4_K.SixBitScales<TSimd, V>(weights + 64, out V scales, out V upperScales, out V mins, out V upperMins);
-        V products = default;
-        byte* values = x;
-        // The mask of the chunk's first fifth bit; the second is one further up. Both move up two bits a chunk.
-        V bit = TSimd.Broadcast(0x01010101);
-        for (byte* quants = weights + 768; quants < weights + 2816; quants += 512, values += 64)
+        GemvQ4_K.Start<TSimd, V>(weights, scratch, copies: 1);
+        byte* scales = scratch + WeightPanel.Scales;
+        for (int chunk = 0; chunk < 4; chunk++, scales += 128)
         {
-            V lowScale = GemvParts.UnsignedPair<TSimd, V>(scales, 0), highScale = GemvParts.UnsignedPair<TSimd, V>(scales, 1);
-            V highBit = TSimd.ShiftLeft16(bit, 1);
+            V bit = TSimd.Broadcast(0x01010101 << (chunk * 2)), highBit = TSimd.ShiftLeft16(bit, 1);
+            GemvParts.Prefetch(weights + (chunk * 704), 11);
             // 16 values at a time: 4 · 2 · 31 · 127 is the most an int16 takes.
-            for (int half = 0; half < 2; half++)
+            for (int part = 0; part < 2; part++)
             {
-                byte* q = quants + (half * 256), fifth = weights + 256 + (half * 256), v = values + (half * 16);
-                V low = default, high = default;
-                GemvParts.Prefetch<TSimd, V>(q, 4);
-                GemvParts.Prefetch<TSimd, V>(fifth, 2);
-                Quad<TSimd, V>(q, fifth, v, bit, highBit, ref low, ref high);
-                Quad<TSimd, V>(q + 64, fifth + 64, v + 4, bit, highBit, ref low, ref high);
-                Quad<TSimd, V>(q + 128, fifth + 128, v + 8, bit, highBit, ref low, ref high);
-                Quad<TSimd, V>(q + 192, fifth + 192, v + 12, bit, highBit, ref low, ref high);
-                products = TSimd.Add32(products, TSimd.Add32(TSimd.MultiplyAddShorts(low, lowScale), TSimd.MultiplyAddShorts(high, highScale)));
-            }
-
-            bit = TSimd.ShiftLeft16(bit, 2);
-            scales = TSimd.ShiftRight32(scales, 16);
-            if (values == x + 64)
-            {
-                scales = upperScales;
+                byte* q = weights + 768 + (chunk * 512) + (part * 256), fifth = weights + 256 + (part * 256), v = x + (chunk * 64) + (part * 16);
+                for (int half = 0; half < 64; half += TSimd.Bytes, q += TSimd.Bytes, fifth += TSimd.Bytes)
+                {
+                    V low = default, high = default;
+                    Quad<TSimd, V>(q, fifth, v, bit, highBit, ref low, ref high);
+                    Quad<TSimd, V>(q + 64, fifth + 64, v + 4, bit, highBit, ref low, ref high);
+                    Quad<TSimd, V>(q + 128, fifth + 128, v + 8, bit, highBit, ref low, ref high);
+                    Quad<TSimd, V>(q + 192, fifth + 192, v + 12, bit, highBit, ref low, ref high);
+                    V products = TSimd.Add32(
+                        TSimd.MultiplyAddShorts(low, TSimd.Load(scales + half)),
+                        TSimd.MultiplyAddShorts(high, TSimd.Load(scales + half + 64)));
+                    TSimd.Store(scratch + half, TSimd.Add32(TSimd.Load(scratch + half), products));
+                }
             }
         }
 
-        return GemvQ4_K.Finish<TSimd, V>(weights, x, products, mins, upperMins, sums);
+        GemvQ4_K.Finish<TSimd, V>(weights, x, sums, scratch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -9,18 +9,26 @@ internal readonly unsafe struct GemvQ8_0 : IGemvFormat
     public static int UnitsPerPanel => 4;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V Accumulate<TSimd, V>(byte* weights, byte* x, int unit, V sums) where TSimd : ISimd<V> where V : struct
+    public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
     {
-        V scales = TSimd.Load(weights);
-        int block = unit * 2;
-        sums = Block<TSimd, V>(weights + 64, x, block, TSimd.HalfLow(scales), sums);
-        return Block<TSimd, V>(weights + 576, x, block + 1, TSimd.HalfHigh(scales), sums);
+        GemvParts.Prefetch(weights, 9);
+        for (int half = 0; half < 64; half += TSimd.Bytes)
+        {
+            V scale = TSimd.HalfLow(TSimd.Load(weights + half));
+            TSimd.Store(sums + half, Block<TSimd, V>(weights + 64 + half, x, unit * 2, scale, TSimd.Load(sums + half)));
+        }
+
+        GemvParts.Prefetch(weights + 576, 8);
+        for (int half = 0; half < 64; half += TSimd.Bytes)
+        {
+            V scale = TSimd.HalfHigh(TSimd.Load(weights + half));
+            TSimd.Store(sums + half, Block<TSimd, V>(weights + 576 + half, x, (unit * 2) + 1, scale, TSimd.Load(sums + half)));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Block<TSimd, V>(byte* weights, byte* x, int block, V scale, V sums) where TSimd : ISimd<V> where V : struct
     {
-        GemvParts.Prefetch<TSimd, V>(weights, 8);
         byte* values = x + (block * 32);
         V products = TSimd.Add32(
             TSimd.Add32(

@@ -9,9 +9,12 @@ internal unsafe interface IGemvFormat
     /// <summary>Units that one <see cref="ActivationPanel"/> covers.</summary>
     static abstract int UnitsPerPanel { get; }
 
-    /// <summary>Adds a unit's products to the sums of <typeparamref name="TSimd"/>'s lanes.</summary>
-    /// <param name="weights">The unit's first vector; when registers are narrower than vectors, the half that belongs to these lanes.</param>
+    /// <summary>
+    /// Adds a unit's products to 16 sums. Reads the unit front to back, both halves of a line close together: the processor's own prefetching follows only that.
+    /// </summary>
     /// <param name="x">The panel of the input row.</param>
     /// <param name="unit">Index of the unit within the panel.</param>
-    static abstract V Accumulate<TSimd, V>(byte* weights, byte* x, int unit, V sums) where TSimd : ISimd<V> where V : struct;
+    /// <param name="sums">f32 [16].</param>
+    /// <param name="scratch">Room laid out as <see cref="WeightPanel"/>.</param>
+    static abstract void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct;
 }
