@@ -23,9 +23,11 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
     [Fact]
     public async Task Cell_FromConfigurationFiles_ServesOverTlsAndRefusesStrangers()
     {
-        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
         TenantId tenant = new("acme");
-        pki.AddTenant(tenant);
+        PkiFolder past = PkiFolder.Init(Path.Combine(_folder, "pki"), "test", new PastClock(TimeSpan.FromDays(3)));
+        past.AddTenant(tenant);
+        CertificateFiles expired = past.Issue(tenant, PeerRole.Node, "late", s_loopback, TimeSpan.FromHours(1));
+        PkiFolder pki = PkiFolder.Open(past.FolderPath);
         LaminaProcess coordinator = StartCoordinator(pki, tenant);
         string line = await coordinator.WaitForLineAsync("coordinator: API at", s_limit);
         string seed = Seed().Match(line).Groups[1].Value;
@@ -44,7 +46,7 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
             Assert.Equal(2, ports.Length);
             foreach (int port in ports)
             {
-                foreach ((string who, X509Certificate2? certificate) in Strangers(pki, tenant))
+                foreach ((string who, X509Certificate2? certificate) in Strangers(pki, tenant, expired))
                 {
                     string result = await ProbeAsync(port, certificate);
                     output.WriteLine($"process {process.Id} port {port}: {who}: {result}");
@@ -120,7 +122,7 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
         return process;
     }
 
-    private IEnumerable<(string Who, X509Certificate2? Certificate)> Strangers(PkiFolder pki, TenantId tenant)
+    private IEnumerable<(string Who, X509Certificate2? Certificate)> Strangers(PkiFolder pki, TenantId tenant, CertificateFiles expired)
     {
         yield return ("no certificate", null);
         using CertificateAuthority foreign = CertificateAuthority.Create("test", tenant);
@@ -133,7 +135,6 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
 
         CertificateFiles files = pki.Issue(other, PeerRole.Node, "node-1", s_loopback);
         yield return ("a valid certificate of another tenant", Certificate(new IssuedLeaf(File.ReadAllText(files.CertificatePath), File.ReadAllText(files.KeyPath))));
-        CertificateFiles expired = PkiFolder.Open(pki.FolderPath, new PastClock(TimeSpan.FromDays(3))).Issue(tenant, PeerRole.Node, "late", s_loopback, TimeSpan.FromHours(1));
         yield return ("an expired certificate of this tenant", Certificate(new IssuedLeaf(File.ReadAllText(expired.CertificatePath), File.ReadAllText(expired.KeyPath))));
     }
 

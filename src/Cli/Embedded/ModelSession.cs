@@ -56,14 +56,14 @@ internal sealed class ModelSession : IAsyncDisposable
     /// <summary>Plain text as the model expects a prompt: with BOS where its file says so.</summary>
     public int[] EncodePrompt(string text)
     {
-        int[] ids = WithBos(Tokenizer.Encode(text));
+        int[] ids = Prompt.Build(Tokenizer, text);
         return ids.Length > 0 ? ids : throw new UsageException("the prompt is empty");
     }
 
     public int[] EncodeChat(JsonArray messages)
     {
         RenderedPrompt prompt = ChatPrompt.FromMetadata(_file.Metadata, Tokenizer).Render(new ChatPromptInput(messages, Now: DateTime.Now));
-        return WithBos(Tokenizer.Encode(prompt.Text, prompt.Trusted));
+        return Prompt.Build(Tokenizer, prompt.Text, prompt.Trusted);
     }
 
     public async ValueTask DisposeAsync()
@@ -76,8 +76,6 @@ internal sealed class ModelSession : IAsyncDisposable
 
         _file.Dispose();
     }
-
-    private int[] WithBos(int[] ids) => Tokenizer is { AddBos: true, Bos: { } bos } && ids.FirstOrDefault(-1) != bos ? [bos, .. ids] : ids;
 
     private static ModelSession OpenLocal(GgufFile file, SessionOptions options, LoadProgress progress)
     {

@@ -70,6 +70,12 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
             context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
+        if (Status == StatusCodes.Status413PayloadTooLarge)
+        {
+            // The rest of the body is not read, so the connection cannot be used again: the client must learn that before it tries.
+            context.Response.Headers.Connection = "close";
+        }
+
         byte[] body = ToBody();
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.Length;
