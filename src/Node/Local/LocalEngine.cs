@@ -56,7 +56,7 @@ public sealed class LocalEngine : IDisposable
                     long all = total * shape.LayerCount / stages[index].Count;
                     progress((all * layersBefore / shape.LayerCount) + done, all);
                 };
-                executors.Add(new StageExecutor(Stage.Load(tensors, shape, stages[i], StageSetup.Options(settings), report), settings));
+                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, report));
             }
 
             return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.Stage.MemoryBytes) };
@@ -112,8 +112,18 @@ public sealed class LocalEngine : IDisposable
 
         public Task<GenerationProtocol.GenerationEnded> Ended => _ended.Task;
 
-        public void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top) =>
-            onTokens(TokenEvents.Create(generation, index, token, logProb, top));
+        public void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top)
+        {
+            try
+            {
+                onTokens(TokenEvents.Create(generation, index, token, logProb, top));
+            }
+            catch (Exception e)
+            {
+                // The caller's fault is the caller's alone: others share the thread.
+                _ended.TrySetException(e);
+            }
+        }
 
         public void OnEnded(GenerationProtocol.GenerationEnded ended) => _ended.TrySetResult(ended);
 

@@ -1,17 +1,23 @@
+using System.Diagnostics;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
+using Lamina.Compute.Sampling;
 
 namespace Lamina.Node.Pipeline;
 
 /// <summary>Applies steps to one stage: first the cache operations, then the rows; at the tail also samples. Owns the stage; one thread.</summary>
 internal sealed class StageExecutor : IDisposable
 {
+    private const int MaxWarmUpSteps = 64;
+
+    private readonly StageSettings _settings;
     private readonly SequenceTable _sequences;
     private readonly TailSampler? _sampler;
 
     public StageExecutor(Stage stage, StageSettings settings)
     {
         Stage = stage;
+        _settings = settings;
         _sequences = new SequenceTable(settings, stage.Shape.VocabularySize);
         _sampler = stage.IsLast ? new TailSampler(settings.MaxSequences, settings.ContextLength, stage.Shape.VocabularySize) : null;
     }
@@ -34,6 +40,41 @@ internal sealed class StageExecutor : IDisposable
             Stage.Forward(step.Batch, input, output);
             _sampler?.Sample(Stage, step.Batch, Sampled);
         }
+    }
+
+    /// <summary>
+    /// Runs a few steps of no consequence, so that the first generation does not wait for the kernels to be compiled: a prompt's chunk and single tokens, until the time is up.
+    /// </summary>
+    public void WarmUp(TimeSpan budget)
+    {
+        int width = Stage.Shape.EmbeddingLength;
+        int chunk = Math.Min(Math.Min(_settings.MaxBatchRows, _settings.ContextLength), Math.Min(KvCache.BlockPositions, _settings.KvBlocks * KvCache.BlockPositions));
+        using var rows = new NativeBuffer((long)chunk * width * sizeof(float) * 2);
+        Span<float> input = rows.Floats(chunk * width * 2)[..(chunk * width)];
+        Span<float> output = Stage.IsLast ? [] : rows.Floats(chunk * width * 2)[(chunk * width)..];
+        byte[] settings = SamplingWire.Write(SamplingSettings.From(new SamplingParameters()));
+        var step = new Step(chunk);
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < MaxWarmUpSteps && (i == 0 || Stopwatch.GetElapsedTime(start) < budget); i++)
+        {
+            // Every fourth time a chunk, else a single token.
+            int count = i % 4 == 0 ? chunk : 1;
+            step.Clear();
+            step.Operations.Open(0, new int[count], settings);
+            step.Operations.Append(0, [0]);
+            for (int position = 0; position < count; position++)
+            {
+                step.Batch.Add(0, position, 0, position == count - 1);
+            }
+
+            Execute(step, input, output);
+            step.Clear();
+            step.Operations.Release(0);
+            step.Operations.ClearBlocks([0]);
+            Execute(step, [], []);
+        }
+
+        Sampled.Clear();
     }
 
     public void Dispose()
@@ -74,6 +115,5 @@ internal sealed class StageExecutor : IDisposable
                     break;
             }
         }
-
     }
 }

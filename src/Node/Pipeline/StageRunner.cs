@@ -11,7 +11,8 @@ namespace Lamina.Node.Pipeline;
 /// </summary>
 internal sealed class StageRunner : IDisposable
 {
-    private const int InboxCapacity = 64;
+    /// <summary>More than any pipeline keeps in flight; a link's credit bounds what a peer can send well below it.</summary>
+    private const int InboxCapacity = 256;
 
     private readonly StageExecutor _executor;
     private readonly IFrameSink _output;

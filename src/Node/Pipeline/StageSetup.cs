@@ -6,6 +6,24 @@ namespace Lamina.Node.Pipeline;
 
 internal static class StageSetup
 {
+    private static readonly TimeSpan s_warmUp = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>Loads and warms a stage. Throws as <see cref="Stage.Load"/> does.</summary>
+    public static StageExecutor Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, Action<long, long>? progress)
+    {
+        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings), progress), settings);
+        try
+        {
+            executor.WarmUp(s_warmUp);
+            return executor;
+        }
+        catch
+        {
+            executor.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>What the settings of a plan mean for a stage of this process. Throws <see cref="ArgumentException"/> naming the setting, its value and what is allowed.</summary>
     public static StageOptions Options(StageSettings settings)
     {

@@ -142,6 +142,9 @@ internal sealed class NodeActor : ReceiveActor
 
     private sealed class Child(NodeCommands.LoadStage plan, IActorRef actor)
     {
+        private TimeSpan _busy;
+        private TimeSpan _age;
+
         public NodeCommands.LoadStage Plan { get; } = plan;
         public IActorRef Actor { get; } = actor;
         public StagePhase Phase { get; set; }
@@ -149,11 +152,15 @@ internal sealed class NodeActor : ReceiveActor
         /// <summary>Its end was asked for or has been reported.</summary>
         public bool IsOver { get; set; }
 
+        /// <summary>Its busy share is that since it was described last.</summary>
         public StageStatus Status(StageRegistry registry)
         {
             StageUnit? unit = registry.Units.FirstOrDefault(u => u.Plan.Address == Plan.Address);
-            double busy = unit is null ? 0 : unit.Meter.Busy / unit.Meter.Age;
-            return new StageStatus(Plan.Address, Phase, Plan.FirstLayer, Plan.EndLayer, unit?.MemoryBytes ?? 0, busy);
+            TimeSpan busy = unit?.Meter.Busy ?? default;
+            TimeSpan age = unit?.Meter.Age ?? default;
+            double share = age > _age ? (busy - _busy) / (age - _age) : 0;
+            (_busy, _age) = (busy, age);
+            return new StageStatus(Plan.Address, Phase, Plan.FirstLayer, Plan.EndLayer, unit?.MemoryBytes ?? 0, share);
         }
     }
 }

@@ -56,8 +56,7 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
 
         using VerifiedTensors verified = await FetchAndOpenAsync(tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
-        Stage stage = Stage.Load(verified, shape, layers, options, (done, total) => report(StagePhase.Loading, done, total));
-        return new StageExecutor(stage, settings);
+        return StageSetup.Load(verified, shape, layers, settings, (done, total) => report(StagePhase.Loading, done, total));
     }
 
     private async Task<VerifiedTensors> FetchAndOpenAsync(ManifestTensor[] tensors, IReadOnlyList<Endpoint> sources, int threads, Action<StagePhase, long, long> report, CancellationToken cancellation)

@@ -61,13 +61,20 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         await _cell.DeployAsync(1, "a", "b", "c");
         using TestHeadLink head = await _cell.OpenHeadAsync("a", 1);
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Task<GenerationProtocol.GenerationEnded> run = head.Submit(Request(Prompt(1, 10), 240), [], _ => started.TrySetResult());
+        Task generating = Task.Run(async () =>
+        {
+            while (true)
+            {
+                GenerationProtocol.GenerationEnded ended = await head.Submit(Request(Prompt(1, 10), 200), [], _ => started.TrySetResult());
+                Assert.Equal(GenerationOutcome.Length, ended.Outcome);
+            }
+        });
         await started.Task.WaitAsync(Deadline);
         await _cell.StopNodeAsync("b");
         NodeEvents.StageFailed failed = await _cell.ReportAsync<NodeEvents.StageFailed>(f => f.Node.Value == "a");
         Assert.Equal(StageFailure.LinkLost, failed.Failure);
         Assert.Equal(StageFailure.LinkLost, (await _cell.ReportAsync<NodeEvents.StageFailed>(f => f.Node.Value == "c")).Failure);
-        await Assert.ThrowsAsync<LinkClosedException>(() => run.WaitAsync(Deadline));
+        await Assert.ThrowsAsync<LinkClosedException>(() => generating.WaitAsync(Deadline));
     }
 
     [Fact]
