@@ -12,6 +12,8 @@ namespace Lamina.Coordinator.Cells;
 internal sealed record CellContext(
     TenantId Tenant, string Name, ModelStore Store, CertificateProvider Certificates, LinkOptions Links, DeploymentBoard Board, ILogger Logger, CancellationToken Stopping)
 {
+    private static readonly TimeSpan s_warmUpDeadline = TimeSpan.FromSeconds(60);
+
     /// <summary>Where nodes pull blobs.</summary>
     public required Endpoint BlobEndpoint { get; init; }
 
@@ -22,7 +24,10 @@ internal sealed record CellContext(
 
     public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, _ => new GenerationRouter(new GenerationLimits()));
 
-    /// <summary>Dials the heads of an epoch. Throws <see cref="LinkClosedException"/> when one cannot be reached; then none stays open.</summary>
+    /// <summary>
+    /// Dials the heads of an epoch and lets each run a short generation, so that an epoch serves only once its whole pipeline has computed, and the first caller
+    /// does not wait for cold code. Throws <see cref="LinkClosedException"/> when one cannot be reached or fails; then none stays open.
+    /// </summary>
     public async Task<IReadOnlyList<HeadLink>> OpenHeadsAsync(IReadOnlyList<StageState> heads)
     {
         var open = new List<HeadLink>();
@@ -35,6 +40,7 @@ internal sealed record CellContext(
                 open.Add(HeadLink.Start(link, head.Address.Epoch));
             }
 
+            await Task.WhenAll(open.Select(head => head.WarmUpAsync(Tenant, s_warmUpDeadline, Stopping)));
             return open;
         }
         catch

@@ -39,6 +39,8 @@ internal static class CellMembership
     private static void Log(ILogger logger, AkkaLevel level, string source, string message, Exception? cause) => logger.Log(
         level switch
         {
+            // A peer that goes away is an error to Akka's endpoints; the registry reports it as what it means.
+            _ when source.Contains("/system/endpointManager", StringComparison.Ordinal) => LogLevel.Debug,
             AkkaLevel.ErrorLevel => LogLevel.Error,
             AkkaLevel.WarningLevel => LogLevel.Warning,
             AkkaLevel.InfoLevel => LogLevel.Information,

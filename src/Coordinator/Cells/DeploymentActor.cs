@@ -105,7 +105,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
                 _cell.OpenHeadsAsync(open.Heads).PipeTo(
                     _self,
                     success: links => new HeadsDialled(open.Epoch, links),
-                    failure: e => new DeploymentEvent.HeadLost(open.Epoch, e is LinkClosedException ? e.Message : $"dialling the head failed: {e.Message}"));
+                    failure: e => new DeploymentEvent.HeadsFailed(open.Epoch, e is LinkClosedException ? e.Message : $"opening the head failed: {e.Message}"));
                 break;
             case DeploymentEffect.Serve serve:
                 _router.Serve(serve.Epoch);
@@ -158,7 +158,8 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private void OnHeadsDialled(HeadsDialled dialled)
     {
-        if (_state.Building?.Epoch != dialled.Epoch)
+        if (_state is not ({ Building.Phase: EpochPhase.Opening } or { Serving.Phase: EpochPhase.Opening })
+            || (_state.Building?.Epoch != dialled.Epoch && _state.Serving?.Epoch != dialled.Epoch))
         {
             foreach (HeadLink link in dialled.Links)
             {
@@ -188,9 +189,9 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private void LogPlan()
     {
-        foreach (string sentence in _state.Building!.Plan.Explanation)
+        foreach (string sentence in _state.Building?.Plan.Explanation ?? [])
         {
-            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: {Sentence}", _id, _state.Building.Epoch, sentence);
+            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: {Sentence}", _id, _state.LastEpoch, sentence);
         }
     }
 }

@@ -27,7 +27,10 @@ public abstract record DeploymentEvent
 
     public sealed record HeadsOpened(int Epoch) : DeploymentEvent;
 
-    /// <summary>A link to a head could not be opened or was lost.</summary>
+    /// <summary>A head could not be reached, or its pipeline did not compute.</summary>
+    public sealed record HeadsFailed(int Epoch, string Reason) : DeploymentEvent;
+
+    /// <summary>The link to a head closed that served.</summary>
     public sealed record HeadLost(int Epoch, string Reason) : DeploymentEvent;
 
     /// <summary>An epoch that was replaced has no generations left.</summary>
@@ -42,7 +45,7 @@ public abstract record DeploymentEffect
 {
     public sealed record Tell(NodeName Node, IWireMessage Command) : DeploymentEffect;
 
-    /// <summary>Dial the heads; answered by HeadsOpened or HeadLost.</summary>
+    /// <summary>Dial the heads; answered by HeadsOpened or HeadsFailed.</summary>
     public sealed record OpenHeads(int Epoch, IReadOnlyList<StageState> Heads) : DeploymentEffect;
 
     /// <summary>New generations go to this epoch from now on, and those that wait are submitted to it.</summary>

@@ -30,8 +30,18 @@ public sealed partial record DeploymentState
                 return OnStageFailed(failed, effects);
             case DeploymentEvent.HeadsOpened opened when Building is { Phase: EpochPhase.Opening } && Building.Epoch == opened.Epoch:
                 return OnHeadsOpened(effects);
-            case DeploymentEvent.HeadLost lost:
+            case DeploymentEvent.HeadsOpened opened when Serving is { Phase: EpochPhase.Opening } && Serving.Epoch == opened.Epoch:
+                effects.Add(new DeploymentEffect.Serve(opened.Epoch));
+                return this with { Serving = Serving with { Phase = EpochPhase.Serving } };
+            case DeploymentEvent.HeadLost lost when Serving is { Phase: EpochPhase.Serving } && Serving.Epoch == lost.Epoch:
+                // The pipeline may stand; only if the head cannot be reached again is it lost.
+                effects.Add(new DeploymentEffect.StopServing(lost.Epoch));
+                effects.Add(new DeploymentEffect.OpenHeads(lost.Epoch, [.. Serving.Heads]));
+                return this with { Serving = Serving with { Phase = EpochPhase.Opening } };
+            case DeploymentEvent.HeadLost lost when Retiring.Exists(epoch => epoch.Epoch == lost.Epoch):
                 return OnEpochLost(lost.Epoch, lost.Reason, permanent: false, effects);
+            case DeploymentEvent.HeadsFailed failed:
+                return OnEpochLost(failed.Epoch, failed.Reason, permanent: false, effects);
             case DeploymentEvent.Drained drained when Retiring.Find(epoch => epoch.Epoch == drained.Epoch) is { } old:
                 Unload(old, effects);
                 return this with { Retiring = Retiring.Remove(old) };

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Sampling;
 
 namespace Lamina.Coordinator.Generations;
 
@@ -62,6 +63,32 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
         else if (_closed.Task.IsCompleted)
         {
             Forget(attempt.Submit.Generation)?.Lose("the link to the head is closed");
+        }
+    }
+
+    /// <summary>Runs a few tokens through the pipeline. Throws <see cref="LinkClosedException"/> when they do not come.</summary>
+    public async Task WarmUpAsync(TenantId tenant, TimeSpan deadline, CancellationToken cancellation)
+    {
+        int[] prompt = new int[8];
+        var id = new GenerationId(0, (ulong)Random.Shared.NextInt64());
+        var submit = new GenerationProtocol.Submit(tenant, id, prompt, [], 4, [], SamplingSettings.From(new SamplingParameters { Temperature = 0 }), 0);
+        GenerationAttempt attempt = new GenerationRun(submit, _ => { }).BeginAttempt();
+        Submit(attempt);
+        try
+        {
+            AttemptResult result = await attempt.Result.WaitAsync(deadline, cancellation);
+            if (result.Ended is not { Outcome: GenerationOutcome.Length or GenerationOutcome.Stop })
+            {
+                throw new LinkClosedException($"the pipeline does not compute: {result.LossReason ?? result.Ended?.Reason}");
+            }
+        }
+        catch (TimeoutException)
+        {
+            throw new LinkClosedException($"the pipeline gave no token within {deadline.TotalSeconds:0} s");
+        }
+        finally
+        {
+            Cancel(tenant, id);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using CsCheck;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Requests;
 
@@ -191,6 +192,36 @@ public class RequestValidationTests
         ApiException refused = Assert.Throws<ApiException>(() => CompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","prompt":[{{prompts}}],"n":2}""")));
 
         Assert.Equal("n", refused.Error.Param);
+    }
+
+    /// <summary>Whatever bytes come, the parser answers with a request or with a refusal.</summary>
+    [Fact]
+    public void Bodies_MutatedAtRandom_AreParsedOrRefused()
+    {
+        byte[] chat = Encoding.UTF8.GetBytes("""
+            {"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a\u00e9"}]}],"stop":["x"],"logit_bias":{"5":1},"stream":true,"stream_options":{"include_usage":true},"n":2}
+            """);
+        byte[] completion = Encoding.UTF8.GetBytes("""{"model":"m","prompt":[[1,2],[3]],"logprobs":2,"temperature":0.5}""");
+        Gen.Select(Gen.Bool, Gen.Select(Gen.Int[0, 250], Gen.Byte).Array[1, 4], Gen.Int[0, 250]).Sample((isChat, changes, cut) =>
+        {
+            byte[] body = [.. isChat ? chat : completion];
+            foreach ((int at, byte value) in changes)
+            {
+                body[at % body.Length] = value;
+            }
+
+            body = body[..Math.Min(body.Length, cut % 3 == 0 ? cut : body.Length)];
+            try
+            {
+                _ = isChat ? ChatCompletionRequest.Parse(body) as object : CompletionRequest.Parse(body);
+            }
+            catch (ApiException e)
+            {
+                return e.Error.Status == 400;
+            }
+
+            return true;
+        }, iter: 20_000);
     }
 
     private static ApiError? Refusal(string body)

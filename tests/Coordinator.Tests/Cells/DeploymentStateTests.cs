@@ -101,15 +101,40 @@ public class DeploymentStateTests
     public void Epoch_OldReports_ChangeNothing()
     {
         Serve();
-        Happen(new DeploymentEvent.HeadLost(1, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
         DeploymentState before = _state;
         _effects.Clear();
 
         Happen(new DeploymentEvent.StageLoaded(Address(1, 0), new NodeName("a"), 5), new DeploymentEvent.StageFailed(Address(1, 1), new NodeName("b"), StageFailure.LinkLost, "late"),
-            new DeploymentEvent.HeadsOpened(1), new DeploymentEvent.HeadLost(1, "late"), new DeploymentEvent.Drained(1), new DeploymentEvent.Stalled(1));
+            new DeploymentEvent.HeadsOpened(1), new DeploymentEvent.HeadLost(1, "late"), new DeploymentEvent.HeadsFailed(1, "late"), new DeploymentEvent.Drained(1), new DeploymentEvent.Stalled(1));
 
         Assert.Equal(before.Building, _state.Building);
         Assert.Empty(_effects);
+    }
+
+    [Fact]
+    public void Head_LinkLostWhileServing_IsDialledAgainBeforeThePipelineIsGivenUp()
+    {
+        Serve();
+        Happen(new DeploymentEvent.HeadLost(1, "reset by peer"));
+        Assert.Equal(new DeploymentEffect.StopServing(1), _effects[0]);
+        Assert.Equal(1, Assert.IsType<DeploymentEffect.OpenHeads>(_effects[1]).Epoch);
+        Assert.Empty(Told());
+
+        Happen(new DeploymentEvent.HeadsOpened(1));
+        Assert.Equal(new DeploymentEffect.Serve(1), _effects[^1]);
+        Assert.Equal(EpochPhase.Serving, _state.Serving!.Phase);
+    }
+
+    [Fact]
+    public void Head_CannotBeReachedAgain_EndsTheEpoch()
+    {
+        Serve();
+        Happen(new DeploymentEvent.HeadLost(1, "reset by peer"), new DeploymentEvent.HeadsFailed(1, "refused"));
+
+        Assert.Null(_state.Serving);
+        Assert.Equal(["a unload 1/0/0", "b unload 1/0/1", "c unload 1/0/2"], Told());
+        Assert.True(_state.Probing);
     }
 
     [Fact]
