@@ -47,6 +47,9 @@ internal sealed record LayerShape
     /// <summary>Norm before attention and before the feed-forward block.</summary>
     public bool NormBefore { get; init; } = true;
 
+    /// <summary>Norm of the residual stream after attention and after the feed-forward block have joined it, as encoders have it.</summary>
+    public bool NormStream { get; init; }
+
     /// <summary>Tensor of the norm before the feed-forward block.</summary>
     public string FeedForwardNorm { get; init; } = "ffn_norm";
 

@@ -15,6 +15,13 @@ internal sealed unsafe partial class LayerStack
             _state.Blocks[row] = _cache.Table(batch.Slots[row])[position / KvCache.BlockPositions];
         }
 
+        for (int row = batch.RowCount - 1, last = 0; row >= 0; row--)
+        {
+            bool endsSequence = row == batch.RowCount - 1 || batch.Slots[row + 1] != batch.Slots[row];
+            last = endsSequence ? batch.Positions[row] : last;
+            _state.LastPositions[row] = last;
+        }
+
         foreach (RopeTable rope in _distinctRopes)
         {
             _kernels.RopeFactors(rope.Angles, _state.Positions, batch.RowCount, rope.Cosines, rope.Sines);
@@ -73,11 +80,12 @@ internal sealed unsafe partial class LayerStack
                 SoftCap = shape.SoftCap,
                 WindowKind = shape.WindowKind,
                 Window = shape.Window,
-                Causal = true,
+                Causal = _shape.IsCausal,
                 Sinks = weights.Sinks is null ? null : weights.Sinks.Values,
                 Queries = queries,
                 Output = _state.Attended,
                 Positions = _state.Positions,
+                LastPositions = _state.LastPositions,
                 Pool = _cache.Pool(index),
             },
             batch.Slots,

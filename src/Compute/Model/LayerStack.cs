@@ -64,6 +64,15 @@ internal sealed unsafe partial class LayerStack
             Embedding.Lookup(positions.Parts[0].Matrix, batch.Positions, learned.First, (nint)learned.Stride);
             _kernels.Add(learned, 1, x, batch.RowCount, _shape.EmbeddingLength);
         }
+
+        if (_weights.TokenTypes is { } types)
+        {
+            Rows first = _state.Branch;
+            Embedding.Lookup(types.Parts[0].Matrix, [0], first.First, (nint)first.Stride);
+            _kernels.AddBias(first.First, x, batch.RowCount, _shape.EmbeddingLength);
+        }
+
+        Normalise(_weights.EmbeddingNorm, x, x, batch.RowCount);
     }
 
     /// <summary>All layers of the stage over the residual stream.</summary>
@@ -76,8 +85,8 @@ internal sealed unsafe partial class LayerStack
         }
     }
 
-    /// <summary>Logits of the rows that ask.</summary>
-    public void Logits(StepBatch batch)
+    /// <summary>Final rows of those that ask, and their logits.</summary>
+    public void Finish(StepBatch batch)
     {
         int rows = batch.LogitRowCount;
         if (rows == 0)
@@ -90,9 +99,14 @@ internal sealed unsafe partial class LayerStack
             new ReadOnlySpan<float>(_state.Hidden[batch.LogitRows[i]], _shape.EmbeddingLength).CopyTo(new Span<float>(_state.Branch[i], _shape.EmbeddingLength));
         }
 
+        Normalise(_weights.OutputNorm, _state.Branch, _state.Normed, rows);
+        if (!_shape.HasLogits)
+        {
+            return;
+        }
+
         _state.EnsureLogits(rows);
         Rows logits = _state.Logits;
-        Normalise(_weights.OutputNorm, _state.Branch, _state.Normed, rows);
         Multiply(_weights.Output!, _state.Normed, rows, logits);
         if (_shape.LogitScale != 1)
         {
@@ -125,6 +139,7 @@ internal sealed unsafe partial class LayerStack
         if (!parallel)
         {
             _kernels.Add(attended, _shape.ResidualScale, x, rows, width);
+            Normalise(weights.AttentionStreamNorm, x, x, rows);
             blockInput = normed;
             Normalise(weights.FeedForwardNorm, x, blockInput, rows);
         }
@@ -145,6 +160,7 @@ internal sealed unsafe partial class LayerStack
         }
 
         _kernels.Add(fed, _shape.ResidualScale, x, rows, width);
+        Normalise(weights.LayerStreamNorm, x, x, rows);
     }
 
     private void FeedForward(FeedForwardShape block, FeedForwardWeights weights, Rows input, int rows, Rows output)

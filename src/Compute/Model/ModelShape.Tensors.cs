@@ -17,7 +17,7 @@ public sealed partial record ModelShape
     /// <summary>Every tensor of a stage with the exact dimensions that the metadata implies.</summary>
     internal IEnumerable<TensorSpec> Tensors(LayerRange layers, Func<string, bool> exists)
     {
-        bool last = layers.End == LayerCount, tied = !exists("output.weight");
+        bool last = HasLogits && layers.End == LayerCount, tied = !exists("output.weight");
         if (layers.First == 0 || (last && tied))
         {
             yield return TensorSpec.Need("token_embd.weight", EmbeddingLength, VocabularySize);
@@ -26,6 +26,19 @@ public sealed partial record ModelShape
         if (layers.First == 0 && LearnedPositions)
         {
             yield return TensorSpec.Need("position_embd.weight", EmbeddingLength, ContextLength);
+        }
+
+        if (layers.First == 0 && TokenTypes > 0)
+        {
+            yield return TensorSpec.Need("token_types.weight", EmbeddingLength, TokenTypes);
+        }
+
+        if (layers.First == 0 && EmbeddingNorm)
+        {
+            foreach (TensorSpec spec in NormTensors("token_embd_norm"))
+            {
+                yield return spec;
+            }
         }
 
         foreach (TensorSpec spec in RopeTensors(exists))
@@ -88,6 +101,12 @@ public sealed partial record ModelShape
             {
                 specs.AddRange(NormTensors(Name(layer.FeedForwardNorm), required: layer.Residual == ResidualForm.Sequential));
             }
+        }
+
+        if (layer.NormStream)
+        {
+            specs.AddRange(NormTensors(Name("attn_output_norm")));
+            specs.AddRange(NormTensors(Name("layer_output_norm")));
         }
 
         if (layer.NormAfter)

@@ -42,6 +42,21 @@ public sealed partial record ModelShape
     /// <summary>A learned vector per position is added to the embedding.</summary>
     internal bool LearnedPositions { get; init; }
 
+    /// <summary>Norm of the embeddings before the first layer.</summary>
+    internal bool EmbeddingNorm { get; init; }
+
+    /// <summary>Kinds of segments, of which the first is added to every embedding; 0 = none.</summary>
+    internal int TokenTypes { get; init; }
+
+    /// <summary>False for encoders: every row sees its whole sequence, which must stand in one step.</summary>
+    public bool IsCausal { get; init; } = true;
+
+    /// <summary>False for encoders, whose result is <see cref="Stage.Embedding"/>.</summary>
+    public bool HasLogits { get; init; } = true;
+
+    /// <summary>How the rows of a text become its embedding, as the file says.</summary>
+    public PoolingKind Pooling { get; init; }
+
     /// <summary>Reads and checks the shape. Throws <see cref="InvalidDataException"/> naming key, found and expected value, <see cref="NotSupportedException"/> naming what is not supported.</summary>
     public static ModelShape FromGguf(GgufMetadata metadata)
     {

@@ -95,7 +95,7 @@ public sealed unsafe class Stage : IDisposable
         _stack.Run(batch);
         if (IsLast)
         {
-            _stack.Logits(batch);
+            _stack.Finish(batch);
             return;
         }
 
@@ -104,6 +104,12 @@ public sealed unsafe class Stage : IDisposable
             new ReadOnlySpan<float>(_state.Hidden[row], width).CopyTo(output.Slice(row * width, width));
         }
     }
+
+    /// <summary>
+    /// The row [embedding] behind the i-th entry of <see cref="StepBatch.LogitRows"/>, normed as the output matrix takes it; of a last stage, valid until the
+    /// next call. What <see cref="Pooling"/> makes a text's embedding of.
+    /// </summary>
+    public ReadOnlySpan<float> Embedding(int i) => new(_state.Normed[i], Shape.EmbeddingLength);
 
     /// <summary>Logits [vocabulary] of the i-th entry of <see cref="StepBatch.LogitRows"/>, valid until the next call; writable, for the sampler.</summary>
     public Span<float> Logits(int i) => new(_state.Logits[i], Shape.VocabularySize);
@@ -158,6 +164,11 @@ public sealed unsafe class Stage : IDisposable
             if ((uint)slot >= (uint)Cache.Slots)
             {
                 throw new ArgumentException($"slot {slot} does not exist, the stage has {Cache.Slots}", nameof(batch));
+            }
+
+            if (!Shape.IsCausal && position != (row > 0 && batch.Slots[row - 1] == slot ? batch.Positions[row - 1] + 1 : 0))
+            {
+                throw new ArgumentException($"an encoder takes whole texts, row {row} of slot {slot} is at position {position}", nameof(batch));
             }
 
             if (position < 0 || position >= Math.Min(Cache.Capacity(slot), _options.ContextLength))

@@ -28,6 +28,7 @@ internal sealed unsafe class State : IDisposable
             Attended = Buffer(rows, held.Max(layer => Math.Max(layer.Attention.Heads * layer.Attention.ValueLength, layer.Attention.OutputWidth)));
             GateUp = Buffer(rows, held.Max(layer => 2 * Math.Max(layer.FeedForward.Experts is null ? layer.FeedForward.Length : 0, layer.FeedForward.Experts?.SharedLength ?? 0)));
             Positions = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
+            LastPositions = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
             Blocks = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
             Inputs = Own(new ActivationRows(rows, held.Max(MaxColumns)));
             Attention = Own(new AttentionWorkspace(team.Workers, rows, held.Max(layer => layer.Attention.ValueLength), slot => (nint)cache.Table(slot)));
@@ -102,6 +103,9 @@ internal sealed unsafe class State : IDisposable
 
     /// <summary>[rows].</summary>
     public int* Positions { get; }
+
+    /// <summary>[rows]: the last position of the row's sequence in the batch.</summary>
+    public int* LastPositions { get; }
 
     /// <summary>[rows]: the cache block of each row's position.</summary>
     public int* Blocks { get; }

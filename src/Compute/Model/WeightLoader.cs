@@ -77,7 +77,7 @@ internal sealed class WeightLoader
 
     private void Load(LayerRange layers, int contextLength)
     {
-        bool last = layers.End == _shape.LayerCount;
+        bool last = _shape.HasLogits && layers.End == _shape.LayerCount;
         if (_tensors.ContainsKey("token_embd.weight"))
         {
             _weights.Embedding = Linear("token_embd");
@@ -88,6 +88,12 @@ internal sealed class WeightLoader
             _weights.Positions = Linear("position_embd");
         }
 
+        if (_tensors.ContainsKey("token_types.weight"))
+        {
+            _weights.TokenTypes = Linear("token_types");
+        }
+
+        _weights.EmbeddingNorm = Norm("token_embd_norm");
         _weights.RopeFactors = RopeFactors(contextLength);
         for (int i = layers.First; i < layers.End; i++)
         {
@@ -117,6 +123,8 @@ internal sealed class WeightLoader
             FeedForwardNorm = Norm(prefix + (layer.Residual == ResidualForm.Parallel ? "attn_norm_2" : layer.FeedForwardNorm)),
             FeedForward = block.Experts is null ? Dense(block, block.Length, prefix, "") : null,
             Experts = block.Experts is { } experts ? Experts(block, experts, prefix) : null,
+            AttentionStreamNorm = Norm(prefix + "attn_output_norm"),
+            LayerStreamNorm = Norm(prefix + "layer_output_norm"),
             PostFeedForwardNorm = layer.NormAfter ? Norm(prefix + "post_ffw_norm") : null,
         };
     }

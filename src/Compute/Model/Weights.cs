@@ -11,6 +11,12 @@ internal sealed class Weights : IDisposable
     /// <summary>[context × embedding], of a first stage with learned positions.</summary>
     public Linear? Positions { get; set; }
 
+    /// <summary>[token types × embedding], of a first stage, or null.</summary>
+    public Linear? TokenTypes { get; set; }
+
+    /// <summary>Of a first stage, or null.</summary>
+    public Norm? EmbeddingNorm { get; set; }
+
     /// <summary>Of a last stage.</summary>
     public Norm? OutputNorm { get; set; }
 
@@ -64,6 +70,12 @@ internal sealed class LayerWeights
 
     public ExpertWeights? Experts { get; set; }
     public Norm? PostFeedForwardNorm { get; set; }
+
+    /// <summary>Of the residual stream after attention, or null.</summary>
+    public Norm? AttentionStreamNorm { get; set; }
+
+    /// <summary>Of the residual stream after the feed-forward block, or null.</summary>
+    public Norm? LayerStreamNorm { get; set; }
 }
 
 /// <param name="CompressQuery">[query rank × embedding], or null.</param>

@@ -48,6 +48,13 @@ internal static class ArchitectureCases
         new("falcon", "40b", _ => { }, name => name.EndsWith("attn_qkv.weight") || name.Contains("attn_norm_2") || NormBias(name)),
     ];
 
+    /// <summary>Encoders, which give embeddings instead of logits.</summary>
+    public static IReadOnlyList<ArchitectureCase> Encoders { get; } =
+    [
+        new("bert", "", m => m.Set("bert.pooling_type", 1).Set("bert.attention.causal", false).Set("tokenizer.ggml.token_type_count", 2), name => name.EndsWith(".bias")),
+        new("nomic-bert", "", m => m.Set("nomic-bert.pooling_type", 1).Set("nomic-bert.attention.causal", false).Set("tokenizer.ggml.token_type_count", 2).Set("nomic-bert.rope.freq_base", 1000f), name => name.EndsWith("attn_qkv.weight") || name.EndsWith("norm.bias")),
+    ];
+
     public static GgufMetadata Metadata(ArchitectureCase test, int layers)
     {
         GgufMetadataBuilder metadata = RandomModel.Llama(layers, test.Architecture);

@@ -10,7 +10,7 @@ public sealed class ArchitectureTests
 
     [Fact]
     public void Cases_TakenTogether_CoverEveryArchitecture() =>
-        Assert.Equal(ArchitectureList.Names.Order(), ArchitectureCases.All.Select(test => test.Architecture).Distinct().Order());
+        Assert.Equal(ArchitectureList.Names.Order(), ArchitectureCases.All.Concat(ArchitectureCases.Encoders).Select(test => test.Architecture).Distinct().Order());
 
     [Theory]
     [MemberData(nameof(Names))]

@@ -5,6 +5,7 @@ internal static class ArchitectureList
 {
     private static readonly Dictionary<string, Func<HyperParameters, ModelShape>> Readers = new(StringComparer.Ordinal)
     {
+        ["bert"] = Bert.Read,
         ["command-r"] = Cohere.ReadCommandR,
         ["cohere2"] = Cohere.Read2,
         ["deepseek2"] = DeepSeek2.Read,
@@ -17,6 +18,7 @@ internal static class ArchitectureList
         ["granite"] = Granite.Read,
         ["granitemoe"] = Granite.Read,
         ["llama"] = Llama.Read,
+        ["nomic-bert"] = Bert.ReadNomic,
         ["olmo2"] = Olmo2.Read,
         ["phi2"] = Phi.Read2,
         ["phi3"] = Phi.Read3,

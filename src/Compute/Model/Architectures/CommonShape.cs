@@ -64,6 +64,13 @@ internal static class CommonShape
             Layers = shapes,
             Norm = norm,
             NormEpsilon = epsilon,
+            Pooling = p.FindInt("pooling_type", 0, int.MaxValue) switch
+            {
+                null or 0 => PoolingKind.None,
+                { } kind and <= 3 => (PoolingKind)kind,
+                4 => throw new NotSupportedException($"pooling by rank ('{p.Key("pooling_type")}' 4) is not supported"),
+                { } other => throw new InvalidDataException($"'{p.Key("pooling_type")}' is {other}, expected 0 to 4"),
+            },
         };
     }
 
