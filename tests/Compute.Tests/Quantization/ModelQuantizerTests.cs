@@ -29,11 +29,12 @@ public sealed class ModelQuantizerTests : IDisposable
     [InlineData("Q2_K")]
     [InlineData("Q3_K_S")]
     [InlineData("Q3_K_M")]
-    [InlineData("Q4_K_S")]
     [InlineData("Q4_K_M")]
     [InlineData("Q5_K_M")]
     [InlineData("Q6_K")]
     [InlineData("IQ4_XS")]
+    [InlineData("IQ4_NL")]
+    [InlineData("TQ1_0")]
     [InlineData("TQ2_0")]
     public void Write_Mix_GivesTheReferenceFilesTensorData(string name)
     {

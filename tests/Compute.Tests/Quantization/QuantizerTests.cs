@@ -1,38 +1,10 @@
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Quantization;
-using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Quantization;
 
 public class QuantizerTests
 {
-    [Theory]
-    [InlineData("Q4_0")]
-    [InlineData("Q4_1")]
-    [InlineData("Q5_0")]
-    [InlineData("Q5_1")]
-    [InlineData("Q8_0")]
-    [InlineData("Q2_K")]
-    [InlineData("Q3_K_M")]
-    [InlineData("Q4_K_M")]
-    [InlineData("Q5_K_M")]
-    [InlineData("Q6_K")]
-    [InlineData("IQ4_NL")]
-    [InlineData("IQ4_XS")]
-    [InlineData("BF16")]
-    [InlineData("TQ1_0")]
-    [InlineData("TQ2_0")]
-    public void FromF32_WithoutImportance_GivesTheReferenceFilesBytes(string name)
-    {
-        using var pair = new ReferencePair(name);
-        foreach ((TensorView original, TensorView quantised) in pair.Tensors)
-        {
-            var bytes = new byte[quantised.ByteLength];
-            Quantizer.FromF32(quantised.Type, ReferencePair.Values(original), bytes);
-            Assert.True(quantised.RowBytes(0, (int)quantised.Rows).SequenceEqual(bytes), original.Name);
-        }
-    }
-
     /// <summary>What a block can hold exactly comes back exactly.</summary>
     [Theory]
     [InlineData(GgmlType.Q4_0, -8, 7)]
@@ -95,37 +67,5 @@ public class QuantizerTests
         var decoded = new float[values.Length];
         Dequantizer.ToF32(type, bytes, decoded);
         return decoded;
-    }
-
-    /// <summary>A reference model and what llama-quantize made of it.</summary>
-    private sealed class ReferencePair(string name) : IDisposable
-    {
-        private readonly GgufFile original = GgufFile.Open(Repository.Shared("models/quant/q-f32.gguf"));
-        private readonly GgufFile quantised = GgufFile.Open(Repository.Shared($"models/quant/q-{name}.gguf"));
-
-        public IEnumerable<(TensorView Original, TensorView Quantised)> Tensors
-        {
-            get
-            {
-                foreach (TensorView tensor in quantised.Tensors)
-                {
-                    Assert.True(original.TryGet(tensor.Name, out TensorView reference));
-                    yield return (reference, tensor);
-                }
-            }
-        }
-
-        public static float[] Values(TensorView tensor)
-        {
-            var values = new float[tensor.Rows * tensor.Columns];
-            Dequantizer.ToF32(tensor.Type, tensor.RowBytes(0, (int)tensor.Rows), values);
-            return values;
-        }
-
-        public void Dispose()
-        {
-            original.Dispose();
-            quantised.Dispose();
-        }
     }
 }
