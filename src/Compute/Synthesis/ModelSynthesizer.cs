@@ -57,12 +57,17 @@ public static class ModelSynthesizer
     {
         bool Exists(string name) => name switch
         {
-            "output.weight" => !shape.Tied,
-            "rope_freqs.weight" => shape.RopeFactor > 0,
+            "output.weight" => !IsTied(architecture, shape),
+            "rope_freqs.weight" => shape.RopeFactor > 0 && architecture.Name == "llama",
             _ => architecture.Optional(name),
         };
         var model = new QuantizationModel(
-            architecture.Name, shape.Layers, shape.Heads / shape.KvHeads, metadata.FindInt32($"{architecture.Name}.expert_count") ?? 0, shape.Tied, HasImportance: false);
+            architecture.Architecture,
+            shape.Layers,
+            shape.Heads / shape.KvHeads,
+            metadata.FindInt32($"{architecture.Architecture}.expert_count") ?? 0,
+            IsTied(architecture, shape),
+            HasImportance: false);
         return ModelShape.FromGguf(metadata).Tensors(new LayerRange(0, shape.Layers), Exists)
             .Where(spec => spec.Required || Exists(spec.Name))
             .DistinctBy(spec => spec.Name)
@@ -70,6 +75,8 @@ public static class ModelSynthesizer
             .Select(tensor => tensor with { Type = TensorTypes.Choose(mix, tensor, model) })
             .ToList();
     }
+
+    private static bool IsTied(SyntheticArchitecture architecture, SyntheticShape shape) => shape.Tied || architecture.AlwaysTied;
 
     private static void WriteTensor(GgufWriter writer, int index, SyntheticTensor distribution, BlockPool? pool, ulong seed, ParallelOptions parallel)
     {

@@ -3,44 +3,76 @@ using Lamina.Compute.Gguf;
 namespace Lamina.Compute.Synthesis;
 
 /// <summary>What a made-up model of one architecture says in its metadata, and which optional tensors it has.</summary>
-internal sealed record SyntheticArchitecture
+/// <param name="Name">Name on the command line: the architecture, or a variant of it.</param>
+internal sealed record SyntheticArchitecture(string Name)
 {
-    public required string Name { get; init; }
+    /// <summary><c>general.architecture</c>.</summary>
+    public string Architecture { get; init; } = Name;
 
-    /// <summary>Writes the keys that differ from <see cref="Common"/>.</summary>
-    public Action<GgufMetadataBuilder, SyntheticShape> Keys { get; init; } = static (_, _) => { };
+    /// <summary>Writes the keys that differ from the common ones.</summary>
+    public Action<ArchitectureKeys> Keys { get; init; } = static _ => { };
 
-    /// <summary>True for the tensors that this architecture has beyond those that its shape requires.</summary>
+    /// <summary>True for the tensors that this architecture has beyond those that its shape requires; output matrix and rotation factors are the shape's affair.</summary>
     public Func<string, bool> Optional { get; init; } = static _ => false;
 
-    public static IReadOnlyList<SyntheticArchitecture> All { get; } =
-    [
-        new() { Name = "llama" },
-    ];
+    /// <summary>Tokens that readers of this architecture look for by name.</summary>
+    public string[] Controls { get; init; } = [];
+
+    /// <summary>Never has an output matrix of its own.</summary>
+    public bool AlwaysTied { get; init; }
 
     /// <summary>Throws <see cref="ArgumentException"/> listing the names when there is no such architecture.</summary>
-    public static SyntheticArchitecture Named(string name) => All.FirstOrDefault(architecture => architecture.Name == name)
-        ?? throw new ArgumentException($"models of architecture '{name}' cannot be made up; there are {string.Join(", ", All.Select(architecture => architecture.Name))}");
+    public static SyntheticArchitecture Named(string name) => SyntheticArchitectures.All.FirstOrDefault(architecture => architecture.Name == name)
+        ?? throw new ArgumentException($"models of architecture '{name}' cannot be made up; there are {string.Join(", ", SyntheticArchitectures.All.Select(architecture => architecture.Name))}");
 
     public GgufMetadataBuilder Describe(SyntheticShape shape)
     {
-        GgufMetadataBuilder metadata = Common(Name, shape);
-        Keys(metadata, shape);
-        SyntheticVocabulary.Write(metadata, shape.Vocabulary);
+        var metadata = new GgufMetadataBuilder();
+        metadata.Set("general.architecture", Architecture).Set("general.name", $"synthetic {Name} {shape.Name}");
+        var keys = new ArchitectureKeys(metadata, Architecture, shape);
+        keys.Set("block_count", shape.Layers)
+            .Set("context_length", shape.Context)
+            .Set("embedding_length", shape.Embedding)
+            .Set("feed_forward_length", shape.FeedForward)
+            .Set("attention.head_count", shape.Heads)
+            .Set("attention.head_count_kv", shape.KvHeads)
+            .Set("attention.layer_norm_rms_epsilon", 1e-5f)
+            .Set("attention.layer_norm_epsilon", 1e-5f)
+            .Set("rope.dimension_count", shape.HeadLength)
+            .Set("rope.freq_base", shape.RopeBase)
+            .Set("vocab_size", shape.Vocabulary);
+        Keys(keys);
+        SyntheticVocabulary.Write(metadata, shape.Vocabulary, Controls);
         return metadata;
     }
+}
 
-    private static GgufMetadataBuilder Common(string name, SyntheticShape shape) => new GgufMetadataBuilder()
-        .Set("general.architecture", name)
-        .Set("general.name", $"synthetic {shape.Name}")
-        .Set($"{name}.block_count", shape.Layers)
-        .Set($"{name}.context_length", shape.Context)
-        .Set($"{name}.embedding_length", shape.Embedding)
-        .Set($"{name}.feed_forward_length", shape.FeedForward)
-        .Set($"{name}.attention.head_count", shape.Heads)
-        .Set($"{name}.attention.head_count_kv", shape.KvHeads)
-        .Set($"{name}.attention.layer_norm_rms_epsilon", 1e-5f)
-        .Set($"{name}.rope.dimension_count", shape.HeadLength)
-        .Set($"{name}.rope.freq_base", shape.RopeBase)
-        .Set($"{name}.vocab_size", shape.Vocabulary);
+/// <summary>Writes metadata keys of one architecture; a later value replaces an earlier one.</summary>
+internal sealed class ArchitectureKeys(GgufMetadataBuilder metadata, string architecture, SyntheticShape shape)
+{
+    public SyntheticShape Shape => shape;
+
+    public ArchitectureKeys Set(string name, int value)
+    {
+        metadata.Set($"{architecture}.{name}", value);
+        return this;
+    }
+
+    public ArchitectureKeys Set(string name, float value)
+    {
+        metadata.Set($"{architecture}.{name}", value);
+        return this;
+    }
+
+    public ArchitectureKeys Set(string name, string value)
+    {
+        metadata.Set($"{architecture}.{name}", value);
+        return this;
+    }
+
+    public ArchitectureKeys Set(string name, bool value)
+    {
+        metadata.Set($"{architecture}.{name}", value);
+        return this;
+    }
 }

@@ -16,7 +16,7 @@ internal readonly record struct SyntheticTensor(float Deviation, float Mean)
             return new SyntheticTensor(0.1f, 0);
         }
 
-        if (tensor.Name.Contains("norm", StringComparison.Ordinal))
+        if (tensor.Name.Contains("norm", StringComparison.Ordinal) || tensor.Name.StartsWith("rope_factors", StringComparison.Ordinal))
         {
             return new SyntheticTensor(0.1f, 1);
         }

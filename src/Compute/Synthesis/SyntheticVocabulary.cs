@@ -20,7 +20,8 @@ internal static class SyntheticVocabulary
         "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n{{ message['content'] }}<|eot_id|>{% endfor %}"
         + "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}";
 
-    public static void Write(GgufMetadataBuilder metadata, int size)
+    /// <param name="extraControls">Control tokens that readers of an architecture look for by name.</param>
+    public static void Write(GgufMetadataBuilder metadata, int size, params ReadOnlySpan<string> extraControls)
     {
         // Published vocabularies of this family end in 256 control tokens.
         int controls = Math.Min(256, size / 16);
@@ -44,9 +45,11 @@ internal static class SyntheticVocabulary
         }
 
         int firstControl = tokens.Count;
-        for (int control = 0; control < controls; control++)
+        tokens.AddRange(Controls);
+        tokens.AddRange(extraControls);
+        for (int reserved = 0; tokens.Count < size; reserved++)
         {
-            tokens.Add(control < Controls.Length ? Controls[control] : $"<|reserved_special_token_{control - Controls.Length}|>");
+            tokens.Add($"<|reserved_special_token_{reserved}|>");
         }
 
         metadata

@@ -1,5 +1,6 @@
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Architectures;
 using Lamina.Compute.Quantization;
 using Lamina.Compute.Synthesis;
 using Lamina.Compute.Tests.Gguf;
@@ -49,6 +50,21 @@ public sealed class ModelSynthesizerTests : IDisposable
         Assert.InRange(values.Average(), -0.002, 0.002);
         Assert.InRange(values.Average(value => value * value) * query.Columns, 0.9, 1.1);
     }
+
+    public static TheoryData<string> Architectures() => [.. SyntheticArchitectures.All.Select(architecture => architecture.Name)];
+
+    [Theory]
+    [MemberData(nameof(Architectures))]
+    public void Write_EveryArchitecture_HasExactlyTheTensorsOfItsShape(string architecture)
+    {
+        SyntheticShape shape = SyntheticShape.Preset("tiny") with { Embedding = 128, FeedForward = 64, Layers = 2 };
+        using GgufFile file = GgufFile.Open(Write(new SynthesisOptions(shape, QuantizationMix.Q4_0, architecture)));
+        Assert.Empty(ModelInspection.Of(file).Unsupported);
+    }
+
+    [Fact]
+    public void Architectures_TakenTogether_CoverAllThatRun() =>
+        Assert.Equal(ArchitectureList.Names.Order(), SyntheticArchitectures.All.Select(architecture => architecture.Architecture).Distinct().Order());
 
     [Fact]
     public void Write_LlamaShape_HasTheTensorsOfTheRealOne()
