@@ -8,6 +8,9 @@ namespace Lamina.Cluster.Messages;
 /// </summary>
 internal static class WireManifests
 {
+    /// <summary>Up to here numbers stand for commands, which the transport accepts from coordinators only.</summary>
+    public const int LastCommand = 31;
+
     private static readonly Entry[] s_entries =
     [
         Of<NodeCommands.DescribeNode>(1),

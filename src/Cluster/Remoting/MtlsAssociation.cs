@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Remote.Transport;
 using Google.Protobuf;
+using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 
@@ -38,6 +39,9 @@ internal sealed class MtlsAssociation : AssociationHandle
         _ended = ended;
         ReadHandlerSource = new TaskCompletionSource<IHandleEventListener>(TaskCreationOptions.RunContinuationsAsynchronously);
     }
+
+    /// <summary>The peer sent what no sound peer sends.</summary>
+    public bool IsBroken { get; private set; }
 
     public bool IsDenied => _connection.IsDenied;
 
@@ -97,6 +101,8 @@ internal sealed class MtlsAssociation : AssociationHandle
         _connection.Dispose();
         await Task.WhenAll(reading, writing).ContinueWith(_ => { }, TaskScheduler.Default).ConfigureAwait(false);
 
+        IsBroken = reading.Exception?.InnerException is InvalidDataException;
+
         // What failed tells more than what was cancelled because of it.
         string reason = _reason ?? (reading.Exception ?? writing.Exception) switch
         {
@@ -152,7 +158,7 @@ internal sealed class MtlsAssociation : AssociationHandle
                 }
 
                 ReadOnlyMemory<byte> unit = buffer.AsMemory(start + sizeof(int), (int)length);
-                CheckOrigin(unit.Span);
+                Check(unit.Span);
                 listener.Notify(new InboundPayload(ByteString.CopyFrom(unit.Span)));
                 start += sizeof(int) + (int)length;
             }
@@ -167,8 +173,8 @@ internal sealed class MtlsAssociation : AssociationHandle
         }
     }
 
-    /// <summary>Every ASSOCIATE must name the address that the certificate was tied to.</summary>
-    private void CheckOrigin(ReadOnlySpan<byte> unit)
+    /// <summary>Every ASSOCIATE must name the address that the certificate was tied to, and every message must be one that the certificate's role may send.</summary>
+    private void Check(ReadOnlySpan<byte> unit)
     {
         if (!AssociateOrigin.TryRead(unit, out (string System, Endpoint Endpoint)? origin))
         {
@@ -177,8 +183,14 @@ internal sealed class MtlsAssociation : AssociationHandle
 
         if (origin is { } claimed && claimed != _origin)
         {
-            _connection.CountForgedOrigin();
+            _connection.Count(RefusalReason.Address);
             throw new InvalidDataException($"{_connection.Peer.Name} at {_origin.Endpoint} claims to be {claimed.System}@{claimed.Endpoint}");
+        }
+
+        if (!EnvelopeRule.Allows(_connection.Peer.Role, unit))
+        {
+            _connection.Count(RefusalReason.Role);
+            throw new InvalidDataException($"{_connection.Peer.Name} sent what a {PeerIdentity.RoleName(_connection.Peer.Role)} may not send");
         }
     }
 

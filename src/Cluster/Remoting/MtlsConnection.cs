@@ -33,7 +33,7 @@ internal sealed class MtlsConnection : IDisposable
 
     public bool IsDenied => _handshake.IsDenied;
 
-    public void CountForgedOrigin() => _certificates.Count(RefusalReason.Address);
+    public void Count(RefusalReason reason) => _certificates.Count(reason);
 
     public bool Names(string host) => _handshake.Names(host);
 

@@ -261,7 +261,14 @@ internal sealed class MtlsTransport : Transport
         if (_associations.TryRemove(association, out _))
         {
             ClusterMetrics.OpenAssociations.Add(-1);
-            _log.Debug("association with {0} ended: {1}", association.RemoteAddress, reason);
+            if (association.IsBroken)
+            {
+                Warn($"association with {association.RemoteAddress} ended: {reason}");
+            }
+            else
+            {
+                _log.Debug("association with {0} ended: {1}", association.RemoteAddress, reason);
+            }
         }
     }
 

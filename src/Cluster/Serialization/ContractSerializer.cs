@@ -8,7 +8,9 @@ namespace Lamina.Cluster.Serialization;
 /// <summary>The one serializer of the product's own messages: MessagePack, a number for a manifest, a closed list of types.</summary>
 public sealed class ContractSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
-    public override int Identifier => 200;
+    internal const int Id = 200;
+
+    public override int Identifier => Id;
 
     public override string Manifest(object o) =>
         WireManifests.ByType.TryGetValue(o.GetType(), out WireManifests.Entry? entry) ? entry.Manifest : throw new SerializationException($"{o.GetType().Name} is no wire message");

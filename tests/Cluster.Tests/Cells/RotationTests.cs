@@ -26,7 +26,7 @@ public sealed class RotationTests : IDisposable
         await using CellMembers cell = new();
         CellSystem front = await cell.StartAsync(ofFront, []), node = await cell.StartAsync(ofNode, [front.ControlEndpoint]);
         await cell.AllUpAsync(2);
-        node.System.ActorOf(Props.Create(() => new Echo()), "entry");
+        node.System.ActorOf(Props.Create(() => new Answerer()), "entry");
         ActorSelection entry = front.System.ActorSelection($"akka.mtls://cell-acme@{node.ControlEndpoint}/user/entry");
         await using LinkListener listener = LinkListener.Start(LinkPair.Quick, ofNode, (_, _) => new LinkDecision(_ => new RecordingHandler(), null));
         using Link longLived = await DialAsync();
@@ -54,7 +54,7 @@ public sealed class RotationTests : IDisposable
         {
             for (int i = 0; i < 20; i++)
             {
-                await entry.Ask<NodeCommands.DescribeNode>(new NodeCommands.DescribeNode(s_acme), TimeSpan.FromSeconds(10));
+                await entry.Ask<NodeEvents.StageReady>(new NodeCommands.DescribeNode(s_acme), TimeSpan.FromSeconds(10));
                 longLived.Send(FrameKind.Step, 1, i, new byte[100]);
             }
 
@@ -105,7 +105,7 @@ public sealed class RotationTests : IDisposable
         await using CellMembers cell = new() { Transport = new MtlsOptions { MaxAge = TimeSpan.FromMilliseconds(300) } };
         CellSystem front = await cell.FrontAsync(), node = await cell.NodeAsync("a", front.ControlEndpoint);
         await cell.AllUpAsync(2);
-        node.System.ActorOf(Props.Create(() => new Echo()), "entry");
+        node.System.ActorOf(Props.Create(() => new Answerer()), "entry");
         ActorSelection entry = front.System.ActorSelection($"akka.mtls://cell-acme@{node.ControlEndpoint}/user/entry");
         Stopwatch watch = Stopwatch.StartNew();
         int answers = 0;
@@ -116,7 +116,7 @@ public sealed class RotationTests : IDisposable
             {
                 try
                 {
-                    await entry.Ask<NodeCommands.DescribeNode>(new NodeCommands.DescribeNode(s_acme), TimeSpan.FromMilliseconds(300));
+                    await entry.Ask<NodeEvents.StageReady>(new NodeCommands.DescribeNode(s_acme), TimeSpan.FromMilliseconds(300));
                     return true;
                 }
                 catch (AskTimeoutException)
@@ -133,8 +133,8 @@ public sealed class RotationTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private sealed class Echo : ReceiveActor
+    private sealed class Answerer : ReceiveActor
     {
-        public Echo() => ReceiveAny(message => Sender.Tell(message));
+        public Answerer() => ReceiveAny(_ => Sender.Tell(new NodeEvents.StageReady(s_acme, default, new NodeName("a"))));
     }
 }

@@ -16,7 +16,7 @@ namespace Lamina.Cluster.Tests.Remoting;
 /// <summary>One coordinator whose control port all tests of this class attack; it must stand at the end of each.</summary>
 public sealed class MtlsTransportTests : IAsyncLifetime
 {
-    private readonly CellMembers _cell = new() { Transport = new MtlsOptions { HandshakeDeadline = TimeSpan.FromMilliseconds(800) } };
+    private readonly CellMembers _cell = new() { Transport = new MtlsOptions { HandshakeDeadline = TimeSpan.FromSeconds(2.5) } };
     private readonly TestCell _foreign = new();
     private CertificateProvider _certificates = null!;
     private CellSystem _front = null!;

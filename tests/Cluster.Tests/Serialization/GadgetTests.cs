@@ -91,6 +91,39 @@ public sealed class GadgetTests : IAsyncLifetime
         Assert.Empty(secret.Received);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Wire_NodeSendsACommand_IsCutAndTheCommandNotDelivered(bool toARef)
+    {
+        NodeCommands.UnloadStage command = new(new TenantId("acme"), default);
+        if (toARef)
+        {
+            ((ExtendedActorSystem)_hostile).Provider.ResolveActorRef($"akka.mtls://cell-acme@{_victim.ControlEndpoint}/user/entry").Tell(command);
+        }
+        else
+        {
+            _entry.Tell(command);
+        }
+
+        await Eventually.TrueAsync(() => _cell.Log.Any(line => line.Contains("hostile sent what a node may not send", StringComparison.Ordinal)));
+        await StillServesAsync();
+        Assert.All(_inbox.Received, message => Assert.IsType<NodeEvents.StageReady>(message));
+    }
+
+    [Fact]
+    public async Task Wire_CoordinatorSendsACommand_IsDelivered()
+    {
+        CellSystem second = await _cell.FrontAsync("front-2", _victim.ControlEndpoint);
+
+        await Eventually.TrueAsync(async () =>
+        {
+            second.System.ActorSelection($"akka.mtls://cell-acme@{_victim.ControlEndpoint}/user/entry").Tell(new NodeCommands.DescribeNode(new TenantId("acme")));
+            await Task.Delay(20);
+            return _inbox.Received.OfType<NodeCommands.DescribeNode>().Any();
+        });
+    }
+
     public static TheoryData<int, string, byte[]> InboundPayloads()
     {
         string gadget = typeof(PlainGadget).AssemblyQualifiedName!, exception = typeof(ExceptionGadget).AssemblyQualifiedName!;
@@ -157,7 +190,7 @@ public sealed class GadgetTests : IAsyncLifetime
         int before = _inbox.Received.Count;
         await Eventually.TrueAsync(async () =>
         {
-            _entry.Tell(new NodeCommands.DescribeNode(new TenantId("acme")));
+            _entry.Tell(new NodeEvents.StageReady(new TenantId("acme"), default, new NodeName("hostile")));
             await Task.Delay(20);
             return _inbox.Received.Count > before;
         });

@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Text;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Messages;
+using Lamina.Cluster.Serialization;
+
+namespace Lamina.Cluster.Remoting;
+
+/// <summary>
+/// What a peer may send, by the role in its certificate: only coordinators give commands. Senders and cluster roles are words of the peer itself; the certificate is not.
+/// Containers are protobuf (Akka.Remote's WireFormats.proto and ContainerFormats.proto): AckAndEnvelopeContainer { envelope = 2 }, RemoteEnvelope { Payload message = 2 },
+/// Payload { bytes message = 1; int32 serializerId = 2; bytes messageManifest = 3 }, SelectionEnvelope { Payload payload = 1 }.
+/// </summary>
+internal static class EnvelopeRule
+{
+    private const int ProtocolPayload = 1, Envelope = 2, EnvelopeMessage = 2, PayloadBytes = 1, PayloadSerializer = 2, PayloadManifest = 3, SelectionPayload = 1;
+
+    /// <summary>Akka's container for messages to a path; the message inside is a payload again.</summary>
+    private const int SelectionSerializer = 6;
+
+    /// <summary>False when the unit carries, directly or to a selection, a message that <paramref name="role"/> may not send, or cannot be read.</summary>
+    public static bool Allows(PeerRole role, ReadOnlySpan<byte> unit)
+    {
+        if (role == PeerRole.Coordinator)
+        {
+            return true;
+        }
+
+        if (!ProtobufFields.TryFind(unit, ProtocolPayload, out ReadOnlySpan<byte> container)
+            || !ProtobufFields.TryFind(container, Envelope, out ReadOnlySpan<byte> envelope)
+            || !ProtobufFields.TryFind(envelope, EnvelopeMessage, out ReadOnlySpan<byte> payload)
+            || !TryReadPayload(payload, out ulong serializer, out ReadOnlySpan<byte> manifest, out ReadOnlySpan<byte> message))
+        {
+            return false;
+        }
+
+        if (serializer == SelectionSerializer
+            && !(ProtobufFields.TryFind(message, SelectionPayload, out ReadOnlySpan<byte> selected) && TryReadPayload(selected, out serializer, out manifest, out message)))
+        {
+            return false;
+        }
+
+        // A selection within a selection is nothing that Akka makes.
+        return serializer != SelectionSerializer && !(serializer == ContractSerializer.Id && IsCommand(manifest));
+    }
+
+    private static bool IsCommand(ReadOnlySpan<byte> manifest) =>
+        !int.TryParse(Encoding.UTF8.GetString(manifest), NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number <= WireManifests.LastCommand;
+
+    private static bool TryReadPayload(ReadOnlySpan<byte> payload, out ulong serializer, out ReadOnlySpan<byte> manifest, out ReadOnlySpan<byte> message)
+    {
+        manifest = message = default;
+        return ProtobufFields.TryFindNumber(payload, PayloadSerializer, out serializer)
+            && ProtobufFields.TryFind(payload, PayloadManifest, out manifest)
+            && ProtobufFields.TryFind(payload, PayloadBytes, out message);
+    }
+}
