@@ -27,7 +27,7 @@ public static class CpuVariants
     /// The fastest variant available, or the one that the environment asks for. Throws <see cref="NotSupportedException"/> when that is unknown or this
     /// machine lacks it.
     /// </summary>
-    public static CpuVariant Chosen { get; } = Choose(Environment.GetEnvironmentVariable(Override));
+    public static CpuVariant Chosen => Choose(Environment.GetEnvironmentVariable(Override));
 
     internal static CpuVariant Choose(string? requested)
     {
@@ -36,7 +36,7 @@ public static class CpuVariants
             return Available[^1];
         }
 
-        return Enum.TryParse(requested, ignoreCase: true, out CpuVariant variant) && Available.Contains(variant)
+        return Available.Where(variant => requested.Equals(variant.ToString(), StringComparison.OrdinalIgnoreCase)).ToArray() is [CpuVariant variant]
             ? variant
             : throw new NotSupportedException($"{Override}={requested}: this machine runs {string.Join(", ", Available).ToLowerInvariant()}");
     }

@@ -7,11 +7,10 @@ internal sealed unsafe class ExpertState : IDisposable
 {
     private readonly List<NativeBuffer> _owned = [];
 
-    public ExpertState(IReadOnlyList<LayerShape> layers, int rows, int embedding)
+    public ExpertState(BufferSizes sizes)
     {
-        FeedForwardShape[] blocks = [.. layers.Select(layer => layer.FeedForward).Where(block => block.Experts is not null)];
-        int count = blocks.Max(block => block.Experts!.Count), used = blocks.Max(block => block.Experts!.Used), length = blocks.Max(block => block.Length);
-        int uses = checked(rows * used);
+        int rows = sizes.Rows, embedding = sizes.Embedding, count = sizes.Experts, length = sizes.ExpertLength;
+        int uses = checked(rows * sizes.Used);
         Scores = Floats(rows, count);
         GateUp = Floats(uses, 2 * length);
         Outputs = Floats(uses, embedding);
@@ -25,6 +24,9 @@ internal sealed unsafe class ExpertState : IDisposable
         Selection = new float[count];
         Inputs = new ActivationRows(uses, length);
     }
+
+    /// <summary>Bytes of the float buffers.</summary>
+    public long Bytes { get; private set; }
 
     /// <summary>Router's scores, then probabilities, [rows × experts].</summary>
     public Rows Scores { get; }
@@ -72,8 +74,9 @@ internal sealed unsafe class ExpertState : IDisposable
 
     private Rows Floats(long rows, int columns)
     {
-        long stride = (columns + 15L) / 16 * 16;
+        long stride = BufferSizes.Stride(columns);
         var buffer = new NativeBuffer(rows * stride * sizeof(float));
+        Bytes += buffer.Bytes;
         _owned.Add(buffer);
         return new Rows((float*)buffer.Pointer, stride);
     }

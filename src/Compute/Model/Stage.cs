@@ -45,8 +45,8 @@ public sealed unsafe class Stage : IDisposable
     /// <summary>True when the stage holds the last layer and gives logits.</summary>
     public bool IsLast => Layers.End == Shape.LayerCount;
 
-    /// <summary>Bytes of weights and cache held.</summary>
-    public long MemoryBytes => _weights.Bytes + Cache.MemoryBytes;
+    /// <summary>Bytes of weights, cache and buffers held; logits of many rows at once come on top.</summary>
+    public long MemoryBytes => _weights.Bytes + Cache.MemoryBytes + _state.Bytes;
 
     /// <summary>
     /// Loads and repacks the tensors of <paramref name="layers"/>. Throws <see cref="InvalidDataException"/> when a tensor is missing or has another
@@ -59,11 +59,11 @@ public sealed unsafe class Stage : IDisposable
         return new Stage(tensors, shape, layers, options, progress);
     }
 
-    /// <summary>Bytes of weights and cache that <see cref="Load"/> would hold; throws as it would for tensors that do not fit the shape.</summary>
+    /// <summary>Bytes that <see cref="Load"/> would hold, at most a few kilobytes too many; throws as it would for tensors that do not fit the shape.</summary>
     public static long RequiredBytes(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options)
     {
         Check(shape, layers, options);
-        long bytes = KvCache.RequiredBytes(shape, layers, options);
+        long bytes = checked(KvCache.RequiredBytes(shape, layers, options) + BufferSizes.Of(shape, layers, options).Bytes);
         foreach (TensorView tensor in WeightLoader.Check(tensors, shape, layers).Values)
         {
             bytes = checked(bytes + WeightLoader.LoadedBytes(tensor));

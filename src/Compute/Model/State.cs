@@ -9,42 +9,37 @@ internal sealed unsafe class State : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
     private readonly int _vocabulary;
+    private long _bufferBytes;
     private NativeBuffer? _logits;
     private int _logitRows;
 
     public State(ModelShape shape, LayerRange layers, StageOptions options, WorkerTeam team, KvCache cache)
     {
-        int rows = options.MaxBatchRows, embedding = shape.EmbeddingLength;
-        LayerShape[] held = [.. shape.Layers.Skip(layers.First).Take(layers.Count)];
+        BufferSizes sizes = BufferSizes.Of(shape, layers, options);
+        int rows = sizes.Rows, embedding = sizes.Embedding;
         _vocabulary = shape.VocabularySize;
         try
         {
             Hidden = Buffer(rows, embedding);
             Normed = Buffer(rows, embedding);
-            NormedToo = Buffer(held.Any(layer => layer.Residual == ResidualForm.Parallel) ? rows : 1, embedding);
+            NormedToo = Buffer(sizes.ParallelRows, embedding);
             Branch = Buffer(rows, embedding);
             BranchToo = Buffer(rows, embedding);
-            QueryKeyValue = Buffer(rows, held.Max(layer => layer.Attention.QueryWidth + layer.Attention.KeyWidth + layer.Attention.ValueWidth));
-            Attended = Buffer(rows, held.Max(layer => Math.Max(layer.Attention.Heads * layer.Attention.ValueLength, layer.Attention.OutputWidth)));
-            GateUp = Buffer(rows, held.Max(layer => 2 * Math.Max(layer.FeedForward.Experts is null ? layer.FeedForward.Length : 0, layer.FeedForward.Experts?.SharedLength ?? 0)));
-            Positions = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
-            LastPositions = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
-            Blocks = (int*)Own(new NativeBuffer((long)rows * sizeof(int))).Pointer;
-            Inputs = Own(new ActivationRows(rows, held.Max(MaxColumns)));
-            Attention = Own(new AttentionWorkspace(team.Workers, rows, held.Max(layer => layer.Attention.ValueLength), slot => (nint)cache.Table(slot)));
-            LatentShape[] latents = [.. held.Select(layer => layer.Attention.Latent).OfType<LatentShape>()];
-            if (latents.Length > 0)
+            QueryKeyValue = Buffer(rows, sizes.QueryKeyValue);
+            Attended = Buffer(rows, sizes.Attended);
+            GateUp = Buffer(rows, 2 * sizes.Dense);
+            LatentQuery = Buffer(rows, sizes.LatentQuery);
+            LatentQueries = Buffer(rows, sizes.LatentQueries);
+            LatentKeyValue = Buffer(rows, sizes.LatentKeyValue);
+            Decompressed = Buffer(rows, sizes.Decompressed);
+            Positions = Integers(rows);
+            LastPositions = Integers(rows);
+            Blocks = Integers(rows);
+            Inputs = Own(new ActivationRows(rows, sizes.Inputs));
+            Attention = Own(new AttentionWorkspace(team.Workers, rows, sizes.ValueLength, slot => (nint)cache.Table(slot)));
+            if (sizes.Experts > 0)
             {
-                int heads = held.Max(layer => layer.Attention.Heads);
-                LatentQuery = Buffer(rows, Math.Max(1, latents.Max(latent => latent.QueryRank)));
-                LatentQueries = Buffer(rows, heads * latents.Max(latent => latent.QueryLength));
-                LatentKeyValue = Buffer(rows, latents.Max(latent => latent.KvRank + latent.RopeLength));
-                Decompressed = Buffer(rows, heads * latents.Max(latent => latent.PlainLength + latent.ValueLength));
-            }
-
-            if (held.Any(layer => layer.FeedForward.Experts is not null))
-            {
-                Experts = Own(new ExpertState(held, rows, embedding));
+                Experts = Own(new ExpertState(sizes));
             }
         }
         catch
@@ -52,17 +47,6 @@ internal sealed unsafe class State : IDisposable
             Dispose();
             throw;
         }
-
-        int MaxColumns(LayerShape layer) => new[]
-        {
-            embedding,
-            layer.Attention.Heads * layer.Attention.ValueLength,
-            layer.Attention.OutputWidth,
-            layer.Attention.Latent?.QueryRank ?? 0,
-            layer.Attention.Latent?.KvRank ?? 0,
-            layer.FeedForward.Length,
-            layer.FeedForward.Experts?.SharedLength ?? 0,
-        }.Max();
     }
 
     /// <summary>The residual stream, [rows × embedding].</summary>
@@ -132,15 +116,14 @@ internal sealed unsafe class State : IDisposable
         }
     }
 
-    /// <summary>Bytes of the buffers that a batch of the options' size takes.</summary>
-    public long Bytes { get; private set; }
+    /// <summary>Bytes of the float buffers.</summary>
+    public long Bytes => _bufferBytes + (Experts?.Bytes ?? 0);
 
     public Rows Buffer(long rows, int columns)
     {
-        // Rows start on cache lines.
-        long stride = (columns + 15L) / 16 * 16;
+        long stride = BufferSizes.Stride(columns);
         var buffer = Own(new NativeBuffer(rows * stride * sizeof(float)));
-        Bytes += buffer.Bytes;
+        _bufferBytes += buffer.Bytes;
         return new Rows((float*)buffer.Pointer, stride);
     }
 
@@ -149,6 +132,8 @@ internal sealed unsafe class State : IDisposable
         _owned.ForEach(memory => memory.Dispose());
         _logits?.Dispose();
     }
+
+    private int* Integers(int count) => (int*)Own(new NativeBuffer((long)count * sizeof(int))).Pointer;
 
     private TMemory Own<TMemory>(TMemory memory)
         where TMemory : IDisposable

@@ -21,12 +21,14 @@ internal static class Gemma
         int window = p.FindInt("attention.sliding_window", 1, int.MaxValue) ?? 4096;
         bool[] windowed = Windows.Pattern(p, period: 2);
         float cap = p.Positive("attn_logit_softcapping", 50);
+        float? windowedBase = Windows.RopeBase(p);
         ModelShape shape = WithBothNorms(p, largestLayers: 46) with { LogitSoftCap = p.Positive("final_logit_softcapping", 30) };
         return shape.WithAttention((attention, i) => attention with
         {
             SoftCap = cap,
             WindowKind = windowed[i] ? WindowKind.Sliding : WindowKind.Full,
             Window = window,
+            Rope = windowed[i] && windowedBase is { } other ? attention.Rope! with { Base = other } : attention.Rope,
         });
     }
 
@@ -34,7 +36,7 @@ internal static class Gemma
     {
         int window = p.FindInt("attention.sliding_window", 0, int.MaxValue) ?? 0;
         bool[] windowed = window > 0 ? Windows.Pattern(p, period: 6) : new bool[HyperParameters.MaxLayers];
-        float windowedBase = p.Positive("rope.freq_base_swa", 10000);
+        float windowedBase = Windows.RopeBase(p) ?? 10000;
         ModelShape shape = WithBothNorms(p, largestLayers: 62) with { LogitSoftCap = p.FindFloat("final_logit_softcapping") ?? 0 };
         return shape.WithAttention((attention, i) => attention with
         {

@@ -10,6 +10,7 @@ internal static class GptOss
     {
         int window = p.Int("attention.sliding_window", 1, int.MaxValue);
         bool[] windowed = Windows.Pattern(p, period: 2);
+        float? windowedBase = Windows.RopeBase(p);
         ExpertShape experts = ExpertKeys.Need(p) with { Router = RouterKind.SoftmaxOfChosen };
         return CommonShape.Read(p, RopePairing.Halves).WithLayers((layer, i) => layer with
         {
@@ -19,6 +20,7 @@ internal static class GptOss
                 Sinks = true,
                 WindowKind = windowed[i] ? WindowKind.Sliding : WindowKind.Full,
                 Window = window,
+                Rope = windowed[i] && windowedBase is { } other ? layer.Attention.Rope! with { Base = other } : layer.Attention.Rope,
             },
             FeedForward = layer.FeedForward with
             {

@@ -3,6 +3,9 @@ namespace Lamina.Compute.Model.Architectures;
 /// <summary>Which layers attend through a window.</summary>
 internal static class Windows
 {
+    /// <summary>The rotation's base on windowed layers, where it differs.</summary>
+    public static float? RopeBase(HyperParameters p) => p.FindFloat("rope.freq_base_swa") is null ? null : p.Positive("rope.freq_base_swa", 0);
+
     /// <summary>
     /// The metadata's array, or a period: of every <paramref name="period"/> layers all but the last have a window. A period of 0 gives every layer one, 1 none.
     /// </summary>
