@@ -15,12 +15,16 @@ namespace Lamina.Coordinator;
 /// <summary>One tenant's cell seen from its coordinator: its own actor system, ports, certificates, model store and deployments.</summary>
 public sealed class Cell : IAsyncDisposable
 {
-    private static readonly TimeSpan s_stopDeadline = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_leaveDeadline = TimeSpan.FromSeconds(3);
+
+    /// <summary>A cell ends with its only coordinator: nobody takes over, so nobody has to agree.</summary>
+    private static readonly TimeSpan s_lastLeaveDeadline = TimeSpan.FromSeconds(1);
 
     private readonly CellContext _context;
     private readonly LinkListener _listener;
     private readonly CancellationTokenSource _stopping;
     private CellSystem? _system;
+    private bool _isOnlyCoordinator;
 
     private Cell(CellContext context, LinkListener listener, CancellationTokenSource stopping)
     {
@@ -125,7 +129,7 @@ public sealed class Cell : IAsyncDisposable
         if (_system is not null)
         {
             // Whatever of an orderly leave is left after that, the process' end cuts off.
-            await Task.WhenAny(_system.DisposeAsync().AsTask(), Task.Delay(s_stopDeadline));
+            await Task.WhenAny(_system.DisposeAsync().AsTask(), Task.Delay(_isOnlyCoordinator ? s_lastLeaveDeadline : s_leaveDeadline));
         }
 
         await _listener.DisposeAsync();
@@ -142,6 +146,7 @@ public sealed class Cell : IAsyncDisposable
         }
 
         await SelfTest.RequireRefusalAsync(_listener, _context.Links, _context.Certificates, cancellation);
+        _isOnlyCoordinator = options.Seeds.Count <= 1;
         _system = await CellMembership.StartAsync(options, _context.Certificates, loggers, cancellation);
         ControlEndpoint = _system.ControlEndpoint;
         IActorRef registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");

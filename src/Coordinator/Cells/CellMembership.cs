@@ -40,7 +40,7 @@ internal static class CellMembership
         level switch
         {
             // A peer that goes away is an error to Akka's endpoints; the registry reports it as what it means.
-            _ when source.Contains("/system/endpointManager", StringComparison.Ordinal) => LogLevel.Debug,
+            _ when source.Contains("/system/endpointManager", StringComparison.Ordinal) || source.StartsWith("remoting", StringComparison.Ordinal) => LogLevel.Debug,
             AkkaLevel.ErrorLevel => LogLevel.Error,
             AkkaLevel.WarningLevel => LogLevel.Warning,
             AkkaLevel.InfoLevel => LogLevel.Information,

@@ -221,6 +221,25 @@ public class DeploymentStateTests
     }
 
     [Fact]
+    public void Plan_NodesOfOneMachineMeasuredDifferently_SharesLayersEvenly()
+    {
+        NodeView[] nodes = [.. new[] { "a", "b", "c" }.Select((name, i) => Node(name) with { Link = new Endpoint("127.0.0.1", i + 1), BytesPerSecond = 1000 * (i + 1) })];
+        Happen(Imported(), Seen(nodes));
+
+        Assert.Equal(["a load 1/0/0 0-2 of 3", "b load 1/0/1 2-4 of 3", "c load 1/0/2 4-6 of 3"], Told());
+    }
+
+    [Fact]
+    public void Node_OutOfReachWhenItsStageWasUnloaded_IsToldAgainWhenItReturns()
+    {
+        ServeWithTwo();
+        _effects.Clear();
+        Happen(Seen(Node("a"), Node("b", stages: new StageStatus(Address(1, 1), StagePhase.Ready, 2, 4, 10, 0)), Node("c")));
+
+        Assert.Equal("b unload 1/0/1", Told()[0]);
+    }
+
+    [Fact]
     public void Coordinator_Restarted_GoesOnAfterTheEpochsThatNodesRememberAndUnloadsThem()
     {
         var stray = new StageStatus(new StageAddress(s_id, 7, 0, 0), StagePhase.Ready, 0, 6, 10, 0);
