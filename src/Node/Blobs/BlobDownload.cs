@@ -94,7 +94,7 @@ internal sealed class BlobDownload : IDisposable
             throw new InvalidDataException($"{Digest}: the {Received} bytes that came have another hash");
         }
 
-        _file.Flush(flushToDisk: true);
+        // Not forced to the disk: what a crash leaves damaged is found by its hash when it is loaded, and fetched again.
         _file.Dispose();
         _cache.Commit(path, Digest);
         IsComplete = true;
