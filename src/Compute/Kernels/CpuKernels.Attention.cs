@@ -8,13 +8,17 @@ internal sealed unsafe partial class CpuKernels<T>
     public override void StoreKeyValues(in KeyValueRows rows, int count)
     {
         int cost = rows.Layout.KvHeads * (rows.Layout.KeyLength + rows.Layout.ValueLength) * 4;
-        if (rows.Layout.Type == GgmlType.F16)
+        switch (rows.Layout.Type)
         {
-            EachRow(new StoreRow<KvF16>(rows), count, cost);
-        }
-        else
-        {
-            EachRow(new StoreRow<KvQ8_0>(rows), count, cost);
+            case GgmlType.F16:
+                EachRow(new StoreRow<KvF16>(rows), count, cost);
+                break;
+            case GgmlType.Q8_0:
+                EachRow(new StoreRow<KvQ8_0>(rows), count, cost);
+                break;
+            default:
+                EachRow(new StoreRow<KvQ4_0>(rows), count, cost);
+                break;
         }
     }
 
@@ -25,13 +29,17 @@ internal sealed unsafe partial class CpuKernels<T>
         int unitsPerGroup = (groupHeads + unitHeads - 1) / unitHeads;
         workspace.Cut(slots, AttentionUnit.MaxQueries / unitHeads);
         int parts = layer.Layout.KvHeads * unitsPerGroup;
-        if (layer.Layout.Type == GgmlType.F16)
+        switch (layer.Layout.Type)
         {
-            Team.Run(new AttendJob<KvF16>(layer, workspace, parts, unitsPerGroup, unitHeads), workspace.TileCount * parts);
-        }
-        else
-        {
-            Team.Run(new AttendJob<KvQ8_0>(layer, workspace, parts, unitsPerGroup, unitHeads), workspace.TileCount * parts);
+            case GgmlType.F16:
+                Team.Run(new AttendJob<KvF16>(layer, workspace, parts, unitsPerGroup, unitHeads), workspace.TileCount * parts);
+                break;
+            case GgmlType.Q8_0:
+                Team.Run(new AttendJob<KvQ8_0>(layer, workspace, parts, unitsPerGroup, unitHeads), workspace.TileCount * parts);
+                break;
+            default:
+                Team.Run(new AttendJob<KvQ4_0>(layer, workspace, parts, unitsPerGroup, unitHeads), workspace.TileCount * parts);
+                break;
         }
     }
 

@@ -37,6 +37,22 @@ public sealed class StageTests
         }
     }
 
+    [Theory]
+    [InlineData(GgmlType.Q8_0, 0.02)]
+    [InlineData(GgmlType.Q4_0, 0.3)]
+    public void Forward_WithANarrowCache_StaysNearTheWideOne(GgmlType type, double bound)
+    {
+        using var model = new RandomModel(RandomModel.Llama(2).Build(), _ => GgmlType.F32);
+        int[] tokens = [.. Enumerable.Range(0, 40).Select(i => i * 7 % 48)];
+        StageOptions options = Options with { MaxBatchRows = 40, MaxSequences = 1 };
+        using var wide = new Sequence(model.File, model.Shape, options);
+        using var narrow = new Sequence(model.File, model.Shape, options with { KvType = type });
+        float[] expected = wide.Feed(tokens).ToArray(), found = narrow.Feed(tokens).ToArray();
+        double difference = Math.Sqrt(expected.Zip(found, (a, b) => Math.Pow(a - b, 2)).Average());
+        Assert.InRange(difference, 1e-9, bound);
+        Assert.True(model.Shape.KvBlockBytes(0, type) < model.Shape.KvBlockBytes(0, GgmlType.F16));
+    }
+
     [Fact]
     public void Load_WithProgress_ReachesTheTotal()
     {

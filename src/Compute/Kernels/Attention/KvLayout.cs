@@ -18,6 +18,7 @@ internal readonly record struct KvLayout(GgmlType Type, int KvHeads, int KeyLeng
     {
         GgmlType.F16 => KvF16.KeyGroupBytes(KeyLength),
         GgmlType.Q8_0 => KvQ8_0.KeyGroupBytes(KeyLength),
+        GgmlType.Q4_0 => KvQ4_0.KeyGroupBytes(KeyLength),
         _ => throw Unsupported(Type),
     };
 
@@ -25,6 +26,7 @@ internal readonly record struct KvLayout(GgmlType Type, int KvHeads, int KeyLeng
     {
         GgmlType.F16 => KvF16.ValueBytes(ValueLength),
         GgmlType.Q8_0 => KvQ8_0.ValueBytes(ValueLength),
+        GgmlType.Q4_0 => KvQ4_0.ValueBytes(ValueLength),
         _ => throw Unsupported(Type),
     };
 
@@ -37,5 +39,5 @@ internal readonly record struct KvLayout(GgmlType Type, int KvHeads, int KeyLeng
     /// <summary>Bytes of a block, rounded up so that every block starts on a cache line.</summary>
     public long BlockBytes => (ValueOffset(KvHeads) + 63) / 64 * 64;
 
-    private static NotSupportedException Unsupported(GgmlType type) => new($"a key/value cache of type {type} is not supported; F16 and Q8_0 are");
+    private static NotSupportedException Unsupported(GgmlType type) => new($"a key/value cache of type {type} is not supported; F16, Q8_0 and Q4_0 are");
 }

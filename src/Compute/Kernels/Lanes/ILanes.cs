@@ -23,6 +23,9 @@ internal unsafe interface ILanes<T>
     /// <summary>Sixteen signed bytes.</summary>
     static abstract T LoadSByte(sbyte* source);
 
+    /// <summary>Four bits of each of sixteen bytes from bit <paramref name="shift"/> (0 or 4) on, less 8.</summary>
+    static abstract T LoadNibbles(byte* source, int shift);
+
     static abstract T operator +(T left, T right);
 
     static abstract T operator -(T left, T right);

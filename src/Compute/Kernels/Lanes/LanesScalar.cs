@@ -56,6 +56,17 @@ internal unsafe struct LanesScalar : ILanes<LanesScalar>
         return result;
     }
 
+    public static LanesScalar LoadNibbles(byte* source, int shift)
+    {
+        LanesScalar result = default;
+        for (int i = 0; i < 16; i++)
+        {
+            result[i] = ((source[i] >> shift) & 15) - 8;
+        }
+
+        return result;
+    }
+
     public static LanesScalar operator +(LanesScalar left, LanesScalar right)
     {
         for (int i = 0; i < 16; i++)
