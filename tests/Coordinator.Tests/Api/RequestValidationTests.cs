@@ -106,6 +106,7 @@ public class RequestValidationTests
     [InlineData("[]")]
     [InlineData("null")]
     [InlineData("""{"model":"m","model":"m"}""")]
+    [InlineData("""{"model":"m","mod\u0065l":"m"}""")]
     [InlineData("""{"model":"m",}""")]
     [InlineData("""{"model":"m"} {}""")]
     [InlineData("""{"\ud800":1}""")]

@@ -20,7 +20,10 @@ internal sealed class JsonFields
         _path = path;
         foreach (JsonProperty property in json.EnumerateObject())
         {
-            _fields.Add(Decoded(() => property.Name), property.Value);
+            if (!_fields.TryAdd(Decoded(() => property.Name), property.Value))
+            {
+                throw ApiError.InvalidBody("the request body names a field twice").AsException();
+            }
         }
     }
 
