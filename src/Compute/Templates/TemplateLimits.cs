@@ -5,6 +5,8 @@ internal static class TemplateLimits
 {
     public const int SourceLength = 1 << 20;
 
+    public const int Tokens = 1 << 16;
+
     /// <summary>Nesting of blocks and brackets in the source.</summary>
     public const int ParseDepth = 100;
 
@@ -15,7 +17,7 @@ internal static class TemplateLimits
     public const int ValueDepth = 100;
 
     /// <summary>Nodes evaluated and items visited.</summary>
-    public const int Steps = 2_000_000;
+    public const int Steps = 1_000_000;
 
     /// <summary>Characters read by operations on text; one that is written counts as <see cref="WriteCost"/>.</summary>
     public const long Characters = 1 << 28;

@@ -17,6 +17,7 @@ internal sealed partial class Lexer
         Stack<char> brackets = [];
         while (true)
         {
+            CheckTokens();
             MoveTo(SkipBlanks(_position));
             if (_position >= _source.Length)
             {
@@ -72,8 +73,17 @@ internal sealed partial class Lexer
 
     private void ReadOperator(Stack<char> brackets)
     {
-        string op = Operators.FirstOrDefault(candidate => string.CompareOrdinal(_source, _position, candidate, 0, candidate.Length) == 0)
-            ?? throw Error($"unexpected character '{_source[_position]}'");
+        string? op = OperatorAt(_position);
+        if (op is null)
+        {
+            throw Error($"unexpected character '{_source[_position]}'");
+        }
+
+        if (brackets.Count > TemplateLimits.ParseDepth)
+        {
+            throw Error($"brackets nest deeper than {TemplateLimits.ParseDepth}");
+        }
+
         if (op is "(" or "[" or "{")
         {
             brackets.Push(op[0] == '(' ? ')' : op[0] == '[' ? ']' : '}');
@@ -85,6 +95,19 @@ internal sealed partial class Lexer
 
         _tokens.Add(new Token(TokenKind.Operator, op, _line));
         _position += op.Length;
+    }
+
+    private string? OperatorAt(int position)
+    {
+        foreach (string candidate in Operators)
+        {
+            if (_source[position] == candidate[0] && (candidate.Length == 1 || (position + 1 < _source.Length && _source[position + 1] == candidate[1])))
+            {
+                return candidate;
+            }
+        }
+
+        return null;
     }
 
     private void ReadNumber()

@@ -23,6 +23,7 @@ internal sealed partial class Lexer
         bool lineStarting = true;
         while (_position < _source.Length)
         {
+            CheckTokens();
             int tag = FindTag(_position);
             string text = _source[_position..(tag < 0 ? _source.Length : tag)];
             if (tag < 0)
@@ -54,6 +55,14 @@ internal sealed partial class Lexer
 
         _tokens.Add(new Token(TokenKind.End, "", _line));
         return _tokens;
+    }
+
+    private void CheckTokens()
+    {
+        if (_tokens.Count > TemplateLimits.Tokens)
+        {
+            throw Error($"the template has more than {TemplateLimits.Tokens} tokens");
+        }
     }
 
     private int FindTag(int from)
