@@ -1,0 +1,107 @@
+using System.Runtime.CompilerServices;
+using Lamina.Compute.Tokenization;
+
+namespace Lamina.Compute.Grammar;
+
+/// <summary>
+/// The vocabulary as a prefix tree, laid out in preorder: a walk goes forward through arrays and jumps over what a prefix excludes. Immutable; one per tokenizer.
+/// </summary>
+internal sealed class TokenTrie
+{
+    private static readonly ConditionalWeakTable<Tokenizer, TokenTrie> Tries = [];
+
+    private readonly byte[] _bytes;
+    private readonly ushort[] _depths;
+    private readonly int[] _ends;
+    private readonly int[] _firstToken;
+    private readonly int[] _nextToken;
+
+    private TokenTrie(Tokenizer tokenizer)
+    {
+        VocabularySize = tokenizer.VocabularySize;
+        EndOfGeneration = [.. tokenizer.EndOfGeneration.Where(id => (uint)id < (uint)VocabularySize)];
+        byte[][] texts = new byte[VocabularySize][];
+        for (int id = 0; id < texts.Length; id++)
+        {
+            texts[id] = tokenizer.IsControl(id) || tokenizer.EndOfGeneration.Contains(id) ? [] : tokenizer.Bytes(id).ToArray();
+        }
+
+        int[] order = [.. Enumerable.Range(0, texts.Length).Where(id => texts[id].Length is > 0 and <= ushort.MaxValue)];
+        Array.Sort(order, (a, b) => texts[a].AsSpan().SequenceCompareTo(texts[b]) is not 0 and int byText ? byText : a.CompareTo(b));
+        List<byte> bytes = [];
+        List<ushort> depths = [];
+        List<int> ends = [], firstToken = [];
+        List<int> path = [];
+        _nextToken = new int[VocabularySize];
+        ReadOnlySpan<byte> previous = default;
+        foreach (int id in order)
+        {
+            ReadOnlySpan<byte> text = texts[id];
+            int shared = text.CommonPrefixLength(previous);
+            for (; path.Count > shared; path.RemoveAt(path.Count - 1))
+            {
+                ends[path[^1]] = bytes.Count;
+            }
+
+            for (int depth = shared; depth < text.Length; depth++)
+            {
+                path.Add(bytes.Count);
+                bytes.Add(text[depth]);
+                depths.Add((ushort)depth);
+                ends.Add(0);
+                firstToken.Add(-1);
+            }
+
+            _nextToken[id] = firstToken[path[^1]];
+            firstToken[path[^1]] = id;
+            previous = text;
+        }
+
+        path.ForEach(node => ends[node] = bytes.Count);
+        (_bytes, _depths, _ends, _firstToken) = ([.. bytes], [.. depths], [.. ends], [.. firstToken]);
+        MaxDepth = _depths.Length == 0 ? 0 : _depths.Max() + 1;
+        Texts = texts;
+    }
+
+    public int VocabularySize { get; }
+
+    public int[] EndOfGeneration { get; }
+
+    /// <summary>Bytes of each token; empty for those that no grammar can match.</summary>
+    public byte[][] Texts { get; }
+
+    private int MaxDepth { get; }
+
+    public static TokenTrie Of(Tokenizer tokenizer) => Tries.GetValue(tokenizer, static key => new TokenTrie(key));
+
+    /// <summary>Sets the bit of each token whose bytes the automaton accepts from a state.</summary>
+    public void Collect(GrammarAutomaton automaton, int state, ulong[] mask)
+    {
+        int[] states = new int[MaxDepth + 1];
+        states[0] = state;
+        long most = automaton.Work + GrammarLimits.WorkPerMask;
+        for (int node = 0; node < _bytes.Length;)
+        {
+            int depth = _depths[node];
+            int next = automaton.Next(states[depth], _bytes[node]);
+            if (next == GrammarAutomaton.Dead)
+            {
+                node = _ends[node];
+                continue;
+            }
+
+            states[depth + 1] = next;
+            for (int id = _firstToken[node]; id >= 0; id = _nextToken[id])
+            {
+                mask[id >> 6] |= 1UL << (id & 63);
+            }
+
+            if (automaton.Work > most)
+            {
+                throw new GrammarException("the grammar is too ambiguous to be followed in reasonable time");
+            }
+
+            node++;
+        }
+    }
+}

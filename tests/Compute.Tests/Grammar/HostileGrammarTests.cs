@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Lamina.Compute.Grammar;
+
+namespace Lamina.Compute.Tests.Grammar;
+
+/// <summary>Grammars that try to take the process down: refused with a reason, or bounded.</summary>
+public sealed class HostileGrammarTests
+{
+    public static TheoryData<string, string> Sources => new()
+    {
+        { "gbnf", "root ::= " + new string('(', 100_000) },
+        { "gbnf", "root ::= (((((\"a\"{999}){999}){999}){999}){999}) (\"b\"{1,4999} \"c\"{1,4999}){4999} " + string.Concat(Enumerable.Repeat("[a-z]{0,4999} ", 60)) },
+        { "gbnf", "root ::= " + string.Concat(Enumerable.Repeat("\"a\" | ", 40_000)) + "\"a\"" },
+        { "gbnf", "root ::= a0\n" + string.Concat(Enumerable.Range(0, 9_000).Select(i => $"a{i} ::= a{i + 1} \"x\"\n")) + "a9000 ::= a0 \"y\"" },
+        { "gbnf", "root ::= " + string.Concat(Enumerable.Range(0, 60_000).Select(i => $"x{i} ")) },
+        { "regex", "(a+)+$" + new string('(', 10_000) },
+        { "regex", string.Concat(Enumerable.Repeat("(", 1000)) + "a" + string.Concat(Enumerable.Repeat("{0,5000})", 1000)) },
+        { "regex", string.Concat(Enumerable.Repeat("[a-z]{5000}", 1000)) },
+        { "schema", string.Concat(Enumerable.Repeat("{\"items\":", 60)) + "{\"type\":\"array\",\"minItems\":99999}" + new string('}', 60) },
+        { "schema", "{\"type\":\"object\",\"properties\":{" + string.Join(",", Enumerable.Range(0, 9000).Select(i => $"\"p{i}\":{{\"type\":\"string\",\"maxLength\":4000}}")) + "}}" },
+        { "schema", "{\"enum\":[" + string.Join(",", Enumerable.Range(0, 50_000)) + "]}" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Sources), DisableDiscoveryEnumeration = true)]
+    public void Grammar_Hostile_IsRefusedSoon(string kind, string source)
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        Assert.Throws<GrammarException>(() => kind switch
+        {
+            "gbnf" => CompiledGrammar.FromGbnf(source),
+            "regex" => CompiledGrammar.FromRegex(source),
+            _ => CompiledGrammar.FromJsonSchema(JsonDocument.Parse(source).RootElement),
+        });
+
+        // 100 ms on a quiet machine; the bound leaves room for a loaded one
+        Assert.InRange(watch.ElapsedMilliseconds, 0, 2000);
+    }
+
+    [Fact]
+    public void Grammar_DeepNestingInText_StopsAtTheBound()
+    {
+        CompiledGrammar grammar = CompiledGrammar.FromGbnf("root ::= \"[\" root \"]\" | \"\"");
+        Assert.True(Matching.Accepts(grammar, new string('[', 200) + new string(']', 200)));
+        Assert.False(Matching.Accepts(grammar, new string('[', 400) + new string(']', 400)));
+    }
+
+    [Fact]
+    public void Grammar_ManyStates_AreForgottenAndFoundAgain()
+    {
+        TokenConstraint constraint = new(CompiledGrammar.FromRegex("([a-z]{5000}){10}"), new LetterTokenizer("abc", "zz"));
+        float[] logits = new float[259];
+        for (int i = 0; i < 50_000; i++)
+        {
+            Assert.False(constraint.IsComplete);
+            constraint.Accept('b' + i % 20);
+            if (i % 500 == 0)
+            {
+                constraint.ApplyMask(logits);
+            }
+        }
+
+        Assert.True(constraint.IsComplete);
+        Assert.False(constraint.CanContinue);
+    }
+
+    [Fact]
+    public void Gbnf_RandomMutations_EndInGrammarOrTypedError()
+    {
+        const string Source = "root ::= \"{\" ws (pair (\",\" ws pair)*)? \"}\"\npair ::= [a-z]{1,8} \":\" [^\\x00-\\x1F]+ # note\nws ::= [ \\t]* | \"\\n\"";
+        Random random = new(3);
+        for (int i = 0; i < 2000; i++)
+        {
+            char[] mutated = Source.ToCharArray();
+            for (int edits = random.Next(1, 5); edits > 0; edits--)
+            {
+                mutated[random.Next(mutated.Length)] = Source[random.Next(Source.Length)];
+            }
+
+            try
+            {
+                Matching.Accepts(CompiledGrammar.FromGbnf(new string(mutated)), "{ab:x}");
+            }
+            catch (GrammarException)
+            {
+            }
+        }
+    }
+}
