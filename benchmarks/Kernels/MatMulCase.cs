@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Kernels;
@@ -8,7 +6,7 @@ using Lamina.Compute.Kernels;
 namespace Lamina.Kernels.Bench;
 
 /// <summary>One weight type: enough matrices that decoding streams from memory, random weights with sound scales.</summary>
-internal sealed unsafe partial class MatMulCase : IDisposable
+internal sealed unsafe class MatMulCase : IDisposable
 {
     public const int Rows = 8192;
     public const int Columns = 2048;
@@ -94,27 +92,7 @@ internal sealed unsafe partial class MatMulCase : IDisposable
         }
     }
 
-    // One thread: its processor time, which neighbours disturb least. Several: the clock on the wall.
-    private double Time(Action action)
-    {
-        long start = Now();
-        action();
-        return (Now() - start) / 1e9;
-    }
-
-    private long Now()
-    {
-        if (_team.Workers > 1 || !OperatingSystem.IsLinux())
-        {
-            return Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency);
-        }
-
-        long* time = stackalloc long[2];
-        return ThreadClock(3, time) == 0 ? (time[0] * 1_000_000_000) + time[1] : throw new InvalidOperationException("no thread clock");
-    }
-
-    [LibraryImport("libc", EntryPoint = "clock_gettime")]
-    private static partial int ThreadClock(int clock, long* time);
+    private double Time(Action action) => ModelCase.Time(_team.Workers, action);
 
     public void Dispose()
     {

@@ -4,7 +4,9 @@ using Lamina.Compute.Kernels;
 using Lamina.Kernels.Bench;
 
 // Kernels.Bench [-t threads] [-v scalar|avx2|avx512] [-r rounds] [type...]: decode in GB/s of weights beside a plain read loop, prompts in GMAC/s.
-int threads = 2, rounds = 15;
+// Kernels.Bench [the same] -m MODEL [-p prompt] [-n decode] [-c context]: a whole model through one stage.
+int threads = 2, rounds = 15, prompt = 128, decode = 32, context = 0;
+string? model = null;
 CpuVariant variant = CpuVariants.Chosen;
 var types = new List<GgmlType>();
 for (int i = 0; i < args.Length; i++)
@@ -13,9 +15,19 @@ for (int i = 0; i < args.Length; i++)
     {
         case "-t": threads = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
         case "-r": rounds = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
+        case "-p": prompt = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
+        case "-n": decode = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
+        case "-c": context = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
+        case "-m": model = args[++i]; break;
         case "-v": variant = Enum.Parse<CpuVariant>(args[++i], ignoreCase: true); break;
         default: types.Add(Enum.Parse<GgmlType>(args[i], ignoreCase: true)); break;
     }
+}
+
+if (model is not null)
+{
+    ModelCase.Measure(model, threads, variant, prompt, decode, context, rounds);
+    return;
 }
 
 if (types.Count == 0)
