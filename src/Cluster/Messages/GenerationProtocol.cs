@@ -1,3 +1,4 @@
+using Lamina.Compute.Grammar;
 using Lamina.Compute.Sampling;
 using MessagePack;
 
@@ -92,7 +93,9 @@ public sealed record SamplingSettings(
     [property: Key(24)] float MirostatEta,
     [property: Key(25)] int[] BiasedTokens,
     [property: Key(26)] float[] Biases,
-    [property: Key(27)] int[] Order)
+    [property: Key(27)] int[] Order,
+    [property: Key(28)] int GrammarKind,
+    [property: Key(29)] string? GrammarText)
 {
     public static SamplingSettings From(SamplingParameters parameters) => new(
         parameters.Temperature, parameters.TopK, parameters.TopP, parameters.MinP, parameters.RepetitionPenalty,
@@ -101,7 +104,8 @@ public sealed record SamplingSettings(
         parameters.XtcProbability, parameters.XtcThreshold, parameters.PresencePenalty, parameters.FrequencyPenalty,
         parameters.DryMultiplier, parameters.DryBase, parameters.DryAllowedLength, parameters.DryWindow, [.. parameters.DryBreakers],
         parameters.Mirostat, parameters.MirostatTau, parameters.MirostatEta,
-        [.. parameters.LogitBias.Keys], [.. parameters.LogitBias.Values], [.. parameters.Order.Select(step => (int)step)]);
+        [.. parameters.LogitBias.Keys], [.. parameters.LogitBias.Values], [.. parameters.Order.Select(step => (int)step)],
+        (int)(parameters.Grammar?.Kind ?? default), parameters.Grammar?.Text);
 
     /// <summary>What the sender asked for; <see cref="SamplingParameters.Validate"/> judges it.</summary>
     public SamplingParameters ToParameters() => new()
@@ -132,6 +136,7 @@ public sealed record SamplingSettings(
         MirostatTau = MirostatTau,
         MirostatEta = MirostatEta,
         LogitBias = BiasesByToken(),
+        Grammar = GrammarText is null ? null : new GrammarSource((GrammarKind)GrammarKind, GrammarText),
         Order = [.. (Order ?? []).Select(step => (SamplingStep)step)],
     };
 

@@ -1,3 +1,5 @@
+using Lamina.Compute.Grammar;
+
 namespace Lamina.Compute.Sampling;
 
 /// <summary>How the next token is chosen. Neutral values switch a step off; the defaults are OpenAI's (plain sampling at temperature 1).</summary>
@@ -70,6 +72,9 @@ public sealed partial record SamplingParameters
 
     /// <summary>Added to the logits of these tokens before anything else.</summary>
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = NoBias;
+
+    /// <summary>What the answer must match; null = anything.</summary>
+    public GrammarSource? Grammar { get; init; }
 
     /// <summary>Steps in the order they are applied; a step that is left out does nothing.</summary>
     public IReadOnlyList<SamplingStep> Order { get; init; } = DefaultOrder;

@@ -1,3 +1,4 @@
+using Lamina.Compute.Grammar;
 using Lamina.Compute.Tokenization;
 
 namespace Lamina.Compute.Sampling;
@@ -23,9 +24,13 @@ public sealed class TokenSampler
     private readonly DryPenalty? _dry;
     private readonly TokenLogProb[] _mirostatWorkspace;
     private readonly bool _wantsLogProbs;
+    private readonly TokenConstraint? _constraint;
+    private readonly int _promptTokens;
 
-    /// <param name="tokenizer">Needed by DRY alone, to find the tokens that hold its breakers.</param>
-    public TokenSampler(SamplingParameters parameters, int vocabularySize, Tokenizer? tokenizer = null)
+    /// <summary>Throws <see cref="GrammarException"/> when the grammar cannot be used.</summary>
+    /// <param name="tokenizer">Needed by DRY, to find the tokens that hold its breakers, and by grammars.</param>
+    /// <param name="promptTokens">Where in the history the answer begins, which a grammar is about.</param>
+    public TokenSampler(SamplingParameters parameters, int vocabularySize, Tokenizer? tokenizer = null, int promptTokens = 0)
     {
         if (parameters.Validate() is [string problem, ..])
         {
@@ -46,12 +51,19 @@ public sealed class TokenSampler
         _dry = parameters.DryMultiplier > 0 && _order.Contains(SamplingStep.Dry) ? new DryPenalty(parameters, vocabularySize, tokenizer) : null;
         _candidates = parameters.Temperature > 0 || _bias.Length > 0 || _penalties is not null || _dry is not null ? new Candidates(vocabularySize) : null;
         _mirostatWorkspace = parameters.Mirostat == 1 ? Mirostat.Workspace() : [];
+        _promptTokens = promptTokens;
+        if (parameters.Grammar is { } grammar)
+        {
+            ArgumentNullException.ThrowIfNull(tokenizer);
+            _constraint = new TokenConstraint(grammar.Compile(), tokenizer);
+        }
+
         _wantsLogProbs = parameters.LogProbs || parameters.TopLogProbs > 0 || parameters.Mirostat > 0;
     }
 
     /// <summary>
     /// Chooses the next token. <paramref name="logits"/> [vocabulary] is overwritten. Only finite logits count (NaN and infinities are minus infinity); when
-    /// there is none, throws <see cref="InvalidDataException"/>.
+    /// there is none, or none that the grammar allows, throws <see cref="InvalidDataException"/>.
     /// </summary>
     /// <param name="history">Prompt and emitted tokens, oldest first; the new token's position is its length.</param>
     /// <param name="top">Receives the most likely tokens, best first; its length is <see cref="SamplingParameters.TopLogProbs"/>.</param>
@@ -76,8 +88,30 @@ public sealed class TokenSampler
             TopTokens.Find(logits, logNormalizer, top);
         }
 
+        if (_constraint is not null)
+        {
+            max = Constrain(_constraint, logits, history[_promptTokens..]);
+        }
+
         int id = _candidates is null ? Softmax.IndexOf(logits, max) : ChooseAmong(_candidates, logits, history, emittedLogProbs);
         return new TokenLogProb(id, (float)(logits[id] - logNormalizer));
+    }
+
+    /// <summary>Rules out what the grammar does not allow and returns the largest logit that is left.</summary>
+    private static float Constrain(TokenConstraint constraint, Span<float> logits, ReadOnlySpan<int> emitted)
+    {
+        try
+        {
+            constraint.Follow(emitted);
+            constraint.ApplyMask(logits);
+        }
+        catch (GrammarException exception)
+        {
+            throw new InvalidDataException(exception.Message, exception);
+        }
+
+        float max = Softmax.Sanitize(logits);
+        return max > float.NegativeInfinity ? max : throw new InvalidDataException($"the grammar leaves no token after {emitted.Length} tokens of the answer");
     }
 
     private int ChooseAmong(Candidates candidates, ReadOnlySpan<float> logits, ReadOnlySpan<int> history, ReadOnlySpan<float> emittedLogProbs)

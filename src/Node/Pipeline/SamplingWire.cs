@@ -26,6 +26,7 @@ internal static class SamplingWire
             (_, >= 0) => $"LogitBias names token {unknown}, the vocabulary has {vocabularySize}",
             ({ Mirostat: > 0 }, _) => "Mirostat is not supported: it would need the log-probabilities of resumed tokens",
             ({ DryMultiplier: > 0, DryBreakers.Count: > 0 }, _) => "DryBreakers are not supported: nodes hold no tokenizer",
+            ({ Grammar: not null }, _) => "a grammar is not supported: nodes hold no tokenizer",
             _ when parameters.TopLogProbs > vocabularySize => $"TopLogProbs is {parameters.TopLogProbs}, the vocabulary has {vocabularySize}",
             _ => null,
         };

@@ -1,4 +1,5 @@
 using Lamina.Compute.Grammar;
+using Lamina.Compute.Sampling;
 
 namespace Lamina.Compute.Tests.Grammar;
 
@@ -30,6 +31,25 @@ public sealed class TokenConstraintTests
         constraint.Follow(['a', 'b', 'x']);
         Assert.True(constraint.IsComplete);
         Assert.Throws<InvalidDataException>(() => constraint.Follow(['a', 'q']));
+    }
+
+    [Fact]
+    public void TokenSampler_Grammar_ChoosesTheBestAllowedAndReportsRawLogProbs()
+    {
+        SamplingParameters parameters = new() { Temperature = 0, LogProbs = true, Grammar = new GrammarSource(GrammarKind.Choices, "[\"yes\", \"no\"]") };
+        TokenSampler sampler = new(parameters, Tokenizer.VocabularySize, Tokenizer, promptTokens: 2);
+        List<int> history = [7, 8];
+        foreach (int expected in new[] { 'y', 'e', 's', Tokenizer.Eos!.Value })
+        {
+            float[] logits = new float[Tokenizer.VocabularySize];
+            logits['q'] = 3;
+            logits['y'] = 2;
+            TokenLogProb chosen = sampler.Sample(logits, [.. history], []);
+            Assert.Equal(expected, chosen.Id);
+            double total = Tokenizer.VocabularySize - 2 + Math.Exp(3) + Math.Exp(2);
+            Assert.Equal((expected == 'y' ? 2 : 0) - Math.Log(total), chosen.LogProb, 1e-5);
+            history.Add(expected);
+        }
     }
 
     private static int[] Allowed(TokenConstraint constraint)

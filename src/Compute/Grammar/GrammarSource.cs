@@ -1,0 +1,59 @@
+using System.Text.Json;
+
+namespace Lamina.Compute.Grammar;
+
+/// <summary>How a grammar is written. The numbers travel on the wire.</summary>
+public enum GrammarKind
+{
+    Gbnf = 0,
+
+    /// <summary>A JSON schema.</summary>
+    JsonSchema = 1,
+    Regex = 2,
+
+    /// <summary>A JSON array of texts.</summary>
+    Choices = 3,
+
+    /// <summary>Any JSON object; the text is empty.</summary>
+    JsonObject = 4,
+}
+
+/// <summary>A grammar as a request carries it. The coordinator compiles it to judge the request, the tail to apply it.</summary>
+public sealed record GrammarSource(GrammarKind Kind, string Text)
+{
+    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 2 * GrammarLimits.Depth };
+
+    /// <summary>Throws <see cref="GrammarException"/> when it is malformed, unsupported or too large.</summary>
+    public CompiledGrammar Compile()
+    {
+        if (Text.Length > GrammarLimits.SourceLength)
+        {
+            throw new GrammarException($"the grammar has {Text.Length} characters; at most {GrammarLimits.SourceLength} are allowed");
+        }
+
+        return Kind switch
+        {
+            GrammarKind.Gbnf => CompiledGrammar.FromGbnf(Text),
+            GrammarKind.JsonSchema => FromJson(CompiledGrammar.FromJsonSchema),
+            GrammarKind.Regex => CompiledGrammar.FromRegex(Text),
+            GrammarKind.Choices => FromJson(list => CompiledGrammar.FromChoices(list.ValueKind == JsonValueKind.Array
+                ? [.. list.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.String ? item.GetString()! : throw new GrammarException("choices must be texts"))]
+                : throw new GrammarException("choices must be a list"))),
+            GrammarKind.JsonObject => CompiledGrammar.AnyJsonObject(),
+            _ => throw new GrammarException($"the kind of grammar {(int)Kind} is unknown"),
+        };
+    }
+
+    private CompiledGrammar FromJson(Func<JsonElement, CompiledGrammar> compile)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(Text, Limits);
+            return compile(document.RootElement);
+        }
+        catch (JsonException exception)
+        {
+            throw new GrammarException($"the grammar is not JSON: {exception.Message}");
+        }
+    }
+}
