@@ -11,6 +11,7 @@ internal static class Logging
     public static ILoggerFactory Create(LogLevel level) => LoggerFactory.Create(builder => builder
         .SetMinimumLevel(level)
         .AddFilter("Microsoft.AspNetCore", level > LogLevel.Warning ? level : LogLevel.Warning)
+        .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None) // start-up failures reach the user as the command's own sentence
         .AddSimpleConsole(console =>
         {
             console.SingleLine = true;

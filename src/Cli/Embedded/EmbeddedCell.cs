@@ -147,12 +147,9 @@ internal sealed class EmbeddedCell : IAsyncDisposable
 
     private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, EphemeralPki? pki, string folder)
     {
-        await Task.WhenAll(nodes.Select(node => node.StopAsync()));
-        if (host is not null)
-        {
-            await host.DisposeAsync();
-        }
-
+        // At the same time: neither side needs the other to end.
+        Task[] ending = [.. nodes.Select(node => node.StopAsync()), host?.DisposeAsync().AsTask() ?? Task.CompletedTask];
+        await Task.WhenAll(ending);
         pki?.Dispose();
         Directory.Delete(folder, recursive: true);
     }
