@@ -42,10 +42,18 @@ public sealed class CommandLineTests
         using TcpListener taken = new(IPAddress.Loopback, 0);
         taken.Start();
         int port = ((IPEndPoint)taken.LocalEndpoint).Port;
-        string[] before = DemoTests.TemporaryFolders();
-        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, "serve", Model, "--listen", $"127.0.0.1:{port}");
+        using TemporaryFolder temporary = new();
+        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, ["serve", Model, "--listen", $"127.0.0.1:{port}"], temporary.Environment);
         AssertOneSentence(process, $"{port}");
-        Assert.Equal(before, DemoTests.TemporaryFolders());
+        Assert.Empty(temporary.Entries);
+    }
+
+    [Fact]
+    public async Task Bench_TooLittleMemory_Exits1WithNeedAndLimit()
+    {
+        Dictionary<string, string> limited = new() { ["DOTNET_GCHeapHardLimit"] = "0xC800000" };
+        using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, ["bench", Model, "-p", "4", "-n", "4", "--concurrency", "256"], limited);
+        AssertOneSentence(process, "this process may use 160 MiB");
     }
 
     [Fact]
@@ -84,8 +92,8 @@ public sealed class CommandLineTests
     [InlineData(null)]
     public async Task Serve_CtrlC_StopsEverythingWithinFiveSeconds(int? afterMilliseconds)
     {
-        string[] before = DemoTests.TemporaryFolders();
-        using LaminaProcess serve = LaminaProcess.Start("serve", Model, "--nodes", "3", "--listen", "127.0.0.1:0");
+        using TemporaryFolder temporary = new();
+        using LaminaProcess serve = LaminaProcess.Start(["serve", Model, "--nodes", "3", "--listen", "127.0.0.1:0"], temporary.Environment);
         if (afterMilliseconds is { } moment)
         {
             await Task.Delay(moment);
@@ -101,7 +109,7 @@ public sealed class CommandLineTests
         Assert.Contains(serve.ExitCode, new[] { 0, 130 });
         Assert.DoesNotContain("   at ", serve.Error, StringComparison.Ordinal);
         Assert.DoesNotContain(children, ProcessTable.IsAlive);
-        Assert.Equal(before, DemoTests.TemporaryFolders());
+        Assert.Empty(temporary.Entries);
     }
 
     [Fact]

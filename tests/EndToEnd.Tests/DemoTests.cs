@@ -8,9 +8,9 @@ public sealed partial class DemoTests(ITestOutputHelper output)
     [Fact]
     public async Task Demo_FreshStart_AnswersFromThreeNodesAndLeavesNothing()
     {
-        string[] before = TemporaryFolders();
+        using TemporaryFolder temporary = new();
         long started = System.Diagnostics.Stopwatch.GetTimestamp();
-        using LaminaProcess demo = LaminaProcess.Start("demo");
+        using LaminaProcess demo = LaminaProcess.Start(["demo"], temporary.Environment);
         await demo.WaitForLineAsync("> What is 27 + 15?", TimeSpan.FromSeconds(60));
         int[] children = ProcessTable.Children(demo.Id);
         await demo.WaitForExitAsync(TimeSpan.FromSeconds(60));
@@ -23,10 +23,8 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         Assert.Equal(3, Timing().Count(demo.Output));
         Assert.Equal(3, children.Length);
         Assert.DoesNotContain(children, ProcessTable.IsAlive);
-        Assert.Equal(before, TemporaryFolders());
+        Assert.Empty(temporary.Entries);
     }
-
-    internal static string[] TemporaryFolders() => [.. Directory.GetDirectories(Path.GetTempPath(), "lamina-*").Order(StringComparer.Ordinal)];
 
     [GeneratedRegex(@"node-\d \(process \d+\)\s+layers? \d")]
     private static partial Regex StageLine();

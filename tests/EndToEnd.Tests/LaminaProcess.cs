@@ -32,16 +32,16 @@ internal sealed class LaminaProcess : IDisposable
     /// <summary>Where the executable of this build lies.</summary>
     public static string Executable { get; } = Path.Combine(Repository.Root, "artifacts", "bin", "Cli", "release", "lamina");
 
-    public static LaminaProcess Start(params string[] arguments) => Start(workingFolder: null, arguments);
+    public static LaminaProcess Start(params string[] arguments) => Start(arguments, environment: null);
 
-    public static LaminaProcess Start(string? workingFolder, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
+    public static LaminaProcess Start(string[] arguments, IReadOnlyDictionary<string, string>? environment)
     {
         ProcessStartInfo start = new(Executable, arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             RedirectStandardInput = true,
-            WorkingDirectory = workingFolder ?? Path.GetTempPath(),
+            WorkingDirectory = Path.GetTempPath(),
         };
         start.Environment["LAMINA_HOME"] = Repository.Root;
         foreach ((string key, string value) in environment ?? new Dictionary<string, string>())
@@ -53,9 +53,11 @@ internal sealed class LaminaProcess : IDisposable
     }
 
     /// <summary>Runs to the end; fails the test when it takes longer.</summary>
-    public static async Task<LaminaProcess> RunAsync(TimeSpan limit, params string[] arguments)
+    public static Task<LaminaProcess> RunAsync(TimeSpan limit, params string[] arguments) => RunAsync(limit, arguments, environment: null);
+
+    public static async Task<LaminaProcess> RunAsync(TimeSpan limit, string[] arguments, IReadOnlyDictionary<string, string>? environment)
     {
-        LaminaProcess process = Start(arguments);
+        LaminaProcess process = Start(arguments, environment);
         await process.WaitForExitAsync(limit);
         return process;
     }

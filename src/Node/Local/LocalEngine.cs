@@ -3,6 +3,7 @@ using Lamina.Cluster.Messages;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Sampling;
+using Lamina.Node.Hosting;
 using Lamina.Node.Pipeline;
 
 namespace Lamina.Node.Local;
@@ -43,6 +44,7 @@ public sealed class LocalEngine : IDisposable
     {
         stages ??= [new LayerRange(0, shape.LayerCount)];
         CheckRanges(stages, shape.LayerCount);
+        CheckMemory(stages.Sum(range => Stage.RequiredBytes(tensors, shape, range, StageSetup.Options(settings))));
         var executors = new List<StageExecutor>();
         try
         {
@@ -65,6 +67,16 @@ public sealed class LocalEngine : IDisposable
         {
             executors.ForEach(e => e.Dispose());
             throw;
+        }
+    }
+
+    private static void CheckMemory(long needed)
+    {
+        long limit = MachineMemory.Limit(configured: 0);
+        if (needed > limit)
+        {
+            throw new InvalidOperationException(
+                $"the model needs {needed >> 20} MiB for weights, cache and buffers, but this process may use {limit >> 20} MiB; a shorter context, fewer sequences or more machines would do");
         }
     }
 
