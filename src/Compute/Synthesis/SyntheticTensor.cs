@@ -23,7 +23,8 @@ internal readonly record struct SyntheticTensor(float Deviation, float Mean)
 
         float unit = 1 / MathF.Sqrt(tensor.Columns);
         bool residual = tensor.Name.Contains("attn_output", StringComparison.Ordinal) || tensor.Name.Contains("ffn_down", StringComparison.Ordinal);
-        float gain = residual ? MathF.Sqrt(2f / layers) : tensor.Name == "output.weight" ? 2 : 1;
+        // A decided router: with near ties, rounding alone would choose other experts.
+        float gain = residual ? MathF.Sqrt(2f / layers) : tensor.Name.Contains("ffn_gate_inp", StringComparison.Ordinal) ? 2 : 1;
         return new SyntheticTensor(gain * unit, 0);
     }
 }
