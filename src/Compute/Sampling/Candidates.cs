@@ -43,6 +43,43 @@ internal sealed class Candidates(int vocabularySize)
         _weighed = false;
     }
 
+    /// <summary>
+    /// Takes at least the <paramref name="count"/> largest logits and leaves out most others: the count-th largest of the maxima of small blocks is a bound that
+    /// so many logits reach.
+    /// </summary>
+    public void LoadLargest(ReadOnlySpan<float> logits, int count)
+    {
+        int blocks = (logits.Length + Softmax.SmallBlock - 1) / Softmax.SmallBlock;
+        if (count >= blocks / 2)
+        {
+            Load(logits);
+            return;
+        }
+
+        Span<float> maxima = _keys.AsSpan(0, blocks);
+        Softmax.BlockMaxima(logits, maxima);
+        (uint bound, _) = _select.Find(maxima, default, count);
+        int kept = 0;
+        for (int block = 0; block < blocks; block++)
+        {
+            if (RadixSelect.Rank(maxima[block]) < bound)
+            {
+                continue;
+            }
+
+            int end = Math.Min((block + 1) * Softmax.SmallBlock, logits.Length);
+            for (int id = block * Softmax.SmallBlock; id < end; id++)
+            {
+                _ids[kept] = id;
+                _logits[kept] = logits[id];
+                kept += RadixSelect.Rank(logits[id]) >= bound && logits[id] > float.NegativeInfinity ? 1 : 0;
+            }
+        }
+
+        Count = kept;
+        _weighed = false;
+    }
+
     /// <summary>exp(logit − max) of each candidate: probabilities before division by <see cref="Total"/>.</summary>
     public ReadOnlySpan<float> Weigh()
     {

@@ -9,6 +9,7 @@ namespace Lamina.Compute.Sampling;
 internal static class Softmax
 {
     public const int BlockLength = 256;
+    public const int SmallBlock = 64;
     private static readonly int Lanes = Vector256<float>.Count;
 
     /// <summary>Turns everything that is not finite into minus infinity and returns the largest logit; minus infinity when none is finite.</summary>
@@ -64,6 +65,34 @@ internal static class Softmax
         }
 
         return i;
+    }
+
+    /// <summary>The largest of each 64 logits, which must not be NaN.</summary>
+    public static void BlockMaxima(ReadOnlySpan<float> logits, Span<float> maxima)
+    {
+        for (int block = 0; block < maxima.Length; block++)
+        {
+            ReadOnlySpan<float> part = logits.Slice(block * SmallBlock, Math.Min(SmallBlock, logits.Length - block * SmallBlock));
+            Vector256<float> largest = Vector256.Create(float.NegativeInfinity);
+            int i = 0;
+            for (; i <= part.Length - Lanes; i += Lanes)
+            {
+                largest = Vector256.Max(largest, Vector256.Create(part[i..]));
+            }
+
+            float max = float.NegativeInfinity;
+            for (int lane = 0; lane < Lanes; lane++)
+            {
+                max = Math.Max(max, largest[lane]);
+            }
+
+            for (; i < part.Length; i++)
+            {
+                max = Math.Max(max, part[i]);
+            }
+
+            maxima[block] = max;
+        }
     }
 
     /// <summary>weights[i] = exp(logits[i] − max); returns their sum. Where <paramref name="weights"/> is empty, only the sum is made.</summary>

@@ -26,6 +26,7 @@ public sealed class TokenSampler
     private readonly bool _wantsLogProbs;
     private readonly TokenConstraint? _constraint;
     private readonly int _promptTokens;
+    private readonly bool _firstIsTopK;
 
     /// <summary>Throws <see cref="GrammarException"/> when the grammar cannot be used.</summary>
     /// <param name="tokenizer">Needed by DRY, to find the tokens that hold its breakers, and by grammars.</param>
@@ -50,6 +51,7 @@ public sealed class TokenSampler
         _penalties = Penalties.AreActive(parameters) && _order.Contains(SamplingStep.Penalties) ? new Penalties(vocabularySize) : null;
         _dry = parameters.DryMultiplier > 0 && _order.Contains(SamplingStep.Dry) ? new DryPenalty(parameters, vocabularySize, tokenizer) : null;
         _candidates = parameters.Temperature > 0 || _bias.Length > 0 || _penalties is not null || _dry is not null ? new Candidates(vocabularySize) : null;
+        _firstIsTopK = FirstIsTopK();
         _mirostatWorkspace = parameters.Mirostat == 1 ? Mirostat.Workspace() : [];
         _promptTokens = promptTokens;
         if (parameters.Grammar is { } grammar)
@@ -116,7 +118,17 @@ public sealed class TokenSampler
 
     private int ChooseAmong(Candidates candidates, ReadOnlySpan<float> logits, ReadOnlySpan<int> history, ReadOnlySpan<float> emittedLogProbs)
     {
-        candidates.Load(logits);
+        if (_firstIsTopK)
+        {
+            // penalties only lower logits here: the best after them are among so many more before them
+            int penalised = _penalties is null ? 0 : _parameters.PenaltyWindow < 0 ? history.Length : Math.Min(_parameters.PenaltyWindow, history.Length);
+            candidates.LoadLargest(logits, (int)Math.Min(int.MaxValue, (long)_parameters.TopK + penalised));
+        }
+        else
+        {
+            candidates.Load(logits);
+        }
+
         foreach ((int id, float bias) in _bias)
         {
             if (candidates.IndexOf(id) is >= 0 and int index)
@@ -177,6 +189,33 @@ public sealed class TokenSampler
         {
             Truncate(step, candidates, history.Length);
         }
+    }
+
+    /// <summary>Whether top-k is the first step that looks at all tokens, so that most of them need not be taken up.</summary>
+    private bool FirstIsTopK()
+    {
+        if (_parameters.TopK == 0 || _parameters.Mirostat > 0 || _parameters.Temperature == 0 || _bias.Length > 0 || _dry is not null
+            || (_penalties is not null && (_parameters.RepetitionPenalty < 1 || _parameters.PresencePenalty < 0 || _parameters.FrequencyPenalty < 0)))
+        {
+            return false;
+        }
+
+        foreach (SamplingStep step in _order)
+        {
+            bool passesAll = step is SamplingStep.Penalties or SamplingStep.Dry
+                || (step == SamplingStep.TopNSigma && _parameters.TopNSigma == 0)
+                || (step == SamplingStep.Typical && _parameters.TypicalP >= 1)
+                || (step == SamplingStep.TopP && _parameters.TopP >= 1)
+                || (step == SamplingStep.MinP && _parameters.MinP == 0)
+                || (step == SamplingStep.Xtc && _parameters.XtcProbability == 0)
+                || (step == SamplingStep.Temperature && _parameters.DynamicTemperatureRange == 0 && _parameters.Temperature == 1);
+            if (!passesAll)
+            {
+                return step == SamplingStep.TopK;
+            }
+        }
+
+        return false;
     }
 
     private void Truncate(SamplingStep step, Candidates candidates, int position)

@@ -84,6 +84,21 @@ public sealed class TokenSamplerTests
             used.Sample([.. logits], history, []) == new TokenSampler(parameters, 1000).Sample([.. logits], history, []), iter: 200, threads: 1);
     }
 
+    // a bias of nothing on some token keeps the sampler from leaving tokens out beforehand
+    [Fact]
+    public void Sample_TopKWithTokensLeftOutBeforehand_ChoosesAsWithAll()
+    {
+        SamplingParameters parameters = new() { Seed = 5, TopK = 20, TopP = 0.99f, RepetitionPenalty = 1.5f, FrequencyPenalty = 0.5f, Temperature = 3 };
+        TokenSampler quick = new(parameters, 20_000), full = new(parameters with { LogitBias = new Dictionary<int, float> { [0] = 0 } }, 20_000);
+        Random random = new(8);
+        for (int i = 0; i < 200; i++)
+        {
+            float[] logits = [.. Enumerable.Range(0, 20_000).Select(_ => random.Next(400) / 20f - 10)];
+            int[] history = [.. Enumerable.Range(0, i).Select(_ => random.Next(20_000))];
+            Assert.Equal(full.Sample([.. logits], history, []).Id, quick.Sample(logits, history, []).Id);
+        }
+    }
+
     [Fact]
     public void Sample_WarmedUp_AllocatesNothing()
     {
