@@ -15,18 +15,17 @@ internal static class MessageForms
         string pending = "";
         foreach (JsonNode? message in messages)
         {
-            string content = message?["content"]?.GetValueKind() == JsonValueKind.String ? message["content"]!.GetValue<string>() : "";
-            string? role = message?["role"]?.GetValue<string>();
+            string? role = message?["role"]?.GetValueKind() == JsonValueKind.String ? message["role"]!.GetValue<string>() : null;
             if (role is "system" or "developer")
             {
-                pending += pending.Length > 0 ? "\n" + content : content;
+                pending += (pending.Length > 0 ? "\n" : "") + TextOf(message!["content"]);
                 continue;
             }
 
             JsonNode? copy = message?.DeepClone();
             if (pending.Length > 0 && role == "user")
             {
-                copy!["content"] = content.Length > 0 ? pending + "\n" + content : pending;
+                Prepend(copy!, pending);
                 pending = "";
             }
 
@@ -40,6 +39,26 @@ internal static class MessageForms
 
         return merged;
     }
+
+    private static void Prepend(JsonNode message, string text)
+    {
+        if (message["content"] is JsonArray parts)
+        {
+            parts.Insert(0, new JsonObject { ["type"] = "text", ["text"] = text });
+            return;
+        }
+
+        string content = TextOf(message["content"]);
+        message["content"] = content.Length > 0 ? text + "\n" + content : text;
+    }
+
+    /// <summary>A message's text, whole or in parts.</summary>
+    private static string TextOf(JsonNode? content) => content switch
+    {
+        JsonArray parts => string.Join('\n', parts.OfType<JsonObject>().Select(part => TextOf(part["text"]))),
+        JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>(),
+        _ => "",
+    };
 
     /// <summary>A copy in which the arguments of tool calls, text in the API, are the objects they stand for.</summary>
     public static JsonArray ParseArguments(JsonArray messages)

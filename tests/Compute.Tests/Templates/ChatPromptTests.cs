@@ -25,6 +25,14 @@ public sealed class ChatPromptTests
     }
 
     [Fact]
+    public void Render_SystemMergedIntoContentParts_LosesNone()
+    {
+        ChatPrompt prompt = new(ChatTemplate.Parse("{% for m in messages if m.role == 'user' %}{% for p in m.content %}[{{ p.text }}]{% endfor %}{% endfor %}"), null, Tokens);
+        Assert.Equal("[S][U]", prompt.Render(new ChatPromptInput(Messages(
+            """[{"role":"system","content":[{"type":"text","text":"S"}]},{"role":"user","content":[{"type":"text","text":"U"}]}]"""))).Text);
+    }
+
+    [Fact]
     public void Render_BosThatTheTokenizerAdds_IsLeftOutAndMarksMove()
     {
         ChatPrompt prompt = new(ChatTemplate.Parse("{{ bos_token }}{{ messages[0].content }}<end>"), null, Tokens);
