@@ -49,7 +49,7 @@ internal static partial class ModelCase
             batch.Clear();
             for (int k = i; k < Math.Min(end, i + batch.MaxRows); k++)
             {
-                batch.Add(100 + (k * 7919 % 20000), k, 0, wantsLogits: k == end - 1);
+                batch.Add((100 + (k * 7919 % 20000)) % stage.Shape.VocabularySize, k, 0, wantsLogits: k == end - 1);
             }
 
             stage.Forward(batch, default, default);
