@@ -31,28 +31,55 @@ internal static unsafe class FeedForwardActivation
         where T : struct, ILanes<T>
         where TActivation : struct, IActivation
     {
-        int whole = length & -16;
+        int whole = length & -16, rest = length - whole;
+        Whole<T, TActivation>(gate, up, y, whole);
+        if (rest > 0)
+        {
+            float* lanes = stackalloc float[32];
+            new Span<float>(lanes, 32).Clear();
+            new ReadOnlySpan<float>(gate + whole, rest).CopyTo(new Span<float>(lanes, rest));
+            if (up is not null)
+            {
+                new ReadOnlySpan<float>(up + whole, rest).CopyTo(new Span<float>(lanes + 16, rest));
+            }
+
+            Whole<T, TActivation>(lanes, up is null ? null : lanes + 16, lanes, 16);
+            new ReadOnlySpan<float>(lanes, rest).CopyTo(new Span<float>(y + whole, rest));
+        }
+    }
+
+    private static void Whole<T, TActivation>(float* gate, float* up, float* y, int length)
+        where T : struct, ILanes<T>
+        where TActivation : struct, IActivation
+    {
         if (up is null)
         {
-            for (int i = 0; i < whole; i += 16)
-            {
-                T.Store(TActivation.Apply(T.Load(gate + i)), y + i);
-            }
+            Plain<T, TActivation>(gate, y, length);
         }
         else
         {
-            for (int i = 0; i < whole; i += 16)
-            {
-                T.Store(TActivation.Gate<T, TActivation>(T.Load(gate + i), T.Load(up + i)), y + i);
-            }
+            Gated<T, TActivation>(gate, up, y, length);
         }
+    }
 
-        int rest = length - whole;
-        if (rest > 0)
+    // One use of the activation a method: more exhaust the compiler's budget for inlining, and every operation becomes a call.
+    private static void Plain<T, TActivation>(float* x, float* y, int length)
+        where T : struct, ILanes<T>
+        where TActivation : struct, IActivation
+    {
+        for (int i = 0; i < length; i += 16)
         {
-            T g = LaneMath.LoadFirst<T>(gate + whole, rest);
-            T v = up is null ? TActivation.Apply(g) : TActivation.Gate<T, TActivation>(g, LaneMath.LoadFirst<T>(up + whole, rest));
-            LaneMath.StoreFirst(v, y + whole, rest);
+            T.Store(TActivation.Apply(T.Load(x + i)), y + i);
+        }
+    }
+
+    private static void Gated<T, TActivation>(float* gate, float* up, float* y, int length)
+        where T : struct, ILanes<T>
+        where TActivation : struct, IActivation
+    {
+        for (int i = 0; i < length; i += 16)
+        {
+            T.Store(TActivation.Gate<T, TActivation>(T.Load(gate + i), T.Load(up + i)), y + i);
         }
     }
 }
