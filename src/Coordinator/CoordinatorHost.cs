@@ -28,7 +28,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
                 cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
             }
 
-            ApiServer api = await ApiServer.StartAsync(ListenAddress.Parse(options.Listen), () => cells, cells[0].Tenant, loggers, cancellation);
+            ApiServer api = await ApiServer.StartAsync(ListenAddress.Parse(options.Listen), options.Resumption, () => cells, cells[0].Tenant, loggers, cancellation);
             return new CoordinatorHost(api, cells);
         }
         catch

@@ -11,18 +11,28 @@ internal static class CoordinatorOptionsValidator
     private const string NameRule = "1 to 63 lower-case letters, digits and inner hyphens";
     private const int MaxNodes = 1024;
     private const int MaxContextLength = 1 << 24;
+    private const int MaxResumptionSeconds = 86400;
+    private const long MinResumptionBytes = 1 << 20;
 
     /// <summary>Throws <see cref="ArgumentException"/> with one sentence.</summary>
     public static void Validate(CoordinatorOptions options)
     {
         _ = ListenAddress.Parse(options.Listen);
         Require(!string.IsNullOrWhiteSpace(options.StorePath), "Coordinator:StorePath", "", "a folder");
+        Validate(options.Resumption, "Coordinator:Resumption");
         Require(options.Cells is { Count: > 0 }, "Coordinator:Cells", "empty", "at least one cell");
         Require(options.Cells.Count == 1, "Coordinator:Cells", $"{options.Cells.Count} cells", "one cell while the API has no keys");
         for (int i = 0; i < options.Cells.Count; i++)
         {
             Validate(options.Cells[i], $"Coordinator:Cells:{i}");
         }
+    }
+
+    private static void Validate(ResumptionOptions resumption, string key)
+    {
+        Require(resumption.RetentionSeconds is >= 0 and <= MaxResumptionSeconds, $"{key}:RetentionSeconds", resumption.RetentionSeconds, $"0 to {MaxResumptionSeconds}");
+        Require(resumption.GraceSeconds is >= 1 and <= MaxResumptionSeconds, $"{key}:GraceSeconds", resumption.GraceSeconds, $"1 to {MaxResumptionSeconds}");
+        Require(resumption.BytesPerTenant >= MinResumptionBytes, $"{key}:BytesPerTenant", resumption.BytesPerTenant, $"at least {MinResumptionBytes}");
     }
 
     private static void Validate(CellOptions cell, string key)

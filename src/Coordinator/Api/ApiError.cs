@@ -31,6 +31,17 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError ModelNotFound() => new(404, InvalidRequest, "model_not_found", "the model does not exist here; GET /v1/models lists those that do", "model");
 
+    public static ApiError GenerationNotFound() => new(
+        404, InvalidRequest, "generation_not_found", "the generation does not exist, is another caller's, was not started with an Idempotency-Key, or is not kept any more");
+
+    public static ApiError EventsExpired(long dropped) => new(410, InvalidRequest, "events_expired", $"events up to {dropped} are not kept any more");
+
+    public static ApiError NotStreamed() => new(400, InvalidRequest, "not_streamed", "the generation has no events: its request did not set 'stream'");
+
+    public static ApiError IdempotencyKeyReused() => new(422, InvalidRequest, "idempotency_key_reused", "this Idempotency-Key was used for another request");
+
+    public static ApiError GenerationCancelled() => new(409, InvalidRequest, "generation_cancelled", "the generation was cancelled");
+
     public static ApiError RouteNotFound() => new(404, InvalidRequest, "not_found", "there is nothing at this address");
 
     public static ApiError MethodNotAllowed(string method) => new(405, InvalidRequest, "method_not_allowed", $"{method} is not allowed at this address");

@@ -1,4 +1,5 @@
 using System.Net;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -19,18 +20,21 @@ internal sealed class ApiServer : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly ApiMetrics _metrics;
+    private readonly GenerationArchive _archive;
 
-    private ApiServer(WebApplication app, ApiMetrics metrics, Uri address)
+    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, Uri address)
     {
         _app = app;
         _metrics = metrics;
+        _archive = archive;
         Address = address;
     }
 
     public Uri Address { get; }
 
     /// <summary>Binds and answers from then on. Throws <see cref="IOException"/> with one sentence when the port is taken.</summary>
-    public static async Task<ApiServer> StartAsync(IPEndPoint listen, Func<IReadOnlyList<Cell>> cells, Cluster.Messages.TenantId localTenant, ILoggerFactory loggers, CancellationToken cancellation)
+    public static async Task<ApiServer> StartAsync(
+        IPEndPoint listen, ResumptionOptions resumption, Func<IReadOnlyList<Cell>> cells, Cluster.Messages.TenantId localTenant, ILoggerFactory loggers, CancellationToken cancellation)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Lamina.Coordinator" });
         builder.WebHost.UseKestrelCore();
@@ -47,7 +51,8 @@ internal sealed class ApiServer : IAsyncDisposable
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
         app.Use(new ErrorGuard(logger).InvokeAsync);
         app.Use(LoopbackGuard.Middleware(localTenant));
-        MapAll(app, cells, metrics);
+        var archive = new GenerationArchive(resumption, TimeProvider.System, logger);
+        MapAll(app, cells, metrics, archive);
         try
         {
             await app.StartAsync(cancellation);
@@ -55,6 +60,7 @@ internal sealed class ApiServer : IAsyncDisposable
         catch (Exception e)
         {
             await app.DisposeAsync();
+            archive.Dispose();
             metrics.Dispose();
             if (e is IOException && e.InnerException is AddressInUseException)
             {
@@ -65,11 +71,12 @@ internal sealed class ApiServer : IAsyncDisposable
         }
 
         string bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new ApiServer(app, metrics, new Uri(bound));
+        return new ApiServer(app, metrics, archive, new Uri(bound));
     }
 
     public async ValueTask DisposeAsync()
     {
+        _archive.Dispose();
         using var deadline = new CancellationTokenSource(s_stopDeadline);
         try
         {
@@ -99,11 +106,13 @@ internal sealed class ApiServer : IAsyncDisposable
         kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
     }
 
-    private static void MapAll(WebApplication app, Func<IReadOnlyList<Cell>> cells, ApiMetrics metrics)
+    private static void MapAll(WebApplication app, Func<IReadOnlyList<Cell>> cells, ApiMetrics metrics, GenerationArchive archive)
     {
+        var responder = new Responder(archive);
         var models = new ModelLookup(cells);
-        new ChatCompletionsEndpoint(models, metrics, TimeProvider.System).Map(app);
-        new CompletionsEndpoint(models, metrics, TimeProvider.System).Map(app);
+        new ChatCompletionsEndpoint(models, metrics, TimeProvider.System, responder).Map(app);
+        new CompletionsEndpoint(models, metrics, TimeProvider.System, responder).Map(app);
+        new GenerationsEndpoint(responder).Map(app);
         new ModelsEndpoint(models).Map(app);
         new HealthEndpoints(cells).Map(app);
         new MetricsEndpoint(metrics).Map(app);

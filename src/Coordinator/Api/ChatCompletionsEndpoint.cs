@@ -2,67 +2,69 @@ using System.Text;
 using System.Text.Json;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace Lamina.Coordinator.Api;
 
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
-internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics metrics, TimeProvider time)
+internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics metrics, TimeProvider time, Responder responder)
 {
     public const string Route = "/v1/chat/completions";
 
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, HandleAsync);
+    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body)));
 
-    private async Task HandleAsync(HttpContext context)
+    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body)
     {
-        ChatCompletionRequest request = ChatCompletionRequest.Parse(await RequestBody.ReadAsync(context.Request));
-        (Cell cell, ServedModel model) = models.Require(Caller.Of(context), request.Options.Model);
+        ChatCompletionRequest request = ChatCompletionRequest.Parse(body);
+        (Cell cell, ServedModel model) = models.Require(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[] prompt = PromptEncoder.Encode(model, request.Messages, time.GetUtcNow().UtcDateTime);
         var answers = new Answers(cell, model, request.Options, metrics);
         var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
-        RequestLog.Describe(context, header.Id, request.Options.User);
-        context.Response.Headers["X-Lamina-Seed"] = answers.Seed.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        IAsyncEnumerable<AnswerEvent> events = answers.RunAsync([prompt], model.ContextLength, context.RequestAborted);
-        await (request.Options.Stream
-            ? StreamAsync(context, request.Options, model, header, events)
-            : WriteWholeAsync(context, request.Options, model, header, events));
+        return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
+        {
+            IAsyncEnumerable<AnswerEvent> events = answers.RunAsync([prompt], model.ContextLength, cancellation);
+            return request.Options.Stream ? StreamAsync(request.Options, model, header, events) : WholeAsync(request.Options, model, header, events);
+        });
     }
 
-    private static async Task StreamAsync(HttpContext context, GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
+    private static async IAsyncEnumerable<byte[]> StreamAsync(GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
     {
-        var stream = new AnswerStream(context, options);
+        var course = new StreamCourse(options);
         await foreach (AnswerEvent happened in events)
         {
-            if (!await stream.BeginAsync(happened, choice => Chunk(header, options, model, choice, "", [], null, first: true)))
+            if (course.Take(happened))
             {
-                return;
+                yield return Chunk(header, options, model, happened.Choice, "", [], null, first: true);
             }
 
             if (!happened.Piece.IsEmpty)
             {
-                await stream.SendAsync(Chunk(header, options, model, happened.Choice, happened.Piece.Text, happened.Piece.Tokens, null, first: false));
+                yield return Chunk(header, options, model, happened.Choice, happened.Piece.Text, happened.Piece.Tokens, null, first: false);
             }
 
             if (happened.FinishReason is not null)
             {
-                await stream.SendAsync(Chunk(header, options, model, happened.Choice, null, [], happened.FinishReason, first: false));
+                yield return Chunk(header, options, model, happened.Choice, null, [], happened.FinishReason, first: false);
             }
         }
 
-        await stream.EndAsync(usage => JsonBody.Of(json =>
+        if (options.IncludeUsage)
         {
-            json.WriteStartObject();
-            AnswerJson.WriteHeader(json, header, "chat.completion.chunk");
-            json.WriteStartArray("choices");
-            json.WriteEndArray();
-            AnswerJson.WriteUsage(json, usage);
-            json.WriteEndObject();
-        }));
+            yield return JsonBody.Of(json =>
+            {
+                json.WriteStartObject();
+                AnswerJson.WriteHeader(json, header, "chat.completion.chunk");
+                json.WriteStartArray("choices");
+                json.WriteEndArray();
+                AnswerJson.WriteUsage(json, course.Usage);
+                json.WriteEndObject();
+            });
+        }
     }
 
     /// <summary>One chunk: the role first, then content, then an empty delta with the finish reason.</summary>
@@ -98,10 +100,10 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
             json.WriteEndObject();
         });
 
-    private static async Task WriteWholeAsync(HttpContext context, GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
+    private static async IAsyncEnumerable<byte[]> WholeAsync(GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
     {
         WholeAnswers whole = await WholeAnswers.CollectAsync(events, options.Choices, options.Choices);
-        await JsonBody.WriteAsync(context, json =>
+        yield return JsonBody.Of(json =>
         {
             json.WriteStartObject();
             AnswerJson.WriteHeader(json, header, "chat.completion");

@@ -1,50 +1,46 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace Lamina.Coordinator.Api;
 
 /// <summary><c>POST /v1/completions</c>.</summary>
-internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics, TimeProvider time)
+internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics, TimeProvider time, Responder responder)
 {
     public const string Route = "/v1/completions";
 
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, HandleAsync);
+    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body)));
 
-    private async Task HandleAsync(HttpContext context)
+    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body)
     {
-        CompletionRequest request = CompletionRequest.Parse(await RequestBody.ReadAsync(context.Request));
-        (Cell cell, ServedModel model) = models.Require(Caller.Of(context), request.Options.Model);
+        CompletionRequest request = CompletionRequest.Parse(body);
+        (Cell cell, ServedModel model) = models.Require(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[][] prompts = [.. request.Prompts.Select((prompt, i) => PromptEncoder.Encode(model, prompt, request.Prompts.Count == 1 ? "prompt" : $"prompt[{i}]"))];
         var answers = new Answers(cell, model, request.Options, metrics);
         var header = new AnswerHeader($"cmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
-        RequestLog.Describe(context, header.Id, request.Options.User);
-        context.Response.Headers["X-Lamina-Seed"] = answers.Seed.ToString(CultureInfo.InvariantCulture);
-        IAsyncEnumerable<AnswerEvent> events = answers.RunAsync(prompts, CompletionRequest.DefaultMaxTokens, context.RequestAborted);
-        await (request.Options.Stream
-            ? StreamAsync(context, request.Options, model, header, events)
-            : WriteWholeAsync(context, request.Options, model, header, events, prompts.Length * request.Options.Choices));
+        return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
+        {
+            IAsyncEnumerable<AnswerEvent> events = answers.RunAsync(prompts, CompletionRequest.DefaultMaxTokens, cancellation);
+            return request.Options.Stream
+                ? StreamAsync(request.Options, model, header, events)
+                : WholeAsync(request.Options, model, header, events, prompts.Length * request.Options.Choices);
+        });
     }
 
-    private static async Task StreamAsync(HttpContext context, GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
+    private static async IAsyncEnumerable<byte[]> StreamAsync(GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
     {
-        var stream = new AnswerStream(context, options);
+        var course = new StreamCourse(options);
         await foreach (AnswerEvent happened in events)
         {
-            if (!await stream.BeginAsync(happened, openChoice: null))
-            {
-                return;
-            }
-
-            await stream.SendAsync(JsonBody.Of(json =>
+            course.Take(happened);
+            yield return JsonBody.Of(json =>
             {
                 json.WriteStartObject();
                 AnswerJson.WriteHeader(json, header, "text_completion");
@@ -57,25 +53,28 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
                 }
 
                 json.WriteEndObject();
-            }));
+            });
         }
 
-        await stream.EndAsync(usage => JsonBody.Of(json =>
+        if (options.IncludeUsage)
         {
-            json.WriteStartObject();
-            AnswerJson.WriteHeader(json, header, "text_completion");
-            json.WriteStartArray("choices");
-            json.WriteEndArray();
-            AnswerJson.WriteUsage(json, usage);
-            json.WriteEndObject();
-        }));
+            yield return JsonBody.Of(json =>
+            {
+                json.WriteStartObject();
+                AnswerJson.WriteHeader(json, header, "text_completion");
+                json.WriteStartArray("choices");
+                json.WriteEndArray();
+                AnswerJson.WriteUsage(json, course.Usage);
+                json.WriteEndObject();
+            });
+        }
     }
 
-    private static async Task WriteWholeAsync(
-        HttpContext context, GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events, int choices)
+    private static async IAsyncEnumerable<byte[]> WholeAsync(
+        GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events, int choices)
     {
         WholeAnswers whole = await WholeAnswers.CollectAsync(events, choices, options.Choices);
-        await JsonBody.WriteAsync(context, json =>
+        yield return JsonBody.Of(json =>
         {
             json.WriteStartObject();
             AnswerJson.WriteHeader(json, header, "text_completion");

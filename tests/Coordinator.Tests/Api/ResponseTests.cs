@@ -2,6 +2,7 @@ using System.Text;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
 using Lamina.Coordinator.Cells;
 using Microsoft.AspNetCore.Http;
@@ -16,16 +17,16 @@ public class ResponseTests
         var context = new DefaultHttpContext();
         using var body = new MemoryStream();
         context.Response.Body = body;
-        var sse = new SseWriter(context);
+        byte[] json = JsonBody.Of(json => json.WriteStringValue("a\r\nb\u2028</script>\u001b[31mé"));
 
-        await sse.SendAsync(JsonBody.Of(json => json.WriteStringValue("a\r\nb\u2028</script>\u001b[31mé")));
-        await sse.DoneAsync();
+        await SseWriter.WriteAsync(context, new[] { new NumberedEvent(7, json) }.ToAsyncEnumerable());
 
         string text = Encoding.UTF8.GetString(body.ToArray());
         string[] lines = text.Split('\n');
-        Assert.Equal(5, lines.Length);
-        Assert.StartsWith("data: \"a\\r\\nb", lines[0], StringComparison.Ordinal);
-        Assert.Equal(["", "data: [DONE]", "", ""], lines[1..]);
+        Assert.Equal(6, lines.Length);
+        Assert.Equal("id: 7", lines[0]);
+        Assert.StartsWith("data: \"a\\r\\nb", lines[1], StringComparison.Ordinal);
+        Assert.Equal(["", "data: [DONE]", "", ""], lines[2..]);
         Assert.DoesNotContain("</script>", text, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', text);
         Assert.Equal("text/event-stream", context.Response.ContentType);

@@ -181,7 +181,7 @@ public class CellTests(ThreeNodeCell shared) : IClassFixture<ThreeNodeCell>
                 return chunks;
             }
 
-            if (line.Length > 0)
+            if (line.Length > 0 && !line.StartsWith("id: ", StringComparison.Ordinal))
             {
                 Assert.StartsWith("data: ", line, StringComparison.Ordinal);
                 using JsonDocument json = JsonDocument.Parse(line[6..]);

@@ -21,10 +21,14 @@ internal static class JsonBody
         return buffer.ToArray();
     }
 
-    public static async Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> write, int status = 200)
+    public static Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> write, int status = 200)
     {
-        byte[] body = Of(write);
         context.Response.StatusCode = status;
+        return WriteAsync(context, Of(write));
+    }
+
+    public static async Task WriteAsync(HttpContext context, byte[] body)
+    {
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.Length;
         await context.Response.Body.WriteAsync(body, context.RequestAborted);

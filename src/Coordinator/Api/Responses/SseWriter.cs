@@ -1,39 +1,61 @@
+using System.Globalization;
+using System.Text;
+using Lamina.Coordinator.Api.Resumption;
 using Microsoft.AspNetCore.Http;
 
 namespace Lamina.Coordinator.Api.Responses;
 
-/// <summary>Server-sent events: one <c>data:</c> line of JSON and an empty line per event; JSON holds no raw line ends, so neither does an event.</summary>
-internal sealed class SseWriter(HttpContext context)
+/// <summary>
+/// Server-sent events: an <c>id:</c> line with the event's number, a <c>data:</c> line of JSON and an empty line each, then <c>[DONE]</c>; JSON holds no raw line ends, so
+/// neither does an event. An error before the first event is an HTTP error, one after it is an event without a number that ends the stream without <c>[DONE]</c>.
+/// </summary>
+internal static class SseWriter
 {
     private static readonly byte[] s_done = "data: [DONE]\n\n"u8.ToArray();
 
-    public bool Started { get; private set; }
-
-    public async Task SendAsync(byte[] json)
+    public static async Task WriteAsync(HttpContext context, IAsyncEnumerable<NumberedEvent> events)
     {
-        Start();
-        byte[] frame = new byte[json.Length + 8];
-        "data: "u8.CopyTo(frame);
-        json.CopyTo(frame, 6);
-        "\n\n"u8.CopyTo(frame.AsSpan(json.Length + 6));
+        bool started = false;
+        try
+        {
+            await foreach (NumberedEvent next in events)
+            {
+                if (!started)
+                {
+                    started = true;
+                    Start(context);
+                }
+
+                await SendAsync(context, $"id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
+            }
+        }
+        catch (ApiException e) when (started)
+        {
+            await SendAsync(context, "", e.Error.ToBody());
+            return;
+        }
+
+        if (!started)
+        {
+            Start(context);
+        }
+
+        await context.Response.Body.WriteAsync(s_done, context.RequestAborted);
+    }
+
+    private static async Task SendAsync(HttpContext context, string id, byte[] json)
+    {
+        byte[] frame = new byte[id.Length + json.Length + 8];
+        int length = Encoding.ASCII.GetBytes(id, frame);
+        "data: "u8.CopyTo(frame.AsSpan(length));
+        json.CopyTo(frame, length + 6);
+        "\n\n"u8.CopyTo(frame.AsSpan(length + 6 + json.Length));
         await context.Response.Body.WriteAsync(frame, context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);
     }
 
-    public async Task DoneAsync()
+    private static void Start(HttpContext context)
     {
-        Start();
-        await context.Response.Body.WriteAsync(s_done, context.RequestAborted);
-    }
-
-    private void Start()
-    {
-        if (Started)
-        {
-            return;
-        }
-
-        Started = true;
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-store";
     }

@@ -1,0 +1,46 @@
+using System.Collections.Concurrent;
+using Lamina.Cluster.Messages;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Api.Resumption;
+
+/// <summary>The kept generations of all tenants, each tenant's apart, swept as time passes.</summary>
+internal sealed class GenerationArchive : IDisposable
+{
+    private static readonly TimeSpan s_sweepInterval = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<TenantId, TenantGenerations> _tenants = new();
+    private readonly ResumptionOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ITimer _sweep;
+
+    public GenerationArchive(ResumptionOptions options, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _sweep = time.CreateTimer(_ => Sweep(), null, s_sweepInterval, s_sweepInterval);
+    }
+
+    public long RetainedBytes => _tenants.Values.Sum(tenant => tenant.RetainedBytes);
+
+    public TenantGenerations Of(Caller caller) => _tenants.GetOrAdd(caller.Tenant, _ => new TenantGenerations(_options, _time, _logger));
+
+    public void Dispose()
+    {
+        _sweep.Dispose();
+        foreach (TenantGenerations tenant in _tenants.Values)
+        {
+            tenant.CancelAll();
+        }
+    }
+
+    private void Sweep()
+    {
+        foreach (TenantGenerations tenant in _tenants.Values)
+        {
+            tenant.Sweep();
+        }
+    }
+}

@@ -1,0 +1,10 @@
+namespace Lamina.Coordinator.Api.Resumption;
+
+/// <summary>A checked request whose answer has not begun.</summary>
+/// <param name="Id">The generation's id, as in every part of its answer.</param>
+/// <param name="User">The caller's name for its end user.</param>
+/// <param name="Run">Makes the answer: one JSON body, or the JSON of each event when it is streamed. Throws <see cref="ApiException"/> when it fails.</param>
+internal sealed record PendingAnswer(string Id, bool Stream, ulong Seed, string? User, Func<CancellationToken, IAsyncEnumerable<byte[]>> Run);
+
+/// <summary>An event of an answer, numbered from 1.</summary>
+internal readonly record struct NumberedEvent(long Number, byte[] Json);

@@ -1,0 +1,134 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Api.Resumption;
+
+/// <summary>
+/// A generation that outlives the connection that asked for it: it writes its journal on its own and is cancelled when nobody has read it for the length of the grace.
+/// </summary>
+internal sealed class RetainedGeneration
+{
+    private readonly EventJournal _journal;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _grace;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _lock = new();
+    private readonly ITimer _abandoned;
+    private int _readers;
+    private long _endedAt;
+
+    /// <param name="ended">Called once, when the last event is in the journal.</param>
+    public RetainedGeneration(Caller owner, string key, PendingAnswer answer, JournalBudget budget, TimeSpan grace, TimeProvider time, ILogger logger, Action<RetainedGeneration> ended)
+    {
+        Owner = owner;
+        Key = key;
+        (Id, Stream, Seed, User) = (answer.Id, answer.Stream, answer.Seed, answer.User);
+        _journal = new EventJournal(budget);
+        _time = time;
+        _grace = grace;
+        _abandoned = time.CreateTimer(_ => Cancel(), null, grace, Timeout.InfiniteTimeSpan);
+        _ = Task.Run(() => RunAsync(answer, logger, ended));
+    }
+
+    public Caller Owner { get; }
+
+    /// <summary>The owner's own key.</summary>
+    public string Key { get; }
+
+    public string Id { get; }
+
+    public bool Stream { get; }
+
+    public ulong Seed { get; }
+
+    public string? User { get; }
+
+    /// <summary>True when it failed before its first event, so that a repeated request should start anew.</summary>
+    public bool IsRefusal => _journal.IsRefusal;
+
+    /// <summary>True when it ended because its caller ended it or did not come back.</summary>
+    public bool IsCancelled { get; private set; }
+
+    /// <summary>Time since the end; null while it runs.</summary>
+    public TimeSpan? EndedFor => Interlocked.Read(ref _endedAt) is long stamp and not 0 ? _time.GetElapsedTime(stamp) : null;
+
+    /// <summary>The events after a number; while somebody is in here the generation goes on.</summary>
+    public async IAsyncEnumerable<NumberedEvent> ReadAsync(long after, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            _readers++;
+            _abandoned.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+
+        try
+        {
+            await foreach (NumberedEvent next in _journal.ReadAsync(after, cancellation))
+            {
+                yield return next;
+            }
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                if (--_readers == 0)
+                {
+                    _abandoned.Change(_grace, Timeout.InfiniteTimeSpan);
+                }
+            }
+        }
+    }
+
+    /// <summary>Ends it at once; does nothing after its end.</summary>
+    public void Cancel()
+    {
+        try
+        {
+            _stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended in this moment.
+        }
+    }
+
+    /// <summary>Gives its memory back; it is found no more.</summary>
+    public void Release()
+    {
+        Cancel();
+        _abandoned.Dispose();
+        _journal.Release();
+    }
+
+    private async Task RunAsync(PendingAnswer answer, ILogger logger, Action<RetainedGeneration> ended)
+    {
+        ApiError? error = null;
+        try
+        {
+            await foreach (byte[] json in answer.Run(_stop.Token))
+            {
+                await _journal.AppendAsync(json, _stop.Token);
+            }
+        }
+        catch (ApiException e)
+        {
+            error = e.Error;
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            error = ApiError.GenerationCancelled();
+            IsCancelled = true;
+        }
+        catch (Exception e)
+        {
+            logger.LogError(e, "a generation failed");
+            error = ApiError.Internal();
+        }
+
+        Interlocked.Exchange(ref _endedAt, _time.GetTimestamp());
+        _journal.End(error);
+        _stop.Dispose();
+        ended(this);
+    }
+}

@@ -1,0 +1,119 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Api.Resumption;
+
+/// <summary>One tenant's kept generations, found by id or by the caller's own key. Whoever did not start a generation does not find it.</summary>
+internal sealed class TenantGenerations
+{
+    private readonly ResumptionOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly JournalBudget _budget;
+    private readonly ConcurrentDictionary<string, RetainedGeneration> _byId = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<CallerKey, Slot> _byKey = new();
+
+    public TenantGenerations(ResumptionOptions options, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _budget = new JournalBudget(options.BytesPerTenant, EvictOldest);
+    }
+
+    private readonly record struct CallerKey(string? Caller, string Key);
+
+    private sealed record Slot(byte[] RequestHash, Lazy<RetainedGeneration> Generation);
+
+    public long RetainedBytes => _budget.Used;
+
+    /// <summary>The generation that this caller started with this key, or a new one.</summary>
+    /// <param name="requestHash">Tells a repeated request from another one under the same key, which is refused.</param>
+    /// <param name="begin">Checks the request; what it throws starts nothing.</param>
+    public RetainedGeneration Join(Caller caller, string key, byte[] requestHash, Func<PendingAnswer> begin)
+    {
+        Sweep();
+        var callerKey = new CallerKey(caller.Key, key);
+        Slot slot = _byKey.GetOrAdd(callerKey, _ => new Slot(requestHash, new Lazy<RetainedGeneration>(() => Start(key, caller, begin()))));
+        if (!CryptographicOperations.FixedTimeEquals(slot.RequestHash, requestHash))
+        {
+            throw ApiError.IdempotencyKeyReused().AsException();
+        }
+
+        try
+        {
+            return slot.Generation.Value;
+        }
+        catch
+        {
+            _byKey.TryRemove(KeyValuePair.Create(callerKey, slot));
+            throw;
+        }
+    }
+
+    public RetainedGeneration Find(Caller caller, string id)
+    {
+        Sweep();
+        return _byId.TryGetValue(id, out RetainedGeneration? generation) && generation.Owner == caller ? generation : throw ApiError.GenerationNotFound().AsException();
+    }
+
+    public void Remove(RetainedGeneration generation)
+    {
+        if (_byId.TryRemove(KeyValuePair.Create(generation.Id, generation)))
+        {
+            // Removed once only, so the key cannot have gone to another generation meanwhile.
+            _byKey.TryRemove(new CallerKey(generation.Owner.Key, generation.Key), out _);
+            generation.Release();
+        }
+    }
+
+    /// <summary>Drops what was kept long enough.</summary>
+    public void Sweep()
+    {
+        foreach (RetainedGeneration generation in _byId.Values.Where(generation => generation.EndedFor >= TimeSpan.FromSeconds(_options.RetentionSeconds)))
+        {
+            Remove(generation);
+        }
+    }
+
+    public void CancelAll()
+    {
+        foreach (RetainedGeneration generation in _byId.Values)
+        {
+            Remove(generation);
+        }
+    }
+
+    private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer)
+    {
+        var generation = new RetainedGeneration(caller, key, answer, _budget, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded);
+        _byId[answer.Id] = generation;
+        if (generation.EndedFor is not null)
+        {
+            OnEnded(generation);
+        }
+
+        return generation;
+    }
+
+    /// <summary>A refusal such as "try again later" is not kept, nor is what nobody came back for: a repeated request starts anew.</summary>
+    private void OnEnded(RetainedGeneration generation)
+    {
+        if (generation.IsRefusal || generation.IsCancelled)
+        {
+            Remove(generation);
+        }
+    }
+
+    private bool EvictOldest()
+    {
+        RetainedGeneration? oldest = _byId.Values.Where(generation => generation.EndedFor is not null).MaxBy(generation => generation.EndedFor);
+        if (oldest is not null)
+        {
+            Remove(oldest);
+        }
+
+        return oldest is not null;
+    }
+}

@@ -1,0 +1,177 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Resumption;
+using Lamina.Coordinator.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lamina.Coordinator.Tests.Api.Resumption;
+
+public class TenantGenerationsTests
+{
+    private static readonly Caller s_alice = new(new TenantId("acme"), "alice");
+    private static readonly Caller s_bob = new(new TenantId("acme"), "bob");
+    private static readonly byte[] s_hash = [1];
+
+    private readonly ManualTime _time = new();
+    private readonly TenantGenerations _generations;
+    private readonly Channel<byte[]> _source = Channel.CreateUnbounded<byte[]>();
+    private readonly TaskCompletionSource _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _started;
+
+    public TenantGenerationsTests() =>
+        _generations = new TenantGenerations(new ResumptionOptions { RetentionSeconds = 100, GraceSeconds = 10 }, _time, NullLogger.Instance);
+
+    [Fact]
+    public async Task Join_SameKeyTwice_RunsOnceAndBothReadAll()
+    {
+        RetainedGeneration first = Join(s_alice, "k");
+        RetainedGeneration second = Join(s_alice, "k");
+        Task<List<NumberedEvent>> reading = first.ReadAsync(0, default).ToListAsync().AsTask();
+        _source.Writer.TryWrite([1]);
+        _source.Writer.Complete();
+
+        Assert.Same(first, second);
+        Assert.Equal(1, _started);
+        Assert.Equal(await reading, await second.ReadAsync(0, default).ToListAsync());
+    }
+
+    [Fact]
+    public void Join_SameKeyForAnotherRequest_IsRefused()
+    {
+        Join(s_alice, "k");
+        ApiException refused = Assert.Throws<ApiException>(() => _generations.Join(s_alice, "k", [2], Pending));
+        Assert.Equal((422, "idempotency_key_reused"), (refused.Error.Status, refused.Error.Code));
+    }
+
+    [Fact]
+    public void Join_AnotherCallersKey_StartsAGenerationOfItsOwn()
+    {
+        RetainedGeneration alices = Join(s_alice, "k");
+        Assert.NotSame(alices, Join(s_bob, "k"));
+        Assert.Throws<ApiException>(() => _generations.Find(s_bob, alices.Id));
+        Assert.Throws<ApiException>(() => _generations.Find(new Caller(new TenantId("other"), "alice"), alices.Id));
+        Assert.Same(alices, _generations.Find(s_alice, alices.Id));
+    }
+
+    [Fact]
+    public void Join_RequestThatIsRefused_LeavesTheKeyFree()
+    {
+        Assert.Throws<ApiException>(() => _generations.Join(s_alice, "k", s_hash, () => throw ApiError.ModelNotFound().AsException()));
+        Join(s_alice, "k");
+        Assert.Equal(1, _started);
+    }
+
+    [Fact]
+    public async Task Join_AfterARefusalFromThePipeline_StartsAnew()
+    {
+        RetainedGeneration refused = Join(s_alice, "k");
+        Task<List<NumberedEvent>> reading = refused.ReadAsync(0, default).ToListAsync().AsTask();
+        _source.Writer.Complete(ApiError.Overloaded("full").AsException());
+        await Assert.ThrowsAsync<ApiException>(() => reading);
+        await UntilAsync(() => IsGone(refused));
+        Assert.NotSame(refused, Join(s_alice, "k"));
+    }
+
+    [Fact]
+    public async Task Read_NobodyComesBackWithinTheGrace_IsCancelledAndForgotten()
+    {
+        RetainedGeneration generation = Join(s_alice, "k");
+        await using (IAsyncEnumerator<NumberedEvent> events = generation.ReadAsync(0, default).GetAsyncEnumerator())
+        {
+            _source.Writer.TryWrite([1]);
+            await events.MoveNextAsync();
+            _time.Advance(TimeSpan.FromSeconds(60));
+            Assert.False(_cancelled.Task.IsCompleted);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(9));
+        Assert.False(_cancelled.Task.IsCompleted);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await _cancelled.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await UntilAsync(() => IsGone(generation));
+    }
+
+    [Fact]
+    public async Task Find_AfterTheRetention_IsGoneAndItsMemoryFree()
+    {
+        RetainedGeneration generation = Join(s_alice, "k");
+        _source.Writer.TryWrite([1]);
+        _source.Writer.Complete();
+        await generation.ReadAsync(0, default).ToListAsync();
+        await UntilAsync(() => generation.EndedFor is not null);
+        _time.Advance(TimeSpan.FromSeconds(99));
+        Assert.Same(generation, _generations.Find(s_alice, generation.Id));
+        Assert.True(_generations.RetainedBytes > 0);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.True(IsGone(generation));
+        Assert.Equal(0, _generations.RetainedBytes);
+    }
+
+    [Fact]
+    public async Task Remove_WhileItRuns_CancelsItAndTellsItsReaders()
+    {
+        RetainedGeneration generation = Join(s_alice, "k");
+        Task<List<NumberedEvent>> reading = generation.ReadAsync(0, default).ToListAsync().AsTask();
+        _generations.Remove(generation);
+        Assert.Equal("generation_cancelled", (await Assert.ThrowsAsync<ApiException>(() => reading)).Error.Code);
+        await _cancelled.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.True(IsGone(generation));
+    }
+
+    private RetainedGeneration Join(Caller caller, string key) => _generations.Join(caller, key, s_hash, Pending);
+
+    private PendingAnswer Pending()
+    {
+        _started++;
+        return new PendingAnswer($"gen-{_started}", true, 0, null, RunAsync);
+    }
+
+    private async IAsyncEnumerable<byte[]> RunAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        while (await NextAsync(cancellation) is { } json)
+        {
+            yield return json;
+        }
+    }
+
+    private async Task<byte[]?> NextAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            return await _source.Reader.ReadAsync(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            _cancelled.TrySetResult();
+            throw;
+        }
+        catch (ChannelClosedException e)
+        {
+            return e.InnerException is ApiException cause ? throw cause : null;
+        }
+    }
+
+    private bool IsGone(RetainedGeneration generation)
+    {
+        try
+        {
+            _generations.Find(generation.Owner, generation.Id);
+            return false;
+        }
+        catch (ApiException e)
+        {
+            return e.Error.Code == "generation_not_found";
+        }
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (!condition())
+        {
+            await Task.Delay(5, deadline.Token);
+        }
+    }
+}
