@@ -23,7 +23,8 @@ public static class GenerationProtocol
         [property: Key(4)] int MaxTokens,
         [property: Key(5)] int[] StopTokens,
         [property: Key(6)] SamplingSettings Sampling,
-        [property: Key(7)] int Priority);
+        [property: Key(7)] int Priority,
+        [property: Key(8)] int MinTokens = 0);
 
     [MessagePackObject]
     public sealed record Cancel([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation);

@@ -5,17 +5,19 @@ using Lamina.Compute.Gguf;
 namespace Lamina.Cluster.Models;
 
 /// <summary>
-/// What a model consists of, by digest: the header (a GGUF file of the metadata alone, without tokenizer arrays and tensors, with <c>{architecture}.vocab_size</c>)
-/// and one blob per tensor. The model's digest is that of the manifest's bytes, so whoever holds the digest can verify all the rest, whoever sent it.
+/// What a model consists of, by digest: the header (a GGUF file of the metadata alone, without tokenizer arrays and tensors, with <c>{architecture}.vocab_size</c>),
+/// the vocabulary (a GGUF file of the tokenizer's metadata) and one blob per tensor. The model's digest is that of the manifest's bytes, so whoever holds the digest can verify all the rest, whoever sent it.
 /// </summary>
-/// <param name="Version">1.</param>
+/// <param name="Version">2.</param>
 /// <param name="Header">What every stage needs beside its tensors, to derive the model's shape.</param>
+/// <param name="Vocabulary">What the last stage needs to hold answers to grammars.</param>
 /// <param name="Tensors">In file order; names are unique.</param>
-public sealed record ModelManifest(int Version, ManifestBlob Header, IReadOnlyList<ManifestTensor> Tensors)
+public sealed record ModelManifest(int Version, ManifestBlob Header, ManifestBlob Vocabulary, IReadOnlyList<ManifestTensor> Tensors)
 {
-    public const int CurrentVersion = 1;
+    public const int CurrentVersion = 2;
     public const int MaxBytes = 32 << 20;
     public const int MaxHeaderBytes = 8 << 20;
+    public const int MaxVocabularyBytes = 64 << 20;
     public const int MaxTensors = 65_536;
     public const int MaxTensorNameLength = 256;
 
@@ -60,7 +62,13 @@ public sealed record ModelManifest(int Version, ManifestBlob Header, IReadOnlyLi
             throw new InvalidDataException($"manifest header of {Header?.Bytes} bytes, expected 1 to {MaxHeaderBytes}");
         }
 
+        if (Vocabulary is null || Vocabulary.Bytes is <= 0 or > MaxVocabularyBytes)
+        {
+            throw new InvalidDataException($"manifest vocabulary of {Vocabulary?.Bytes} bytes, expected 1 to {MaxVocabularyBytes}");
+        }
+
         _ = BlobDigest.Parse(Header.Digest);
+        _ = BlobDigest.Parse(Vocabulary.Digest);
         if (Tensors is null || Tensors.Count is 0 or > MaxTensors)
         {
             throw new InvalidDataException($"manifest of {Tensors?.Count} tensors, expected 1 to {MaxTensors}");

@@ -27,4 +27,19 @@ public static class GgufHeaders
 
         return GgufWriter.ToBytes(builder.Build(), []);
     }
+
+    /// <summary>What the last stage needs to sample by texts: all that the vocabulary consists of, without chat templates.</summary>
+    public static byte[] TokenizerAlone(GgufMetadata metadata)
+    {
+        var builder = new GgufMetadataBuilder();
+        foreach ((string key, GgufValue value) in metadata.Pairs)
+        {
+            if (key.StartsWith("tokenizer.", StringComparison.Ordinal) && !key.StartsWith("tokenizer.chat_template", StringComparison.Ordinal))
+            {
+                builder.Set(key, value);
+            }
+        }
+
+        return GgufWriter.ToBytes(builder.Build(), []);
+    }
 }

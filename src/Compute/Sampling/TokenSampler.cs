@@ -70,7 +70,8 @@ public sealed class TokenSampler
     /// <param name="history">Prompt and emitted tokens, oldest first; the new token's position is its length.</param>
     /// <param name="top">Receives the most likely tokens, best first; its length is <see cref="SamplingParameters.TopLogProbs"/>.</param>
     /// <param name="emittedLogProbs">Log-probabilities of the emitted tokens as returned here, oldest first; only mirostat reads them.</param>
-    public TokenLogProb Sample(Span<float> logits, ReadOnlySpan<int> history, Span<TokenLogProb> top, ReadOnlySpan<float> emittedLogProbs = default)
+    /// <param name="barred">Tokens that must not be chosen; log-probabilities do not show it.</param>
+    public TokenLogProb Sample(Span<float> logits, ReadOnlySpan<int> history, Span<TokenLogProb> top, ReadOnlySpan<float> emittedLogProbs = default, ReadOnlySpan<int> barred = default)
     {
         if (logits.Length != _vocabularySize || top.Length != _parameters.TopLogProbs)
         {
@@ -90,6 +91,11 @@ public sealed class TokenSampler
             TopTokens.Find(logits, logNormalizer, top);
         }
 
+        if (!barred.IsEmpty)
+        {
+            max = Bar(logits, barred);
+        }
+
         if (_constraint is not null)
         {
             max = Constrain(_constraint, logits, history[_promptTokens..]);
@@ -97,6 +103,20 @@ public sealed class TokenSampler
 
         int id = _candidates is null ? Softmax.IndexOf(logits, max) : ChooseAmong(_candidates, logits, history, emittedLogProbs);
         return new TokenLogProb(id, (float)(logits[id] - logNormalizer));
+    }
+
+    private static float Bar(Span<float> logits, ReadOnlySpan<int> barred)
+    {
+        foreach (int id in barred)
+        {
+            if ((uint)id < (uint)logits.Length)
+            {
+                logits[id] = float.NegativeInfinity;
+            }
+        }
+
+        float max = Softmax.Sanitize(logits);
+        return max > float.NegativeInfinity ? max : throw new InvalidDataException("no token is left beside those that are barred");
     }
 
     /// <summary>Rules out what the grammar does not allow and returns the largest logit that is left.</summary>

@@ -149,21 +149,14 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         [],
         maxTokens,
         [.. model.Tokenizer.EndOfGeneration],
-        SamplingSettings.From(new SamplingParameters
+        SamplingSettings.From(options.Sampling with
         {
-            Temperature = options.Temperature,
-            TopK = options.TopK,
-            TopP = options.TopP,
-            MinP = options.MinP,
-            RepetitionPenalty = options.RepetitionPenalty,
-            PresencePenalty = options.PresencePenalty,
-            FrequencyPenalty = options.FrequencyPenalty,
-            LogitBias = options.LogitBias,
             Seed = unchecked(Seed + (ulong)(choice % options.Choices)),
             TopLogProbs = options.TopLogProbs,
             LogProbs = options.LogProbs,
         }),
-        Priority: 0);
+        Priority: 0,
+        MinTokens: options.MinTokens);
 
     private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)
     {

@@ -84,12 +84,18 @@ public sealed class ModelStore : IBlobStore, IDisposable
         try
         {
             byte[] header = GgufHeaders.WithoutTokenizer(parts[0].Header.Metadata);
+            byte[] vocabulary = GgufHeaders.TokenizerAlone(parts[0].Header.Metadata);
             BlobDigest headerDigest = BlobDigest.Of(header);
+            BlobDigest vocabularyDigest = BlobDigest.Of(vocabulary);
             var manifest = new ModelManifest(
-                ModelManifest.CurrentVersion, new ManifestBlob(headerDigest.ToString(), header.Length), TensorHasher.Hash(parts, progress, cancellation));
+                ModelManifest.CurrentVersion,
+                new ManifestBlob(headerDigest.ToString(), header.Length),
+                new ManifestBlob(vocabularyDigest.ToString(), vocabulary.Length),
+                TensorHasher.Hash(parts, progress, cancellation));
             byte[] manifestBytes = manifest.ToBytes();
             BlobDigest digest = BlobDigest.Of(manifestBytes);
             WriteBlob(headerDigest, header);
+            WriteBlob(vocabularyDigest, vocabulary);
             WriteBlob(digest, manifestBytes);
             for (int i = 0; i < parts.Count; i++)
             {
@@ -117,8 +123,7 @@ public sealed class ModelStore : IBlobStore, IDisposable
             BlobDigest digest = BlobDigest.Parse(record.Digest);
             byte[] manifestBytes = File.ReadAllBytes(BlobPath(digest));
             ModelManifest manifest = ModelManifest.Parse(manifestBytes);
-            BlobDigest headerDigest = BlobDigest.Parse(manifest.Header.Digest);
-            if (BlobDigest.Of(manifestBytes) != digest || BlobDigest.Of(File.ReadAllBytes(BlobPath(headerDigest))) != headerDigest)
+            if (BlobDigest.Of(manifestBytes) != digest || !IsWhole(manifest.Header) || !IsWhole(manifest.Vocabulary))
             {
                 return null;
             }
@@ -152,11 +157,21 @@ public sealed class ModelStore : IBlobStore, IDisposable
         }
     }
 
+    private bool IsWhole(ManifestBlob blob)
+    {
+        BlobDigest digest = BlobDigest.Parse(blob.Digest);
+        return BlobDigest.Of(File.ReadAllBytes(BlobPath(digest))) == digest;
+    }
+
     private void Register(BlobDigest digest, ModelManifest manifest, IReadOnlyList<GgufPart> parts)
     {
         Add(digest, (BlobPath(digest), 0, new FileInfo(BlobPath(digest)).Length));
-        BlobDigest header = BlobDigest.Parse(manifest.Header.Digest);
-        Add(header, (BlobPath(header), 0, manifest.Header.Bytes));
+        foreach (ManifestBlob blob in new[] { manifest.Header, manifest.Vocabulary })
+        {
+            BlobDigest small = BlobDigest.Parse(blob.Digest);
+            Add(small, (BlobPath(small), 0, blob.Bytes));
+        }
+
         int next = 0;
         for (int i = 0; i < parts.Count; i++)
         {

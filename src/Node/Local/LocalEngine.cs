@@ -38,9 +38,9 @@ public sealed class LocalEngine : IDisposable
 
     /// <param name="stages">Layer ranges of the stages, contiguous and complete; null = one stage.</param>
     public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null) =>
-        Load(model, ModelShape.FromGguf(model.Metadata), settings, stages, progress);
+        Load(model, ModelShape.FromGguf(model.Metadata), settings, stages, progress, model.Metadata);
 
-    internal static LocalEngine Load(ITensorSource tensors, ModelShape shape, StageSettings settings, IReadOnlyList<LayerRange>? stages, Action<long, long>? progress)
+    internal static LocalEngine Load(ITensorSource tensors, ModelShape shape, StageSettings settings, IReadOnlyList<LayerRange>? stages, Action<long, long>? progress, GgufMetadata? metadata = null)
     {
         stages ??= [new LayerRange(0, shape.LayerCount)];
         CheckRanges(stages, shape.LayerCount);
@@ -58,7 +58,7 @@ public sealed class LocalEngine : IDisposable
                     long all = total * shape.LayerCount / stages[index].Count;
                     progress((all * layersBefore / shape.LayerCount) + done, all);
                 };
-                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, report));
+                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report));
             }
 
             return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.Stage.MemoryBytes) };

@@ -2,7 +2,7 @@ using Lamina.Compute.Sampling;
 
 namespace Lamina.Node.Pipeline;
 
-/// <summary>A token chosen at the tail. <paramref name="Token"/> is -1 when no finite logit was left.</summary>
+/// <summary>A token chosen at the tail. <paramref name="Token"/> is -1 when none could be chosen.</summary>
 internal readonly record struct SampledToken(int Slot, int Token, float LogProb, int FirstTop, int TopCount)
 {
     public const int NoFiniteLogit = -1;

@@ -6,10 +6,10 @@ namespace Lamina.Node.Pipeline;
 /// <summary>Sampling settings as they travel in a step's Open operation, and what the tail's sampler makes of them.</summary>
 internal static class SamplingWire
 {
-    public static byte[] Write(SamplingSettings settings) => Wire.Encode(settings);
+    public static byte[] Write(TailSettings settings) => Wire.Encode(settings);
 
-    /// <summary>Throws <see cref="InvalidDataException"/> when the bytes are not sampling settings.</summary>
-    public static SamplingParameters Read(ReadOnlySpan<byte> bytes) => Wire.Decode<SamplingSettings>(bytes).ToParameters();
+    /// <summary>Throws <see cref="InvalidDataException"/> when the bytes are not a tail's settings.</summary>
+    public static TailSettings Read(ReadOnlySpan<byte> bytes) => Wire.Decode<TailSettings>(bytes);
 
     /// <summary>Null when the tail can sample so, else a sentence naming what cannot be used and what is allowed.</summary>
     public static string? Refuse(SamplingSettings settings, int vocabularySize)
@@ -25,8 +25,6 @@ internal static class SamplingWire
         {
             (_, >= 0) => $"LogitBias names token {unknown}, the vocabulary has {vocabularySize}",
             ({ Mirostat: > 0 }, _) => "Mirostat is not supported: it would need the log-probabilities of resumed tokens",
-            ({ DryMultiplier: > 0, DryBreakers.Count: > 0 }, _) => "DryBreakers are not supported: nodes hold no tokenizer",
-            ({ Grammar: not null }, _) => "a grammar is not supported: nodes hold no tokenizer",
             _ when parameters.TopLogProbs > vocabularySize => $"TopLogProbs is {parameters.TopLogProbs}, the vocabulary has {vocabularySize}",
             _ => null,
         };

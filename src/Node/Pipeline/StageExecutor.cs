@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
 using Lamina.Compute.Sampling;
+using Lamina.Compute.Tokenization;
 
 namespace Lamina.Node.Pipeline;
 
@@ -14,12 +15,13 @@ internal sealed class StageExecutor : IDisposable
     private readonly SequenceTable _sequences;
     private readonly TailSampler? _sampler;
 
-    public StageExecutor(Stage stage, StageSettings settings)
+    /// <param name="tokenizer">What the tail needs for grammars and for DRY; null where the model brings none.</param>
+    public StageExecutor(Stage stage, StageSettings settings, Tokenizer? tokenizer = null)
     {
         Stage = stage;
         _settings = settings;
         _sequences = new SequenceTable(settings, stage.Shape.VocabularySize);
-        _sampler = stage.IsLast ? new TailSampler(settings.MaxSequences, settings.ContextLength, stage.Shape.VocabularySize) : null;
+        _sampler = stage.IsLast ? new TailSampler(settings.MaxSequences, settings.ContextLength, stage.Shape.VocabularySize, tokenizer) : null;
     }
 
     public Stage Stage { get; }
@@ -52,7 +54,7 @@ internal sealed class StageExecutor : IDisposable
         using var rows = new NativeBuffer((long)chunk * width * sizeof(float) * 2);
         Span<float> input = rows.Floats(chunk * width * 2)[..(chunk * width)];
         Span<float> output = Stage.IsLast ? [] : rows.Floats(chunk * width * 2)[(chunk * width)..];
-        byte[] settings = SamplingWire.Write(SamplingSettings.From(new SamplingParameters()));
+        byte[] settings = SamplingWire.Write(new TailSettings(SamplingSettings.From(new SamplingParameters()), 1, 0, []));
         var step = new Step(chunk);
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < MaxWarmUpSteps && (i == 0 || Stopwatch.GetElapsedTime(start) < budget); i++)

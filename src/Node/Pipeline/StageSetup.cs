@@ -1,6 +1,7 @@
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Tokenization;
 
 namespace Lamina.Node.Pipeline;
 
@@ -8,10 +9,13 @@ internal static class StageSetup
 {
     private static readonly TimeSpan s_warmUp = TimeSpan.FromMilliseconds(150);
 
-    /// <summary>Loads and warms a stage. Throws as <see cref="Stage.Load"/> does.</summary>
-    public static StageExecutor Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, Action<long, long>? progress)
+    /// <summary>Loads and warms a stage. Throws as <see cref="Stage.Load"/> and, at the tail, <see cref="Tokenizer.FromGguf"/> do.</summary>
+    /// <param name="metadata">Where the tail finds its tokenizer; null = it does without.</param>
+    public static StageExecutor Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress)
     {
-        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings), progress), settings);
+        bool needsTokenizer = layers.End == shape.LayerCount && metadata?.FindString("tokenizer.ggml.model") is not null;
+        Tokenizer? tokenizer = needsTokenizer ? Tokenizer.FromGguf(metadata!) : null;
+        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings), progress), settings, tokenizer);
         try
         {
             executor.WarmUp(s_warmUp);

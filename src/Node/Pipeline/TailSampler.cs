@@ -1,6 +1,8 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Grammar;
 using Lamina.Compute.Model;
 using Lamina.Compute.Sampling;
+using Lamina.Compute.Tokenization;
 
 namespace Lamina.Node.Pipeline;
 
@@ -8,16 +10,26 @@ namespace Lamina.Node.Pipeline;
 /// Histories and samplers of the sequences open at the tail. A history is what the head opened it with (prompt and tokens emitted before) and what was sampled since;
 /// it is zeroed when the slot is released.
 /// </summary>
-internal sealed class TailSampler(int maxSequences, int contextLength, int vocabularySize) : IDisposable
+internal sealed class TailSampler(int maxSequences, int contextLength, int vocabularySize, Tokenizer? tokenizer) : IDisposable
 {
     private readonly Sequence[] _sequences = new Sequence[maxSequences];
 
     public void Open(int slot, ReadOnlySpan<int> tokens, ReadOnlySpan<byte> settings)
     {
-        SamplingParameters parameters = SamplingWire.Read(settings);
+        TailSettings wanted = SamplingWire.Read(settings);
+        SamplingParameters parameters = wanted.Sampling.ToParameters();
         ref Sequence sequence = ref _sequences[slot];
-        sequence.Parameters = parameters;
-        sequence.Sampler = new TokenSampler(parameters, vocabularySize);
+        sequence.Settings = wanted;
+        try
+        {
+            sequence.Sampler = new TokenSampler(parameters, vocabularySize, tokenizer, wanted.PromptTokens);
+        }
+        catch (Exception e) when (e is GrammarException or ArgumentException)
+        {
+            // The coordinator compiles grammars before it submits; one that fails here ends its own generation and no other.
+            sequence.Sampler = null;
+        }
+
         if (sequence.History is null || sequence.History.Length < tokens.Length + 1)
         {
             sequence.History = new int[Math.Min(contextLength + 1, Math.Max(256, tokens.Length * 2))];
@@ -32,6 +44,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         ref Sequence sequence = ref _sequences[slot];
         Array.Clear(sequence.History!, 0, sequence.Length);
         sequence.Sampler = null;
+        sequence.Settings = null;
         sequence.Length = 0;
     }
 
@@ -43,15 +56,22 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         {
             int slot = batch.Slots[rows[i]];
             ref Sequence sequence = ref _sequences[slot];
-            if (sequence.Sampler is not { } sampler || sequence.Length != batch.Positions[rows[i]] + 1)
+            if (sequence.Settings is not { } settings || sequence.Length != batch.Positions[rows[i]] + 1)
             {
                 throw new InvalidDataException($"a token was asked for after position {batch.Positions[rows[i]]} of slot {slot}, which has {sequence.Length} tokens");
             }
 
-            int topCount = sequence.Parameters!.TopLogProbs;
+            if (sequence.Sampler is not { } sampler)
+            {
+                sampled.Add(slot, SampledToken.NoFiniteLogit, 0, 0);
+                continue;
+            }
+
+            int topCount = settings.Sampling.TopLogProbs;
+            ReadOnlySpan<int> barred = sequence.Length - settings.PromptTokens < settings.MinTokens ? settings.StopTokens : [];
             try
             {
-                TokenLogProb chosen = sampler.Sample(stage.Logits(i), sequence.History.AsSpan(0, sequence.Length), sampled.ReserveTop(topCount));
+                TokenLogProb chosen = sampler.Sample(stage.Logits(i), sequence.History.AsSpan(0, sequence.Length), sampled.ReserveTop(topCount), barred: barred);
                 sampled.Add(slot, chosen.Id, chosen.LogProb, topCount);
                 sequence.Add(chosen.Id);
             }
@@ -74,7 +94,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
     private struct Sequence
     {
         public TokenSampler? Sampler;
-        public SamplingParameters? Parameters;
+        public TailSettings? Settings;
         public int[]? History;
         public int Length;
 

@@ -45,7 +45,7 @@ internal sealed partial class Scheduler
     {
         if (token == SampledToken.NoFiniteLogit)
         {
-            End(sequence, GenerationOutcome.Failed, "the model gave no finite logit");
+            End(sequence, GenerationOutcome.Failed, "no token could be chosen: the model gave no finite logit, or the grammar leaves none");
             return;
         }
 

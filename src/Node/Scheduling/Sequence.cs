@@ -22,7 +22,7 @@ internal sealed class Sequence
         _tokens = new int[TokenCount + 64];
         submit.PromptTokens.CopyTo(_tokens, 0);
         submit.EmittedTokens.CopyTo(_tokens, submit.PromptTokens.Length);
-        Settings = Pipeline.SamplingWire.Write(submit.Sampling);
+        Settings = Pipeline.SamplingWire.Write(Pipeline.TailSettings.Of(submit));
     }
 
     public GenerationId Id { get; }

@@ -54,9 +54,11 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
             throw new StageFault(StageFailure.OutOfMemory, refusal);
         }
 
+        GgufMetadata? vocabulary = layers.End < shape.LayerCount ? null : GgufReader.ReadMetadata(
+            await ReadAsync(BlobWanted.Exactly(manifest.Vocabulary.Digest, manifest.Vocabulary.Bytes), plan.Sources, cancellation).ConfigureAwait(false));
         using VerifiedTensors verified = await FetchAndOpenAsync(tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
-        return StageSetup.Load(verified, shape, layers, settings, (done, total) => report(StagePhase.Loading, done, total));
+        return StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total));
     }
 
     private async Task<VerifiedTensors> FetchAndOpenAsync(ManifestTensor[] tensors, IReadOnlyList<Endpoint> sources, int threads, Action<StagePhase, long, long> report, CancellationToken cancellation)

@@ -1,5 +1,7 @@
 using System.Text;
 using CsCheck;
+using Lamina.Compute.Grammar;
+using Lamina.Compute.Sampling;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Requests;
 
@@ -18,6 +20,18 @@ public class RequestValidationTests
         { "repetition_penalty", 0.1, 10, false },
         { "presence_penalty", -2, 2, false },
         { "frequency_penalty", -2, 2, false },
+        { "dynatemp_range", 0, 2, false },
+        { "dynatemp_exponent", 0, 10, false },
+        { "typical_p", 0, 1, false },
+        { "top_n_sigma", 0, 100, false },
+        { "xtc_probability", 0, 1, false },
+        { "xtc_threshold", 0, 1, false },
+        { "dry_multiplier", 0, 10, false },
+        { "dry_base", 1, 10, false },
+        { "dry_allowed_length", 1, 1 << 20, true },
+        { "dry_penalty_last_n", -1, 1 << 20, true },
+        { "repeat_last_n", -1, 1 << 20, true },
+        { "min_tokens", 0, 1 << 20, true },
         { "top_k", 0, 1 << 20, true },
         { "n", 1, 8, true },
         { "max_tokens", 1, 1 << 20, true },
@@ -78,7 +92,21 @@ public class RequestValidationTests
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi","tool_calls":[]}]}""", "messages[0].tool_calls", "unknown_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"\ud800"}]}""", "messages[0].content", "invalid_value")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[]}""", "tools", "unsupported_parameter")]
-    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"text"}}""", "response_format", "unsupported_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"xml"}}""", "response_format.type", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema"}}""", "response_format.json_schema", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"a b"}}}""", "response_format.json_schema.name", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"wizard"}}}}""", "response_format", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"},"regex":"a"}""", "regex", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"grammar":"root ::= absent"}""", "grammar", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"regex":"(a"}""", "regex", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"choices":["a",""]}""", "choices[1]", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"choices":[]}""", "choices", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"regex":"a","min_tokens":1}""", "min_tokens", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":1,"min_tokens":2}""", "min_tokens", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"samplers":["top_k","topp"]}""", "samplers[1]", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"samplers":["top_k","top_k"]}""", "samplers", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"dry_sequence_breakers":"x"}""", "dry_sequence_breakers", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"mirostat":2}""", "mirostat", "unsupported_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"chat_template":"x"}""", "chat_template", "unsupported_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"temprature":1}""", "temprature", "unknown_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"stop":["a","b","c","d","e"]}""", "stop", "invalid_value")]
@@ -142,10 +170,53 @@ public class RequestValidationTests
         Assert.Equal([new ChatMessage("system", "be brief", null), new ChatMessage("user", "a\nb", "kim"), new ChatMessage("assistant", "", null)], request.Messages);
         GenerationOptions options = request.Options;
         Assert.Equal(("m", true, true, 9, 2, -1L, true, 3, "u"), (options.Model, options.Stream, options.IncludeUsage, options.MaxTokens, options.Choices, options.Seed, options.LogProbs, options.TopLogProbs, options.User));
-        Assert.Equal((0.5f, 0.25f, 7, 0.125f, 1.5f, -1f, 2f), (options.Temperature, options.TopP, options.TopK, options.MinP, options.RepetitionPenalty, options.PresencePenalty, options.FrequencyPenalty));
+        SamplingParameters sampling = options.Sampling;
+        Assert.Equal((0.5f, 0.25f, 7, 0.125f, 1.5f, -1f, 2f), (sampling.Temperature, sampling.TopP, sampling.TopK, sampling.MinP, sampling.RepetitionPenalty, sampling.PresencePenalty, sampling.FrequencyPenalty));
         Assert.Equal(["x"], options.Stop);
-        Assert.Equal(-100f, options.LogitBias[5]);
+        Assert.Equal(-100f, sampling.LogitBias[5]);
     }
+
+    /// <summary>Each extension reaches the sampler's own parameter.</summary>
+    [Theory]
+    [InlineData("\"typical_p\":0.5", "TypicalP", 0.5)]
+    [InlineData("\"top_n_sigma\":1.5", "TopNSigma", 1.5)]
+    [InlineData("\"xtc_probability\":0.5", "XtcProbability", 0.5)]
+    [InlineData("\"xtc_threshold\":0.25", "XtcThreshold", 0.25)]
+    [InlineData("\"dynatemp_range\":0.5", "DynamicTemperatureRange", 0.5)]
+    [InlineData("\"dynatemp_exponent\":2", "DynamicTemperatureExponent", 2)]
+    [InlineData("\"dry_multiplier\":0.5", "DryMultiplier", 0.5)]
+    [InlineData("\"dry_base\":2", "DryBase", 2)]
+    [InlineData("\"dry_allowed_length\":3", "DryAllowedLength", 3)]
+    [InlineData("\"dry_penalty_last_n\":9", "DryWindow", 9)]
+    [InlineData("\"repeat_last_n\":-1", "PenaltyWindow", -1)]
+    public void Chat_SamplerExtension_ReachesTheSampler(string field, string property, double expected)
+    {
+        ChatCompletionRequest request = ChatCompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","messages":{{Messages}},{{field}}}"""));
+
+        object? value = typeof(SamplingParameters).GetProperty(property)!.GetValue(request.Options.Sampling);
+        Assert.Equal(expected, Convert.ToDouble(value, System.Globalization.CultureInfo.InvariantCulture));
+        Assert.Empty(request.Options.Sampling.Validate());
+    }
+
+    [Fact]
+    public void Chat_Samplers_SetTheOrder()
+    {
+        ChatCompletionRequest request = ChatCompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","messages":{{Messages}},"samplers":["temperature","typ_p"],"dry_sequence_breakers":["|"]}"""));
+
+        Assert.Equal([SamplingStep.Temperature, SamplingStep.Typical], request.Options.Sampling.Order);
+        Assert.Equal(["|"], request.Options.Sampling.DryBreakers);
+    }
+
+    [Theory]
+    [InlineData("\"response_format\":{\"type\":\"text\"}", null)]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"}", GrammarKind.JsonObject)]
+    [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"strict\":true,\"schema\":{\"type\":\"integer\"}}}", GrammarKind.JsonSchema)]
+    [InlineData("\"json_schema\":{\"type\":\"integer\"}", GrammarKind.JsonSchema)]
+    [InlineData("\"grammar\":\"root ::= [0-9]+\"", GrammarKind.Gbnf)]
+    [InlineData("\"regex\":\"[0-9]+\"", GrammarKind.Regex)]
+    [InlineData("\"choices\":[\"yes\",\"no\"]", GrammarKind.Choices)]
+    public void Chat_Grammar_IsCarried(string field, GrammarKind? kind) =>
+        Assert.Equal(kind, ChatCompletionRequest.Parse(Encoding.UTF8.GetBytes($$"""{"model":"m","messages":{{Messages}},{{field}}}""")).Options.Sampling.Grammar?.Kind);
 
     [Theory]
     [InlineData("\"text\"", 1)]

@@ -11,9 +11,11 @@ internal sealed class TestStore : IBlobStore, IDisposable
     public TestStore(GgufFile model)
     {
         byte[] header = GgufHeaders.WithoutTokenizer(model.Metadata);
+        byte[] vocabulary = GgufHeaders.TokenizerAlone(model.Metadata);
         Manifest = new ModelManifest(
             ModelManifest.CurrentVersion,
             new ManifestBlob(Add(header), header.Length),
+            new ManifestBlob(Add(vocabulary), vocabulary.Length),
             [.. model.Tensors.Select(t => new ManifestTensor(t.Name, t.Type, t.Dimensions, t.ByteLength, Add(t.RowBytes(0, (int)t.Rows).ToArray())))]);
         ModelDigest = Add(Manifest.ToBytes());
     }

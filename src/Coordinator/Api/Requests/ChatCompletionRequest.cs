@@ -10,11 +10,13 @@ internal sealed record ChatMessage(string Role, string Content, string? Name);
 internal sealed record ChatCompletionRequest(GenerationOptions Options, IReadOnlyList<ChatMessage> Messages)
 {
     /// <summary>Fields that OpenAI's API has and this server does not.</summary>
-    private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create(
+    private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create<string>(
         StringComparer.Ordinal,
-        "audio", "function_call", "functions", "metadata", "modalities", "parallel_tool_calls", "prediction",
-        "prompt_cache_key", "reasoning_effort", "response_format", "safety_identifier", "service_tier", "store", "tool_choice", "tools", "verbosity", "web_search_options",
-        "chat_template", "chat_template_kwargs");
+        [
+            "audio", "function_call", "functions", "metadata", "modalities", "parallel_tool_calls", "prediction",
+            "prompt_cache_key", "reasoning_effort", "safety_identifier", "service_tier", "store", "tool_choice", "tools", "verbosity", "web_search_options",
+            "chat_template", "chat_template_kwargs", .. SamplingFields.Unsupported,
+        ]);
 
     public static ChatCompletionRequest Parse(ReadOnlyMemory<byte> body)
     {

@@ -12,8 +12,8 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
     /// <summary>OpenAI's default for this endpoint.</summary>
     public const int DefaultMaxTokens = 16;
 
-    private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create(
-        StringComparer.Ordinal, "best_of", "echo", "suffix", "top_logprobs");
+    private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create<string>(
+        StringComparer.Ordinal, ["echo", "suffix", "top_logprobs", .. SamplingFields.Unsupported]);
 
     public static CompletionRequest Parse(ReadOnlyMemory<byte> body)
     {
@@ -22,6 +22,7 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
         GenerationOptions options = GenerationOptions.Read(fields);
         long? logProbs = fields.TakeInteger("logprobs", 0, ApiLimits.MaxTopLogProbs);
         IReadOnlyList<CompletionPrompt> prompts = ReadPrompts(fields.TakeRequired("prompt"));
+        RequireNoSelection(fields, options.Choices);
         fields.RefuseOthers(s_unsupported);
         if (prompts.Count * options.Choices > ApiLimits.MaxPrompts)
         {
@@ -29,6 +30,15 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
         }
 
         return new CompletionRequest(options with { LogProbs = logProbs is not null, TopLogProbs = (int)(logProbs ?? 0) }, prompts);
+    }
+
+    /// <summary>All answers are given back: of more than <c>n</c> none would be the best by a measure that a stream could show.</summary>
+    private static void RequireNoSelection(JsonFields fields, int choices)
+    {
+        if (fields.TakeInteger("best_of", 1, ApiLimits.MaxChoices) is { } candidates && candidates != choices)
+        {
+            throw ApiError.InvalidValue("best_of", $"'best_of' is {candidates}, 'n' is {choices}: this server gives back every answer it makes, so they must be equal").AsException();
+        }
     }
 
     private static IReadOnlyList<CompletionPrompt> ReadPrompts(JsonElement json)

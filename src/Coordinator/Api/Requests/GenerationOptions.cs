@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text.Json;
+using Lamina.Compute.Sampling;
 
 namespace Lamina.Coordinator.Api.Requests;
 
@@ -14,14 +14,11 @@ internal sealed record GenerationOptions
     /// <summary>Null: the endpoint's default.</summary>
     public int? MaxTokens { get; init; }
 
-    public float Temperature { get; init; } = 1;
-    public float TopP { get; init; } = 1;
-    public int TopK { get; init; }
-    public float MinP { get; init; }
-    public float RepetitionPenalty { get; init; } = 1;
-    public float PresencePenalty { get; init; }
-    public float FrequencyPenalty { get; init; }
-    public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
+    /// <summary>Tokens of an answer before it may end by itself.</summary>
+    public int MinTokens { get; init; }
+
+    /// <summary>How tokens are chosen, the answer's grammar included; without seed and log-probabilities.</summary>
+    public SamplingParameters Sampling { get; init; } = new();
 
     /// <summary>Null: drawn at random.</summary>
     public long? Seed { get; init; }
@@ -38,7 +35,7 @@ internal sealed record GenerationOptions
     /// <summary>Checks what depends on the model.</summary>
     public void RequireVocabulary(int vocabularySize)
     {
-        foreach (int token in LogitBias.Keys.Where(token => token >= vocabularySize))
+        foreach (int token in Sampling.LogitBias.Keys.Where(token => token >= vocabularySize))
         {
             throw ApiError.InvalidValue("logit_bias", $"'logit_bias' names token {token}, but the vocabulary has {vocabularySize} tokens").AsException();
         }
@@ -49,21 +46,23 @@ internal sealed record GenerationOptions
     {
         JsonElement model = fields.TakeRequired("model");
         bool stream = fields.TakeBool("stream") ?? false;
+        int? maxTokens = ReadMaxTokens(fields);
+        SamplingParameters sampling = SamplingFields.Read(fields) with { Grammar = GrammarFields.Read(fields) };
+        int minTokens = ReadMinTokens(fields, maxTokens);
+        if (minTokens > 0 && sampling.Grammar is not null)
+        {
+            throw ApiError.InvalidValue("min_tokens", "'min_tokens' cannot be combined with a grammar, which says itself where an answer may end").AsException();
+        }
+
         return new GenerationOptions
         {
             Model = JsonFields.Text(model, fields.PathOf("model"), ApiLimits.MaxModelNameLength),
             Stream = stream,
             IncludeUsage = ReadIncludeUsage(fields, stream),
             Stop = ReadStop(fields),
-            MaxTokens = ReadMaxTokens(fields),
-            Temperature = (float)(fields.TakeNumber("temperature", 0, 2) ?? 1),
-            TopP = (float)(fields.TakeNumber("top_p", 0, 1) ?? 1),
-            TopK = (int)(fields.TakeInteger("top_k", 0, ApiLimits.MaxTopK) ?? 0),
-            MinP = (float)(fields.TakeNumber("min_p", 0, 1) ?? 0),
-            RepetitionPenalty = (float)(fields.TakeNumber("repetition_penalty", 0.1, 10) ?? 1),
-            PresencePenalty = (float)(fields.TakeNumber("presence_penalty", -2, 2) ?? 0),
-            FrequencyPenalty = (float)(fields.TakeNumber("frequency_penalty", -2, 2) ?? 0),
-            LogitBias = ReadLogitBias(fields),
+            MaxTokens = maxTokens,
+            MinTokens = minTokens,
+            Sampling = sampling,
             Seed = fields.TakeInteger("seed", long.MinValue, long.MaxValue),
             Choices = (int)(fields.TakeInteger("n", 1, ApiLimits.MaxChoices) ?? 1),
             User = ReadUser(fields),
@@ -116,32 +115,12 @@ internal sealed record GenerationOptions
             : (int?)(maxTokens ?? maxCompletionTokens);
     }
 
-    /// <summary>Token ids as text to numbers from -100 to 100, as OpenAI writes it; ids are compared with the vocabulary later.</summary>
-    private static Dictionary<int, float> ReadLogitBias(JsonFields fields)
+    private static int ReadMinTokens(JsonFields fields, int? maxTokens)
     {
-        var biases = new Dictionary<int, float>();
-        if (fields.Take("logit_bias") is not { } json)
-        {
-            return biases;
-        }
-
-        JsonFields entries = JsonFields.Of(json, fields.PathOf("logit_bias"));
-        if (entries.Names.Count > ApiLimits.MaxLogitBiases)
-        {
-            throw ApiError.InvalidValue("logit_bias", $"'logit_bias' has {entries.Names.Count} entries; at most {ApiLimits.MaxLogitBiases} are allowed").AsException();
-        }
-
-        foreach (string name in entries.Names.ToArray())
-        {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int token))
-            {
-                throw ApiError.InvalidValue("logit_bias", "'logit_bias' has a name that is not a token id").AsException();
-            }
-
-            biases[token] = (float)(entries.TakeNumber(name, -100, 100) ?? throw ApiError.InvalidType(entries.PathOf(name), "a number", "null").AsException());
-        }
-
-        return biases;
+        long minTokens = fields.TakeInteger("min_tokens", 0, ApiLimits.MaxTokens) ?? 0;
+        return minTokens <= (maxTokens ?? int.MaxValue)
+            ? (int)minTokens
+            : throw ApiError.InvalidValue("min_tokens", $"'min_tokens' is {minTokens}, more than the {maxTokens} that the answer may have").AsException();
     }
 
     private static string? ReadUser(JsonFields fields)

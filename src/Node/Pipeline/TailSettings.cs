@@ -1,0 +1,19 @@
+using Lamina.Cluster.Messages;
+using MessagePack;
+
+namespace Lamina.Node.Pipeline;
+
+/// <summary>What the tail must know of a generation beside its tokens; travels in a step's Open operation.</summary>
+/// <param name="PromptTokens">Where in the opened history the answer begins.</param>
+/// <param name="MinTokens">Tokens of the answer before <paramref name="StopTokens"/> may be chosen.</param>
+/// <param name="StopTokens">Empty when <paramref name="MinTokens"/> is 0.</param>
+[MessagePackObject]
+public sealed record TailSettings(
+    [property: Key(0)] SamplingSettings Sampling,
+    [property: Key(1)] int PromptTokens,
+    [property: Key(2)] int MinTokens,
+    [property: Key(3)] int[] StopTokens)
+{
+    public static TailSettings Of(GenerationProtocol.Submit submit) =>
+        new(submit.Sampling, submit.PromptTokens.Length, submit.MinTokens, submit.MinTokens > 0 ? submit.StopTokens : []);
+}
