@@ -5,8 +5,8 @@ using Akka.Event;
 namespace Lamina.Client.Actors;
 
 /// <summary>
-/// One generation: reads the next chunk only while its subscriber has asked for more, one at a time. Ends with the subscriber. Whatever it reads comes back as a
-/// message to itself, so only the actor's own thread touches its fields.
+/// One generation: reads chunk by chunk, and holds the first one with text that its subscriber has not asked for, reading nothing more until it does. Ends with the
+/// subscriber. Whatever it reads comes back as a message to itself, so only the actor's own thread touches its fields.
 /// </summary>
 internal sealed class GenerationActor : ReceiveActor
 {
@@ -19,6 +19,7 @@ internal sealed class GenerationActor : ReceiveActor
     private readonly IActorRef _parent = Context.Parent;
     private readonly SortedDictionary<int, (string Id, string Name, StringBuilder Arguments)> _calls = [];
     private Task _pull = Task.CompletedTask;
+    private ChatChunk? _held;
     private int _demand;
     private string? _generation;
     private long _lastEvent;
@@ -54,10 +55,18 @@ internal sealed class GenerationActor : ReceiveActor
         Receive<InferenceCommands.Demand>(demand =>
         {
             _demand = Add(_demand, Math.Max(0, demand.Count));
-            Pull();
+            if (_demand > 0 && _held is { } held)
+            {
+                _held = null;
+                Deliver(held);
+            }
         });
         Receive<InferenceCommands.Cancel>(_ => End(new InferenceEvents.GenerationCompleted(Request, "cancelled", null)));
-        Receive<Terminated>(_ => Context.Stop(Self));
+        Receive<Terminated>(_ =>
+        {
+            _ended = true;
+            Context.Stop(Self);
+        });
     }
 
     private RequestId Request => _command.Request;
@@ -71,9 +80,7 @@ internal sealed class GenerationActor : ReceiveActor
     protected override void PreStart()
     {
         Context.Watch(_subscriber);
-
-        // The first chunk announces the generation and holds no text: it needs no demand.
-        StartPull();
+        Pull();
     }
 
     protected override void PostStop()
@@ -98,15 +105,7 @@ internal sealed class GenerationActor : ReceiveActor
         _parent.Tell(new Ended(Request));
     }
 
-    private void Pull()
-    {
-        if (_demand > 0 && _pull.IsCompleted && !_ended)
-        {
-            StartPull();
-        }
-    }
-
-    private void StartPull() => _pull = PullAsync(_chunks, Self);
+    private void Pull() => _pull = PullAsync(_chunks, Self);
 
     private static async Task PullAsync(IAsyncEnumerator<ChatChunk> chunks, IActorRef self)
     {
@@ -125,8 +124,6 @@ internal sealed class GenerationActor : ReceiveActor
 
     private void OnPulled(Pulled pulled)
     {
-        // The message is sent at the very end of the pull, but the task may take a moment more to say so.
-        _pull = Task.CompletedTask;
         if (pulled.Chunk is not { } chunk)
         {
             End(new InferenceEvents.GenerationCompleted(Request, _finishReason ?? "stop", _usage));
@@ -140,24 +137,28 @@ internal sealed class GenerationActor : ReceiveActor
             _subscriber.Tell(new InferenceEvents.GenerationStarted(Request, chunk.Id, chunk.Model, _client.Options.Endpoint));
         }
 
-        _lastEvent = chunk.EventNumber;
-        _usage = chunk.Usage ?? _usage;
-        foreach (ChatDelta choice in chunk.Choices.Where(choice => choice.Index == 0))
+        if (chunk.Text.Length > 0 && _demand == 0)
         {
-            Take(choice);
+            _held = chunk;
+            return;
         }
 
+        Deliver(chunk);
+    }
+
+    private void Deliver(ChatChunk chunk)
+    {
+        _lastEvent = chunk.EventNumber;
+        _usage = chunk.Usage ?? _usage;
         if (chunk.Text.Length > 0)
         {
             _demand = _demand == int.MaxValue ? _demand : _demand - 1;
             _subscriber.Tell(new InferenceEvents.TokensGenerated(Request, chunk.Text, chunk.EventNumber));
         }
 
-        if (_finishReason is not null)
+        foreach (ChatDelta choice in chunk.Choices.Where(choice => choice.Index == 0))
         {
-            // Only usage and the end are left: no subscriber need ask for them.
-            StartPull();
-            return;
+            Take(choice);
         }
 
         Pull();
@@ -186,7 +187,6 @@ internal sealed class GenerationActor : ReceiveActor
 
     private void OnBroken(Exception cause)
     {
-        _pull = Task.CompletedTask;
         if (_router is not null && _generation is null && cause is LaminaConnectionException)
         {
             // Nothing has begun, so another coordinator may take it.
