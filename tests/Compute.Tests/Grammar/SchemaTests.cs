@@ -17,6 +17,10 @@ public sealed class SchemaTests
     [InlineData("""{"type":"array","prefixItems":[{"type":"null"},{"type":"integer"}],"items":false,"minItems":2}""", new[] { "[null,1]" }, new[] { "[null]", "[1,null]" })]
     [InlineData("""{"enum":["a\"b",1,null,{"k":[true]}]}""", new[] { "\"a\\\"b\"", "1", "null", "{\"k\":[true]}" }, new[] { "\"a\"", "2" })]
     [InlineData("""{"const":"x"}""", new[] { "\"x\"" }, new[] { "\"y\"", "x" })]
+    [InlineData("""{"type":["string","null"],"enum":["a",1,null]}""", new[] { "\"a\"", "null" }, new[] { "1" })]
+    [InlineData("""{"oneOf":[{"type":"integer"},{"type":"string"}]}""", new[] { "5", "\"x\"" }, new[] { "true" })]
+    [InlineData("""{"oneOf":[{"type":"object","properties":{"k":{"const":"a"}},"required":["k"]},{"type":"object","properties":{"k":{"const":"b"}},"required":["k"]}]}""",
+        new[] { "{\"k\":\"a\"}", "{\"k\":\"b\"}" }, new[] { "{\"k\":\"c\"}" })]
     [InlineData("""{"type":["string","null"]}""", new[] { "null", "\"\"" }, new[] { "1" })]
     [InlineData("""{"anyOf":[{"type":"integer"},{"type":"boolean"}]}""", new[] { "5", "true" }, new[] { "\"5\"" })]
     [InlineData("""{"type":"string","minLength":2,"maxLength":3}""", new[] { "\"éé\"", "\"a\\n😀\"" }, new[] { "\"a\"", "\"abcd\"" })]
@@ -50,6 +54,11 @@ public sealed class SchemaTests
     [InlineData("""{"type":"string","format":"zip"}""", "zip")]
     [InlineData("""{"type":"object","required":["a"]}""", "'a' is not among")]
     [InlineData("""{"not":{}}""", "'not'")]
+    [InlineData("""{"type":"string","const":5}""", "none of the listed values")]
+    [InlineData("""{"type":"string","anyOf":[{"type":"string"}]}""", "'type'")]
+    [InlineData("""{"oneOf":[{"type":"integer"},{"type":"number"}]}""", "oneOf")]
+    [InlineData("""{"oneOf":[{"const":1},{"enum":[2,1.0]}]}""", "oneOf")]
+    [InlineData("""{"const":"a","minLength":3}""", "'minLength'")]
     [InlineData("""{"type":"integer","minimum":3,"maximum":2}""", "no integer")]
     [InlineData("5", "must be an object")]
     public void Schema_Unsupported_IsRefusedByName(string schema, string expected) =>

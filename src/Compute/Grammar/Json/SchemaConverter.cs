@@ -56,24 +56,29 @@ internal sealed partial class SchemaConverter(JsonElement root)
 
         if (keywords.Take("const") is { } constant)
         {
-            keywords.Take("type");
-            return Pattern.Text(Canonical(constant));
+            return Pattern.Text(Canonical(OfType([constant], keywords, path)[0]));
         }
 
         if (keywords.Take("enum") is { } values)
         {
-            keywords.Take("type");
-            JsonElement[] options = Array(values, path + "/enum");
+            JsonElement[] options = OfType(Array(values, path + "/enum"), keywords, path);
             return options.Length is > 0 and <= GrammarLimits.Choices
                 ? Pattern.Choice([.. options.Select(value => Pattern.Text(Canonical(value)))])
                 : throw Error(path, $"an enum must have 1 to {GrammarLimits.Choices} values");
         }
 
-        if ((keywords.Take("anyOf") ?? keywords.Take("oneOf")) is { } alternatives)
+        if (keywords.Take("anyOf") is { } alternatives)
         {
-            keywords.Take("type");
-            JsonElement[] options = Array(alternatives, path);
-            return options.Length > 0 ? Pattern.Choice([.. options.Select((option, i) => Schema(option, $"{path}/anyOf/{i}"))]) : throw Error(path, "anyOf is empty");
+            return Alternatives(Array(alternatives, path), $"{path}/anyOf");
+        }
+
+        if (keywords.Take("oneOf") is { } exclusive)
+        {
+            // One of them and no other: the same as any of them where no value can match two, which is all that a grammar can hold.
+            JsonElement[] options = Array(exclusive, path);
+            return SchemaDisjointness.AllDisjoint(options)
+                ? Alternatives(options, $"{path}/oneOf")
+                : throw Error(path, "oneOf is supported where its schemas differ in type or in the constant of a required property");
         }
 
         if (keywords.Take("allOf") is { } all)
@@ -89,6 +94,22 @@ internal sealed partial class SchemaConverter(JsonElement root)
             { ValueKind: JsonValueKind.Array } types => Pattern.Choice([.. Array(types, path).Select(type => Type(type.ToString(), keywords, path))]),
             _ => throw Error(path, "type must be a name or a list of names"),
         };
+    }
+
+    private Pattern Alternatives(JsonElement[] options, string path) => options.Length > 0
+        ? Pattern.Choice([.. options.Select((option, i) => Schema(option, $"{path}/{i}"))])
+        : throw Error(path, "there is no alternative");
+
+    /// <summary>The values that a type beside them allows.</summary>
+    private static JsonElement[] OfType(JsonElement[] values, Keywords keywords, string path)
+    {
+        if (keywords.Take("type") is not { } type)
+        {
+            return values;
+        }
+
+        JsonElement[] allowed = [.. values.Where(value => SchemaDisjointness.TypeNames(type).Any(name => SchemaDisjointness.IsOfType(value, name)))];
+        return allowed.Length > 0 ? allowed : throw Error(path, "none of the listed values has the type named beside them");
     }
 
     private Pattern Type(string type, Keywords keywords, string path) => type switch
