@@ -5,6 +5,9 @@ namespace Lamina.EndToEnd.Tests;
 /// <summary>What the operating system says of processes: children, listening ports, resident memory. Linux only, as the product's nodes.</summary>
 internal static class ProcessTable
 {
+    /// <summary>Linux' numbers of the signals that .NET does not name.</summary>
+    public const int SigStop = 19, SigCont = 18;
+
     public static int[] Children(int processId) =>
     [
         .. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(name => name!.All(char.IsAsciiDigit)).Select(name => int.Parse(name!, CultureInfo.InvariantCulture))
