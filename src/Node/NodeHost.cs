@@ -61,6 +61,7 @@ public sealed class NodeHost : IAsyncDisposable
             var stages = new StageRegistry(cache);
             var memory = new MemoryBudget(MachineMemory.Limit(options.MemoryBytes));
             listener = LinkListener.Start(links, certificates, stages.Route);
+            await SelfTest.RequireRefusalAsync(listener, links, certificates, cancellation).ConfigureAwait(false);
             metrics = new NodeMetrics(stages, memory);
 
             var fetcher = new BlobFetcher(cache, options.Tenant, links, certificates);

@@ -13,6 +13,9 @@ public static class NodeCommands
     /// Pull, verify and load a stage. Answered by <see cref="NodeEvents.StageProgress"/> while it lasts, then
     /// <see cref="NodeEvents.StageLoaded"/> or <see cref="NodeEvents.StageFailed"/>. Idempotent per address.
     /// </summary>
+    /// <param name="Predecessor">
+    /// The node before it in the ring, which alone may open a link for activations to it, or as the tail one for tokens to the head; null where there is but one stage.
+    /// </param>
     [MessagePackObject]
     public sealed record LoadStage(
         [property: Key(0)] TenantId Tenant,
@@ -22,7 +25,8 @@ public static class NodeCommands
         [property: Key(4)] int EndLayer,
         [property: Key(5)] string ModelDigest,
         [property: Key(6)] IReadOnlyList<Endpoint> Sources,
-        [property: Key(7)] StageSettings Settings) : IWireMessage;
+        [property: Key(7)] StageSettings Settings,
+        [property: Key(8)] NodeName? Predecessor) : IWireMessage;
 
     /// <summary>
     /// All stages are loaded: open the links. A stage dials its successor (<paramref name="Next"/>); the tail dials the head (<paramref name="Head"/>) to

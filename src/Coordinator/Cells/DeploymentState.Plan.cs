@@ -66,8 +66,10 @@ public sealed partial record DeploymentState
         StageSettings settings = Model!.Settings(plan, Spec.Threads);
         foreach (StageState stage in epoch.Stages)
         {
+            IReadOnlyList<StagePlan> pipeline = plan.Pipelines[stage.Address.Pipeline].Stages;
+            NodeName? predecessor = pipeline.Count == 1 ? null : pipeline[(stage.Address.Stage + pipeline.Count - 1) % pipeline.Count].Node;
             effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.LoadStage(
-                Spec.Tenant, stage.Address, plan.Pipelines[stage.Address.Pipeline].Stages.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings)));
+                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings, predecessor)));
         }
 
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
+using Akka.Remote;
 using Lamina.Cluster.Messages;
 using Microsoft.Extensions.Logging;
 using AkkaCluster = Akka.Cluster.Cluster;
@@ -8,7 +9,8 @@ namespace Lamina.Coordinator.Cells;
 
 /// <summary>
 /// Knows the cell's nodes: members with the role <c>node</c> that described themselves and are reachable. Passes commands to nodes and nodes' events to their
-/// deployments; an event counts only if it comes from the process that it names.
+/// deployments; an event counts only if it comes from the process that it names. A probe does not wait for a node whose control connection broke: a process that was
+/// killed is known within milliseconds, one that went silent within a second.
 /// </summary>
 internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 {
@@ -20,6 +22,10 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
     private readonly ILogger _logger;
     private readonly AkkaCluster _cluster = AkkaCluster.Get(Context.System);
     private readonly HashSet<Address> _members = [];
+
+    /// <summary>Members whose control connection broke and that have not spoken since.</summary>
+    private readonly HashSet<Address> _cutOff = [];
+
     private readonly Dictionary<Address, (NodeView View, IActorRef Actor)> _nodes = [];
     private readonly Dictionary<DeploymentId, IActorRef> _deployments = [];
     private readonly List<Probe> _probes = [];
@@ -32,7 +38,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
     public sealed record SendToNode(NodeName Node, IWireMessage Command) : INoSerializationVerificationNeeded;
 
-    /// <summary>Asks which nodes answer now; answered by <see cref="NodesProbed"/> once all have or a second has passed.</summary>
+    /// <summary>Asks which nodes answer now; answered by <see cref="NodesProbed"/> once all have that are not cut off, or a second has passed.</summary>
     public sealed record ProbeNodes : INoSerializationVerificationNeeded;
 
     public sealed record NodesProbed(IReadOnlyList<NodeView> Nodes) : INoSerializationVerificationNeeded;
@@ -60,6 +66,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         Receive<ClusterEvent.MemberDowned>(downed => Lost(downed.Member.Address, forGood: true));
         Receive<ClusterEvent.MemberRemoved>(removed => Lost(removed.Member.Address, forGood: true));
         Receive<ClusterEvent.IClusterDomainEvent>(_ => { });
+        Receive<DisassociatedEvent>(broken => OnCutOff(broken.RemoteAddress));
         Receive<Refresh>(_ => DescribeAll());
         Receive<Subscribe>(OnSubscribe);
         Receive<SendToNode>(OnSend);
@@ -77,6 +84,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
     protected override void PreStart()
     {
         _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent), typeof(ClusterEvent.IReachabilityEvent));
+        Context.System.EventStream.Subscribe(Self, typeof(DisassociatedEvent));
         Timers.StartPeriodicTimer(nameof(Refresh), Refresh.Instance, s_refresh);
     }
 
@@ -96,6 +104,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         if (forGood)
         {
             _members.Remove(address);
+            _cutOff.Remove(address);
         }
 
         if (_nodes.Remove(address, out (NodeView View, IActorRef Actor) node))
@@ -105,6 +114,15 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         }
 
         Answered(address);
+    }
+
+    /// <summary>Alone it is no loss: connections are also replaced. It counts when a probe asks who is there.</summary>
+    private void OnCutOff(Address address)
+    {
+        if (_members.Contains(address) && _cutOff.Add(address))
+        {
+            EndProbes();
+        }
     }
 
     private void DescribeAll()
@@ -126,6 +144,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
             return;
         }
 
+        _cutOff.Remove(address);
         NodeView view = NodeView.Of(described);
         bool known = _nodes.TryGetValue(address, out (NodeView View, IActorRef Actor) old) && old.View.IsSameProcess(view);
         foreach (Address other in _nodes.Where(node => node.Value.View.Name == view.Name && node.Key != address).Select(node => node.Key).ToArray())
@@ -165,24 +184,26 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         var probe = new Probe(++_probeNumber, Sender, [.. _members]);
         _probes.Add(probe);
         DescribeAll();
-        if (probe.Unanswered.Count == 0)
-        {
-            EndProbe(probe.Number);
-        }
-        else
-        {
-            Timers.StartSingleTimer($"probe-{probe.Number}", new ProbeEnded(probe.Number), s_probeDeadline);
-        }
+        Timers.StartSingleTimer($"probe-{probe.Number}", new ProbeEnded(probe.Number), s_probeDeadline);
+        EndProbes();
     }
 
     private void Answered(Address address)
     {
-        foreach (Probe probe in _probes.ToArray())
+        foreach (Probe probe in _probes)
         {
-            if (probe.Unanswered.Remove(address) && probe.Unanswered.Count == 0)
-            {
-                EndProbe(probe.Number);
-            }
+            probe.Unanswered.Remove(address);
+        }
+
+        EndProbes();
+    }
+
+    /// <summary>Ends the probes that wait for nobody but those who are cut off.</summary>
+    private void EndProbes()
+    {
+        foreach (Probe probe in _probes.Where(probe => probe.Unanswered.IsSubsetOf(_cutOff)).ToArray())
+        {
+            EndProbe(probe.Number);
         }
     }
 

@@ -7,6 +7,7 @@ namespace Lamina.Coordinator.Generations;
 /// What a generation needs to go on after any loss: its submission and every token emitted. A pure value; tokens that come twice are dropped and tokens that would
 /// leave a gap are refused, so that the stream has each index exactly once.
 /// </summary>
+/// <param name="Attempt">Submissions since the last new token: a stream that goes on is not the cause of the losses it meets.</param>
 public sealed record GenerationState(GenerationProtocol.Submit Request, ImmutableList<int> Emitted, int Attempt)
 {
     public static GenerationState Start(GenerationProtocol.Submit request) => new(request, [.. request.EmittedTokens], 0);
@@ -43,7 +44,7 @@ public sealed record GenerationState(GenerationProtocol.Submit Request, Immutabl
             TopIds = report.TopIds[(seen * top)..],
             TopLogProbs = report.TopLogProbs[(seen * top)..],
         };
-        return fresh.Tokens.Length == 0 ? this : this with { Emitted = Emitted.AddRange(fresh.Tokens) };
+        return fresh.Tokens.Length == 0 ? this : this with { Emitted = Emitted.AddRange(fresh.Tokens), Attempt = 0 };
     }
 
     private bool IsShaped(GenerationProtocol.TokensGenerated report)

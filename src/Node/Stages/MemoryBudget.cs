@@ -8,6 +8,11 @@ internal sealed class MemoryBudget(long limit)
     private readonly Lock _gate = new();
     private readonly Dictionary<StageAddress, long> _held = [];
 
+    /// <summary>Stages whose end was asked for and that still hold memory.</summary>
+    private readonly HashSet<StageAddress> _leaving = [];
+
+    private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public long Limit { get; } = limit;
 
     public long Used
@@ -21,19 +26,33 @@ internal sealed class MemoryBudget(long limit)
         }
     }
 
-    /// <summary>Null when the stage may hold that many bytes, else the sentence why not.</summary>
-    public string? Reserve(StageAddress stage, long bytes)
+    /// <summary>
+    /// Null when the stage may hold that many bytes, else the sentence why not. Waits for stages that are leaving: after a loss the next epoch is loaded while the last one
+    /// is still being zeroed.
+    /// </summary>
+    public async Task<string?> ReserveAsync(StageAddress stage, long bytes, CancellationToken cancellation)
     {
-        lock (_gate)
+        while (true)
         {
-            long others = _held.Where(h => h.Key != stage).Sum(h => h.Value);
-            if (bytes > Limit - others)
+            Task released;
+            lock (_gate)
             {
-                return $"stage {stage} needs {bytes} bytes, the node has {Math.Max(0, Limit - others)} of {Limit} left";
+                long others = Held(h => h != stage);
+                if (bytes <= Limit - others)
+                {
+                    _held[stage] = bytes;
+                    return null;
+                }
+
+                if (bytes > Limit - Held(h => h != stage && !_leaving.Contains(h)))
+                {
+                    return $"stage {stage} needs {bytes} bytes, the node has {Math.Max(0, Limit - others)} of {Limit} left";
+                }
+
+                released = _released.Task;
             }
 
-            _held[stage] = bytes;
-            return null;
+            await released.WaitAsync(cancellation).ConfigureAwait(false);
         }
     }
 
@@ -46,11 +65,25 @@ internal sealed class MemoryBudget(long limit)
         }
     }
 
+    /// <summary>The stage's memory is to be released soon.</summary>
+    public void Leave(StageAddress stage)
+    {
+        lock (_gate)
+        {
+            _leaving.Add(stage);
+        }
+    }
+
     public void Release(StageAddress stage)
     {
         lock (_gate)
         {
             _held.Remove(stage);
+            _leaving.Remove(stage);
+            _released.TrySetResult();
+            _released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
     }
+
+    private long Held(Func<StageAddress, bool> which) => _held.Where(h => which(h.Key)).Sum(h => h.Value);
 }

@@ -97,6 +97,7 @@ internal sealed class NodeActor : ReceiveActor
         if (_stages.TryGetValue(address, out Child? child))
         {
             child.IsOver = true;
+            _services.Memory.Leave(address);
             child.Actor.Tell(new NodeCommands.UnloadStage(_services.Tenant, address));
         }
     }
@@ -106,7 +107,12 @@ internal sealed class NodeActor : ReceiveActor
         if (_stages.TryGetValue(address, out Child? child) && child.Actor.Equals(Sender))
         {
             child.Phase = phase;
-            child.IsOver |= phase == StagePhase.Stopped;
+            if (phase == StagePhase.Stopped)
+            {
+                child.IsOver = true;
+                _services.Memory.Leave(address);
+            }
+
             Publish(report);
         }
     }

@@ -88,7 +88,7 @@ internal sealed class StageActor : ReceiveActor
             }
         }
 
-        return services.Loader.LoadAsync(plan, ReportOften, bytes => services.Memory.Reserve(plan.Address, bytes), stopping);
+        return services.Loader.LoadAsync(plan, ReportOften, bytes => services.Memory.ReserveAsync(plan.Address, bytes, stopping), stopping);
     }
 
     private void OnProgress(NodeEvents.StageProgress progress)

@@ -11,9 +11,9 @@ namespace Lamina.Node.Stages;
 internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defaultThreads)
 {
     /// <param name="report">Called with (phase, bytes done, bytes in all), often and from any thread.</param>
-    /// <param name="reserve">Called once with the bytes the stage will hold; false when the node has not that much.</param>
+    /// <param name="reserve">Called once with the bytes the stage will hold; gives the sentence why not when the node has not that much.</param>
     /// <exception cref="StageFault">With the sentence for whoever planned it.</exception>
-    public async Task<StageExecutor> LoadAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, string?> reserve, CancellationToken cancellation)
+    public async Task<StageExecutor> LoadAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, Task<string?>> reserve, CancellationToken cancellation)
     {
         try
         {
@@ -36,7 +36,7 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         }
     }
 
-    private async Task<StageExecutor> LoadCheckedAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, string?> reserve, CancellationToken cancellation)
+    private async Task<StageExecutor> LoadCheckedAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, Task<string?>> reserve, CancellationToken cancellation)
     {
         StageSettings settings = plan.Settings.Threads == 0 ? plan.Settings with { Threads = defaultThreads } : plan.Settings;
         StageOptions options = StageSetup.Options(settings);
@@ -49,7 +49,7 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
 
         // What the weights take once packed is close to what they take in the file; the exact figure replaces it when the stage stands.
         long needed = tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(shape, layers, options);
-        if (reserve(needed) is { } refusal)
+        if (await reserve(needed).ConfigureAwait(false) is { } refusal)
         {
             throw new StageFault(StageFailure.OutOfMemory, refusal);
         }

@@ -86,6 +86,8 @@ internal sealed class StageUnit : IDisposable
             {
                 _ when _over => $"stage {Plan.Address} has stopped",
                 (_, false) => $"a {peer.Role} may not open a link for {hello.Purpose}",
+                _ when hello.Purpose != LinkPurpose.Generations && peer.Name != Plan.Predecessor?.Value =>
+                    $"stage {Plan.Address} follows {Plan.Predecessor?.Value ?? "no other"}, not {peer.Name}",
                 (LinkPurpose.Activations, _) when _runner is null => $"stage {Plan.Address} is the first and takes no activations",
                 (LinkPurpose.Activations, _) when _hasPredecessor => $"stage {Plan.Address} has a predecessor already",
                 (LinkPurpose.Tokens, _) when _head is null || IsTail => $"stage {Plan.Address} takes no tokens",

@@ -22,7 +22,7 @@ public sealed class WireTests
     [Fact]
     public void Decode_NilForAList_IsRefused()
     {
-        byte[] bytes = Wire.Encode(new NodeCommands.LoadStage(new("t"), default, 1, 0, 1, "d", null!, new StageSettings(1, 1, 1, 1, 1, 1, 1)));
+        byte[] bytes = Wire.Encode(new NodeCommands.LoadStage(new("t"), default, 1, 0, 1, "d", null!, new StageSettings(1, 1, 1, 1, 1, 1, 1), null));
 
         Assert.Contains("Sources is missing", Assert.Throws<InvalidDataException>(() => Wire.Decode<NodeCommands.LoadStage>(bytes.AsMemory())).Message, StringComparison.Ordinal);
     }

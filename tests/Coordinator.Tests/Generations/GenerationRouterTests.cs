@@ -101,6 +101,22 @@ public sealed class GenerationRouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Run_EveryHeadLostAfterANewToken_IsNotTakenForPoison()
+    {
+        ScriptedHead head = Head(cutAfter: 1);
+        var tokens = new List<int>();
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(3, 12), report => tokens.AddRange(report.Tokens), CancellationToken.None);
+        for (int epoch = 1; !run.IsCompleted; epoch++)
+        {
+            await ServeAsync(epoch, head);
+            await UntilAsync(() => head.Submissions == epoch || run.IsCompleted);
+        }
+
+        Assert.Equal((GenerationOutcome.Length, ""), ((await run).Outcome, (await run).Reason));
+        Assert.Equal(Enumerable.Range(0, 12).Select(i => (3 * 31) + (i * 7)), tokens);
+    }
+
+    [Fact]
     public async Task Run_NoPipelineInTime_Fails()
     {
         _router = new GenerationRouter(new GenerationLimits { RecoveryTime = TimeSpan.FromMilliseconds(50) });

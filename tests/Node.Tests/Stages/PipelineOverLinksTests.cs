@@ -1,3 +1,4 @@
+using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Node.Local;
@@ -75,6 +76,24 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Equal(StageFailure.LinkLost, failed.Failure);
         Assert.Equal(StageFailure.LinkLost, (await _cell.ReportAsync<NodeEvents.StageFailed>(f => f.Node.Value == "c")).Failure);
         await Assert.ThrowsAsync<LinkClosedException>(() => generating.WaitAsync(Deadline));
+    }
+
+    [Theory]
+    [InlineData(LinkPurpose.Activations, 1, "stage tiny/1/0/1 follows a, not c")]
+    [InlineData(LinkPurpose.Tokens, 0, "stage tiny/1/0/0 follows b, not c")]
+    public async Task Link_FromANodeThatIsNotThePredecessor_IsRefused(LinkPurpose purpose, int stage, string reason)
+    {
+        await _cell.StartNodesAsync("a", "b");
+        await _cell.LoadAsync("a", _cell.Plan(1, 0, 2) with { Predecessor = new NodeName("b") });
+        await _cell.LoadAsync("b", _cell.Plan(1, 1, 2) with { Predecessor = new NodeName("a") });
+        NodeOptions other = _cell.Options("c");
+        using CertificateProvider certificates = CertificateProvider.FromFiles(other.CertificatePath, other.KeyPath, other.TrustBundlePath);
+        var hello = new LinkHello(LinkHello.CurrentVersion, purpose, TestCell.Tenant, "c", _cell.Address(1, stage));
+        string target = stage == 0 ? "a" : "b";
+
+        LinkClosedException e = await Assert.ThrowsAsync<LinkClosedException>(
+            () => LinkDialler.DialAsync(_cell.Nodes[target].LinkEndpoint, target, hello, new LinkOptions(), certificates, default));
+        Assert.Contains(reason, e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -117,13 +117,13 @@ internal sealed class TestCell : IAsyncDisposable
     {
         int share = TinyModel.Layers / stages;
         int end = stage == stages - 1 ? TinyModel.Layers : (stage + 1) * share;
-        return new NodeCommands.LoadStage(Tenant, Address(epoch, stage), stages, stage * share, end, Store.ModelDigest, sources ?? [Source], settings ?? Settings);
+        return new NodeCommands.LoadStage(Tenant, Address(epoch, stage), stages, stage * share, end, Store.ModelDigest, sources ?? [Source], settings ?? Settings, null);
     }
 
     /// <summary>Loads and connects one stage per node, in order.</summary>
     public async Task DeployAsync(int epoch, params string[] nodes)
     {
-        await Task.WhenAll(nodes.Select((node, stage) => LoadAsync(node, Plan(epoch, stage, nodes.Length))));
+        await Task.WhenAll(nodes.Select((node, stage) => LoadAsync(node, Plan(epoch, stage, nodes.Length) with { Predecessor = Predecessor(nodes, stage) })));
         for (int i = 0; i < nodes.Length; i++)
         {
             string? next = i + 1 < nodes.Length ? nodes[i + 1] : null;
@@ -157,6 +157,8 @@ internal sealed class TestCell : IAsyncDisposable
         Model.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
+
+    private static NodeName? Predecessor(string[] nodes, int stage) => nodes.Length == 1 ? null : new NodeName(nodes[(stage + nodes.Length - 1) % nodes.Length]);
 
     private Endpoint? Link(string? node) => node is null ? null : _nodes[node].LinkEndpoint;
 
