@@ -1,8 +1,12 @@
 namespace Lamina.Compute.Quantization;
 
-/// <summary>Which ranges a fit tries: levels [0, <paramref name="MaxLevel"/>] spread over the values' range as if there were <c>MaxLevel + FirstStep + 0.1 i</c> of them.</summary>
+/// <summary>Which ranges a fit tries: levels [0, <paramref name="MaxLevel"/>] spread over the values' range as if there were <c>MaxLevel + First + i Step</c> of them.</summary>
 /// <param name="AbsoluteError">Judge candidates by |error| instead of its square.</param>
-internal readonly record struct AffineSearch(int MaxLevel, float FirstStep, int Steps, bool AbsoluteError = false);
+internal readonly record struct AffineSearch(int MaxLevel, float First, float Step, int Steps, bool AbsoluteError = false)
+{
+    /// <summary>The finer search that an importance matrix is worth.</summary>
+    public static AffineSearch Fine(int maxLevel) => new(maxLevel, -0.9f, 0.05f, 36);
+}
 
 /// <summary>Finds scale and minimum of x ≈ scale q + minimum, q a level, minimum ≤ 0, with the least weighted error.</summary>
 /// <remarks>Expressions are evaluated in the order that llama-quantize has them, without fused operations: the bytes of a file depend on it.</remarks>
@@ -39,7 +43,7 @@ internal static class AffineFit
         for (int step = 0; step <= search.Steps; step++)
         {
             // Later candidates start from the best minimum so far.
-            inverse = (search.FirstStep + (0.1f * step) + search.MaxLevel) / (high - best.Minimum);
+            inverse = (search.First + (search.Step * step) + search.MaxLevel) / (high - best.Minimum);
             Assign(x, best.Minimum, inverse, search.MaxLevel, levels);
             if (Solve(x, weights, levels, sumW, sumX) is not { } solution)
             {

@@ -3,12 +3,12 @@ namespace Lamina.Compute.Quantization;
 /// <summary>How much a value's error counts in a fit: large weights of the model matter more than small ones.</summary>
 internal static class ErrorWeights
 {
-    /// <summary>With an importance matrix, its entry times √(2σ² + x²) over the block; else x².</summary>
-    public static void Squared(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, Span<float> weights)
+    /// <summary>As <see cref="Important"/> where there is an importance matrix; else x².</summary>
+    public static void Squared(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, Span<float> weights, float varianceFactor = 2)
     {
         if (!importance.IsEmpty)
         {
-            Important(x, importance, weights);
+            Important(x, importance, weights, varianceFactor);
             return;
         }
 
@@ -18,15 +18,19 @@ internal static class ErrorWeights
         }
     }
 
-    /// <summary>With an importance matrix as above; else the RMS of each group of <paramref name="groupLength"/> plus |x|.</summary>
-    public static void RmsPlusMagnitude(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, int groupLength, Span<float> weights)
+    /// <summary>The matrix's entry times √(f σ² + x²), σ² taken over all of <paramref name="x"/> and f the <paramref name="varianceFactor"/>.</summary>
+    public static void Important(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, Span<float> weights, float varianceFactor)
     {
-        if (!importance.IsEmpty)
+        float variance = varianceFactor * MeanSquare(x);
+        for (int i = 0; i < x.Length; i++)
         {
-            Important(x, importance, weights);
-            return;
+            weights[i] = importance[i] * MathF.Sqrt(variance + (x[i] * x[i]));
         }
+    }
 
+    /// <summary>The RMS of each group of <paramref name="groupLength"/> plus |x|.</summary>
+    public static void RmsPlusMagnitude(ReadOnlySpan<float> x, int groupLength, Span<float> weights)
+    {
         for (int start = 0; start < x.Length; start += groupLength)
         {
             float rms = MathF.Sqrt(MeanSquare(x.Slice(start, groupLength)));
@@ -37,27 +41,11 @@ internal static class ErrorWeights
         }
     }
 
-    /// <summary>With an importance matrix as above; else |x|.</summary>
-    public static void Magnitude(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, Span<float> weights)
+    public static void Magnitude(ReadOnlySpan<float> x, Span<float> weights)
     {
-        if (!importance.IsEmpty)
-        {
-            Important(x, importance, weights);
-            return;
-        }
-
         for (int i = 0; i < x.Length; i++)
         {
             weights[i] = MathF.Abs(x[i]);
-        }
-    }
-
-    private static void Important(ReadOnlySpan<float> x, ReadOnlySpan<float> importance, Span<float> weights)
-    {
-        float variance = 2 * MeanSquare(x);
-        for (int i = 0; i < x.Length; i++)
-        {
-            weights[i] = importance[i] * MathF.Sqrt(variance + (x[i] * x[i]));
         }
     }
 

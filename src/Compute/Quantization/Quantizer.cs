@@ -3,7 +3,7 @@ using Lamina.Compute.Quantization.Formats;
 
 namespace Lamina.Compute.Quantization;
 
-/// <summary>F32 to tensor bytes. Without an importance matrix these are llama-quantize's bytes.</summary>
+/// <summary>F32 to tensor bytes: those of llama-quantize, or for the narrowest types as good ones.</summary>
 public static class Quantizer
 {
     public static bool Supports(GgmlType type) => type is GgmlType.F32 or GgmlType.F16 or GgmlType.BF16 || BlockEncoder(type) is not null;
@@ -61,6 +61,13 @@ public static class Quantizer
         GgmlType.Q4_K => Blocks<Q4_K>,
         GgmlType.Q5_K => Blocks<Q5_K>,
         GgmlType.Q6_K => Blocks<Q6_K>,
+        GgmlType.IQ1_S => Blocks<IQ1_S>,
+        GgmlType.IQ1_M => Blocks<IQ1_M>,
+        GgmlType.IQ2_XXS => Blocks<IQ2_XXS>,
+        GgmlType.IQ2_XS => Blocks<IQ2_XS>,
+        GgmlType.IQ2_S => Blocks<IQ2_S>,
+        GgmlType.IQ3_XXS => Blocks<IQ3_XXS>,
+        GgmlType.IQ3_S => Blocks<IQ3_S>,
         GgmlType.IQ4_NL => Blocks<IQ4_NL>,
         GgmlType.IQ4_XS => Blocks<IQ4_XS>,
         GgmlType.TQ1_0 => Blocks<TQ1_0>,

@@ -21,6 +21,9 @@ internal sealed record SyntheticArchitecture(string Name)
     /// <summary>Never has an output matrix of its own.</summary>
     public bool AlwaysTied { get; init; }
 
+    /// <summary>Gives embeddings instead of logits.</summary>
+    public bool IsEncoder { get; init; }
+
     /// <summary>Throws <see cref="ArgumentException"/> listing the names when there is no such architecture.</summary>
     public static SyntheticArchitecture Named(string name) => SyntheticArchitectures.All.FirstOrDefault(architecture => architecture.Name == name)
         ?? throw new ArgumentException($"models of architecture '{name}' cannot be made up; there are {string.Join(", ", SyntheticArchitectures.All.Select(architecture => architecture.Name))}");
@@ -67,6 +70,13 @@ internal sealed class ArchitectureKeys(GgufMetadataBuilder metadata, string arch
     public ArchitectureKeys Set(string name, string value)
     {
         metadata.Set($"{architecture}.{name}", value);
+        return this;
+    }
+
+    /// <summary>Sets the number of segment kinds, which stands among the tokenizer's keys.</summary>
+    public ArchitectureKeys SetTokenTypes(int count)
+    {
+        metadata.Set("tokenizer.ggml.token_type_count", count);
         return this;
     }
 

@@ -49,6 +49,8 @@ internal static class SyntheticArchitectures
             Architecture = "falcon",
             Optional = name => FusedQueryKeyValue(name) || NormBias(name) || name.Contains("attn_norm_2", StringComparison.Ordinal),
         },
+        new("bert") { IsEncoder = true, AlwaysTied = true, Keys = Encoder, Optional = AnyBias },
+        new("nomic-bert") { IsEncoder = true, AlwaysTied = true, Keys = Encoder, Optional = name => FusedQueryKeyValue(name) || NormBias(name) },
     ];
 
     private static ArchitectureKeys Experts(ArchitectureKeys keys) => keys
@@ -60,6 +62,9 @@ internal static class SyntheticArchitectures
         .Set("rope.scaling.type", "yarn")
         .Set("rope.scaling.factor", 4f)
         .Set("rope.scaling.original_context_length", OriginalContext);
+
+    /// <summary>Every position sees every other; the embedding of a text is the mean of its rows.</summary>
+    private static void Encoder(ArchitectureKeys keys) => keys.Set("attention.causal", false).Set("pooling_type", 1).SetTokenTypes(2).Set("attention.head_count_kv", keys.Shape.Heads);
 
     private static void HalfRotation(ArchitectureKeys keys) => keys.Set("rope.dimension_count", keys.Shape.HeadLength / 2);
 

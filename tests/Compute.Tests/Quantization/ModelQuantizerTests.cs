@@ -34,14 +34,64 @@ public sealed class ModelQuantizerTests : IDisposable
     [InlineData("Q6_K")]
     [InlineData("IQ4_XS")]
     [InlineData("IQ4_NL")]
+    [InlineData("IQ3_S")]
     [InlineData("TQ1_0")]
     [InlineData("TQ2_0")]
-    public void Write_Mix_GivesTheReferenceFilesTensorData(string name)
+    public void Write_Mix_GivesTheReferenceFilesTensorData(string name) => AssertReferenceBytes(name, importance: null);
+
+    /// <summary>These reference files were made with an importance matrix of ones.</summary>
+    [Theory]
+    [InlineData("IQ3_XXS")]
+    [InlineData("IQ2_M")]
+    [InlineData("IQ2_S")]
+    [InlineData("IQ2_XS")]
+    public void Write_MixWithImportance_GivesTheReferenceFilesTensorData(string name) => AssertReferenceBytes(name, FlatImportance());
+
+    [Theory]
+    [InlineData("IQ2_XXS", GgmlType.IQ2_XXS)]
+    [InlineData("IQ1_S", GgmlType.IQ1_S)]
+    [InlineData("IQ1_M", GgmlType.IQ1_M)]
+    public void Write_NarrowestMixes_AreAsAccurateAsTheReference(string name, GgmlType type)
+    {
+        using GgufFile source = GgufFile.Open(Repository.Shared("models/quant/q-f32.gguf"));
+        using GgufFile reference = GgufFile.Open(Repository.Shared($"models/quant/q-{name}.gguf"));
+        ModelQuantizer.Write(source, folder["out.gguf"], new ModelQuantizerOptions(QuantizationMixes.Parse(name), FlatImportance()));
+        using GgufFile written = GgufFile.Open(folder["out.gguf"]);
+        double ours = 0;
+        double theirs = 0;
+        foreach (TensorView tensor in reference.Tensors.Where(tensor => tensor.Type == type))
+        {
+            Assert.True(source.TryGet(tensor.Name, out TensorView original));
+            Assert.True(written.TryGet(tensor.Name, out TensorView found));
+            float[] values = Values(original);
+            ours += SquaredError(values, Values(found));
+            theirs += SquaredError(values, Values(tensor));
+        }
+
+        Assert.True(theirs > 0 && ours <= 1.001 * theirs, $"{ours / theirs}");
+    }
+
+    private static ImportanceMatrix FlatImportance()
+    {
+        using GgufFile source = GgufFile.Open(Repository.Shared("models/quant/q-f32.gguf"));
+        return new ImportanceMatrix(source.Tensors.ToDictionary(tensor => tensor.Name, tensor => Enumerable.Repeat(1f, (int)tensor.Columns).ToArray()));
+    }
+
+    private static float[] Values(TensorView tensor)
+    {
+        var values = new float[tensor.Rows * tensor.Columns];
+        Dequantizer.ToF32(tensor.Type, tensor.RowBytes(0, (int)tensor.Rows), values);
+        return values;
+    }
+
+    private static double SquaredError(float[] expected, float[] found) => expected.Zip(found, (e, f) => Math.Pow(e - f, 2)).Sum();
+
+    private void AssertReferenceBytes(string name, ImportanceMatrix? importance)
     {
         using GgufFile source = GgufFile.Open(Repository.Shared("models/quant/q-f32.gguf"));
         using GgufFile reference = GgufFile.Open(Repository.Shared($"models/quant/q-{name}.gguf"));
 
-        ModelQuantizer.Write(source, folder["out.gguf"], new ModelQuantizerOptions(QuantizationMixes.Parse(name)));
+        ModelQuantizer.Write(source, folder["out.gguf"], new ModelQuantizerOptions(QuantizationMixes.Parse(name), importance));
 
         using GgufFile written = GgufFile.Open(folder["out.gguf"]);
         Assert.Equal(reference.Metadata.GetInt32("general.file_type"), written.Metadata.GetInt32("general.file_type"));

@@ -22,7 +22,7 @@ public class QuantizerTests
     }
 
     [Theory]
-    [MemberData(nameof(SearchedTypes))]
+    [MemberData(nameof(ScaledTypes))]
     public void FromF32_ZerosAndConstants_StayFiniteAndClose(GgmlType type)
     {
         foreach (float constant in (float[])[0f, 1f, -1f, 1e-20f, 1e4f])
@@ -58,7 +58,10 @@ public class QuantizerTests
     [Fact]
     public void FromF32_IntegerType_IsRefused() => Assert.Throws<NotSupportedException>(() => RoundTrip(GgmlType.I32, new float[1]));
 
-    public static TheoryData<GgmlType> SearchedTypes() => [GgmlType.Q2_K, GgmlType.Q3_K, GgmlType.Q4_K, GgmlType.Q5_K, GgmlType.Q6_K, GgmlType.IQ4_NL, GgmlType.IQ4_XS];
+    /// <summary>Types whose blocks can hold a constant.</summary>
+    public static TheoryData<GgmlType> ScaledTypes() => [GgmlType.Q2_K, GgmlType.Q3_K, GgmlType.Q4_K, GgmlType.Q5_K, GgmlType.Q6_K, GgmlType.IQ4_NL, GgmlType.IQ4_XS];
+
+    public static TheoryData<GgmlType> SearchedTypes() => [GgmlType.Q2_K, GgmlType.Q3_K, GgmlType.Q4_K, GgmlType.Q5_K, GgmlType.Q6_K, GgmlType.IQ4_NL, GgmlType.IQ4_XS, GgmlType.IQ3_S, GgmlType.IQ3_XXS];
 
     private static float[] RoundTrip(GgmlType type, float[] values, float[]? importance = null)
     {

@@ -41,7 +41,7 @@ internal static class KScales
     {
         Span<byte> scales = stackalloc byte[8];
         Span<byte> minimums = stackalloc byte[8];
-        (Half d, Half dmin) = AffineGroups.Quantize(values, importance, search, 63, scales, minimums, levels);
+        (Half d, Half dmin) = AffineGroups.Quantize(search, values, importance, 63, scales, minimums, levels);
         BinaryPrimitives.WriteHalfLittleEndian(block, d);
         BinaryPrimitives.WriteHalfLittleEndian(block[2..], dmin);
         for (int group = 0; group < 8; group++)

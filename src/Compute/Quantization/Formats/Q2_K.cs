@@ -24,7 +24,7 @@ internal readonly struct Q2_K : IBlockQuantizer
         Span<byte> levels = stackalloc byte[256];
         Span<byte> scales = stackalloc byte[16];
         Span<byte> minimums = stackalloc byte[16];
-        (Half d, Half dmin) = AffineGroups.Quantize(values, importance, new AffineSearch(3, -0.5f, 15, AbsoluteError: true), 15, scales, minimums, levels);
+        (Half d, Half dmin) = AffineGroups.Quantize(new AffineSearch(3, -0.5f, 0.1f, 15, AbsoluteError: true), values, importance, 15, scales, minimums, levels);
         BinaryPrimitives.WriteHalfLittleEndian(block[80..], d);
         BinaryPrimitives.WriteHalfLittleEndian(block[82..], dmin);
         for (int group = 0; group < 16; group++)

@@ -40,9 +40,9 @@ internal readonly struct Q3_K : IBlockQuantizer
             scales[group] = importance.IsEmpty ? LevelDescent.Best<LinearLevels8>(x, w) : ScaleFit.Best<LinearLevels8>(x, w);
         }
 
-        float largest = ScaleFit.Largest(scales);
-        float inverse = largest != 0 ? -32 / largest : 0;
-        float d = largest != 0 ? (float)(Half)(1 / inverse) : 0;
+        float unit = importance.IsEmpty ? ScaleFit.Largest(scales) / -32 : WeightedUnit(scales, weights);
+        float inverse = unit != 0 ? 1 / unit : 0;
+        float d = (float)(Half)unit;
         BinaryPrimitives.WriteHalfLittleEndian(block[108..], (Half)d);
         for (int group = 0; group < 16; group++)
         {
@@ -56,5 +56,18 @@ internal readonly struct Q3_K : IBlockQuantizer
                 block[i % 32] |= (byte)(q >> 2 << (i / 32));
             }
         }
+    }
+
+    /// <summary>The unit of scales that suits the groups that matter.</summary>
+    private static float WeightedUnit(ReadOnlySpan<float> scales, ReadOnlySpan<float> weights)
+    {
+        Span<float> groupWeights = stackalloc float[16];
+        groupWeights.Clear();
+        for (int i = 0; i < weights.Length; i++)
+        {
+            groupWeights[i / 16] += weights[i];
+        }
+
+        return ScaleFit.Best<LinearLevels64>(scales, groupWeights);
     }
 }

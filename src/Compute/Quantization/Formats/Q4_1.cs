@@ -47,7 +47,7 @@ internal readonly struct Q4_1 : IBlockQuantizer
     private static (float Scale, float Minimum) Search(ReadOnlySpan<float> values, ReadOnlySpan<float> importance)
     {
         Span<float> weights = stackalloc float[32];
-        ErrorWeights.Squared(values, importance, weights);
-        return AffineFit.Best(values, weights, new AffineSearch(15, -1, 20));
+        ErrorWeights.Squared(values, importance, weights, varianceFactor: 1);
+        return AffineFit.Best(values, weights, AffineSearch.Fine(15));
     }
 }

@@ -26,7 +26,7 @@ internal readonly struct Q4_K : IBlockQuantizer
     public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
     {
         Span<byte> levels = stackalloc byte[256];
-        KScales.Quantize(values, importance, new AffineSearch(15, -1, 20), block, levels);
+        KScales.Quantize(values, importance, new AffineSearch(15, -1, 0.1f, 20), block, levels);
         for (int i = 0; i < 256; i++)
         {
             block[16 + (i / 64 * 32) + (i % 32)] |= (byte)(levels[i] << (i / 32 % 2 * 4));

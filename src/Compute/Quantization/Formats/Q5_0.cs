@@ -39,7 +39,7 @@ internal readonly struct Q5_0 : IBlockQuantizer
     private static float SearchScale(ReadOnlySpan<float> values, ReadOnlySpan<float> importance)
     {
         Span<float> weights = stackalloc float[32];
-        ErrorWeights.Squared(values, importance, weights);
+        ErrorWeights.Squared(values, importance, weights, varianceFactor: 1);
         return ScaleFit.Best<LinearLevels32>(values, weights);
     }
 }

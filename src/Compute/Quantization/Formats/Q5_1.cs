@@ -54,7 +54,7 @@ internal readonly struct Q5_1 : IBlockQuantizer
     private static (float Scale, float Minimum) Search(ReadOnlySpan<float> values, ReadOnlySpan<float> importance)
     {
         Span<float> weights = stackalloc float[32];
-        ErrorWeights.Squared(values, importance, weights);
-        return AffineFit.Best(values, weights, new AffineSearch(31, -1, 20));
+        ErrorWeights.Squared(values, importance, weights, varianceFactor: 1);
+        return AffineFit.Best(values, weights, AffineSearch.Fine(31));
     }
 }

@@ -28,7 +28,7 @@ internal readonly struct Q5_K : IBlockQuantizer
     public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
     {
         Span<byte> levels = stackalloc byte[256];
-        KScales.Quantize(values, importance, new AffineSearch(31, -0.5f, 15), block, levels);
+        KScales.Quantize(values, importance, new AffineSearch(31, -0.5f, 0.1f, 15), block, levels);
         for (int i = 0; i < 256; i++)
         {
             block[48 + (i / 64 * 32) + (i % 32)] |= (byte)((levels[i] & 15) << (i / 32 % 2 * 4));

@@ -26,7 +26,15 @@ internal readonly struct Q6_K : IBlockQuantizer
     public static void Quantize(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> block)
     {
         Span<float> weights = stackalloc float[256];
-        ErrorWeights.Squared(values, importance, weights);
+        if (importance.IsEmpty)
+        {
+            ErrorWeights.Squared(values, importance, weights);
+        }
+        else
+        {
+            importance.CopyTo(weights);
+        }
+
         Span<float> scales = stackalloc float[16];
         for (int group = 0; group < 16; group++)
         {
