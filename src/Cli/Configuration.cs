@@ -8,6 +8,11 @@ internal static class Configuration
     /// <summary>Binds strictly: an unknown key or a value of the wrong kind is refused with its name.</summary>
     /// <param name="path">Null reads <c>lamina.json</c> of the working folder where there is one.</param>
     public static T Read<T>(string? path, string section)
+        where T : class => Find<T>(path, section)
+            ?? throw new CommandException($"the configuration has no section {section}; it comes from lamina.json, --config FILE, or environment variables LAMINA__{section}__Key");
+
+    /// <summary>The same for a section that may be absent: null then.</summary>
+    public static T? Find<T>(string? path, string section)
         where T : class
     {
         ConfigurationBuilder builder = new();
@@ -27,8 +32,8 @@ internal static class Configuration
         {
             IConfigurationSection found = builder.Build().GetSection(section);
             return found.Exists()
-                ? found.Get<T>(binder => binder.ErrorOnUnknownConfiguration = true)!
-                : throw new CommandException($"the configuration has no section {section}; it comes from lamina.json, --config FILE, or environment variables LAMINA__{section}__Key");
+                ? found.Get<T>(binder => binder.ErrorOnUnknownConfiguration = true)
+                : null;
         }
         catch (InvalidDataException exception)
         {

@@ -1,6 +1,7 @@
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Microsoft.Extensions.Logging;
+using Prometheus;
 
 namespace Lamina.Coordinator;
 
@@ -46,6 +47,12 @@ public sealed class CoordinatorHost : IAsyncDisposable
     public Uri HttpAddress => _api.Address;
 
     public IReadOnlyList<Cell> Cells => _cells;
+
+    /// <summary>True while every configured model serves.</summary>
+    public bool IsReady => _cells.All(cell => cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
+
+    /// <summary>What <c>/metrics</c> shows.</summary>
+    public CollectorRegistry Metrics => _api.Metrics;
 
     /// <summary>Ends the API's requests, then the cells; at most five seconds.</summary>
     public async ValueTask DisposeAsync()

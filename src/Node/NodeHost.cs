@@ -33,6 +33,9 @@ public sealed class NodeHost : IAsyncDisposable
     /// <summary>Completes when the node has stopped by itself (downed, fatal error), with the reason.</summary>
     public Task<string> Stopped => _cell.Stopped;
 
+    /// <summary>True while this node is a full member of its cell, which may then give it stages.</summary>
+    public bool IsReady => _cell.IsUp;
+
     public Endpoint ControlEndpoint => _cell.ControlEndpoint;
 
     public Endpoint LinkEndpoint => _listener.Endpoint;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Lamina.Cli.Health;
 using Lamina.Coordinator;
 using Microsoft.Extensions.Logging;
 
@@ -14,9 +15,11 @@ internal static class CoordinatorCommand
         command.SetAction(async (parsed, cancellation) =>
         {
             CoordinatorOptions options = Configuration.Read<CoordinatorOptions>(parsed.GetValue(config), "Coordinator");
+            HealthOptions? health = Configuration.Find<HealthOptions>(parsed.GetValue(config), "Health");
             using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Information);
             await using CoordinatorHost host = await CoordinatorHost.StartAsync(options, loggers, cancellation);
-            Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}");
+            await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, host.Metrics, loggers, cancellation);
+            Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}");
             await Waiting.UntilCancelled(cancellation);
             return 0;
         });

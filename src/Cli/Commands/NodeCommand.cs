@@ -1,6 +1,9 @@
 using System.CommandLine;
+using Lamina.Cli.Health;
+using Lamina.Coordinator.Api;
 using Lamina.Node;
 using Microsoft.Extensions.Logging;
+using Prometheus;
 
 namespace Lamina.Cli.Commands;
 
@@ -15,6 +18,7 @@ internal static class NodeCommand
         command.SetAction(async (parsed, cancellation) =>
         {
             NodeOptions options = Configuration.Read<NodeOptions>(parsed.GetValue(config), "Node");
+            HealthOptions? health = Configuration.Find<HealthOptions>(parsed.GetValue(config), "Health");
             using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : parsed.GetValue(endWithParent) ? LogLevel.Warning : LogLevel.Information);
             using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             if (parsed.GetValue(endWithParent))
@@ -22,8 +26,11 @@ internal static class NodeCommand
                 EndWithStandardInput(ending);
             }
 
+            CollectorRegistry registry = Metrics.NewCustomRegistry();
+            using MeterExport meters = new(registry);
             await using NodeHost host = await NodeHost.StartAsync(options, loggers, ending.Token);
-            Console.Error.WriteLine($"node {options.Name} of tenant {options.Tenant}: control {host.ControlEndpoint}, links {host.LinkEndpoint}");
+            await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, registry, loggers, ending.Token);
+            Console.Error.WriteLine($"node {options.Name} of tenant {options.Tenant}: control {host.ControlEndpoint}, links {host.LinkEndpoint}{(listener is null ? "" : $", health at {listener.Address}")}");
             Task asked = Task.Delay(Timeout.Infinite, ending.Token);
             return await Task.WhenAny(asked, host.Stopped) == asked ? 0 : throw new CommandException($"the node stopped: {await host.Stopped}");
         });

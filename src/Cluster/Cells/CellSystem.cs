@@ -72,6 +72,9 @@ public sealed class CellSystem : IAsyncDisposable
         }
     }
 
+    /// <summary>True while this process is a full member of its cell, by the cell's present state.</summary>
+    public bool IsUp => !Stopped.IsCompleted && AkkaCluster.Get(System) is { IsTerminated: false, SelfMember.Status: Akka.Cluster.MemberStatus.Up };
+
     /// <summary>Completes when this process is a full member of its cell.</summary>
     public async Task WaitUpAsync(CancellationToken cancellation)
     {

@@ -20,7 +20,7 @@ public sealed class ApiMetrics : IDisposable
     private readonly Gauge _ready;
     private readonly Gauge _epoch;
     private readonly Gauge _nodes;
-    private readonly IDisposable _meters;
+    private readonly MeterExport _meters;
 
     public ApiMetrics(Func<IReadOnlyList<Cell>> cells)
     {
@@ -39,11 +39,7 @@ public sealed class ApiMetrics : IDisposable
         _epoch = metrics.CreateGauge("lamina_deployment_epoch", "Counts the plans of a deployment.", ["model"]);
         _nodes = metrics.CreateGauge("lamina_nodes", "Nodes that are up.", ["tenant"]);
         Registry.AddBeforeCollectCallback(() => Collect(cells()));
-        _meters = MeterAdapter.StartListening(new MeterAdapterOptions
-        {
-            Registry = Registry,
-            InstrumentFilterPredicate = instrument => instrument.Meter.Name.StartsWith("Lamina.", StringComparison.Ordinal),
-        });
+        _meters = new MeterExport(Registry);
     }
 
     public CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();

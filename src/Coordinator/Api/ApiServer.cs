@@ -32,6 +32,8 @@ internal sealed class ApiServer : IAsyncDisposable
 
     public Uri Address { get; }
 
+    public Prometheus.CollectorRegistry Metrics => _metrics.Registry;
+
     /// <summary>Binds and answers from then on. Throws <see cref="IOException"/> with one sentence when the port is taken.</summary>
     public static async Task<ApiServer> StartAsync(
         IPEndPoint listen, ResumptionOptions resumption, Func<IReadOnlyList<Cell>> cells, Cluster.Messages.TenantId localTenant, ILoggerFactory loggers, CancellationToken cancellation)
