@@ -9,17 +9,20 @@ public sealed class IncrementalDetokenizer
 {
     private readonly Tokenizer tokenizer;
     private readonly bool special;
+    private readonly IReadOnlySet<int>? shown;
     private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
 
-    public IncrementalDetokenizer(Tokenizer tokenizer, bool special = false)
+    /// <param name="shown">Control tokens that show although <paramref name="special"/> is false.</param>
+    public IncrementalDetokenizer(Tokenizer tokenizer, bool special = false, IReadOnlySet<int>? shown = null)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         this.tokenizer = tokenizer;
         this.special = special;
+        this.shown = shown;
     }
 
     /// <summary>Text that became complete with this token; empty while a sequence is open.</summary>
-    public string Append(int id) => Decode(tokenizer.Bytes(id, special), flush: false);
+    public string Append(int id) => Decode(tokenizer.Bytes(id, special || shown?.Contains(id) == true), flush: false);
 
     /// <summary>What is left at the end, incomplete bytes as U+FFFD.</summary>
     public string Flush() => Decode([], flush: true);

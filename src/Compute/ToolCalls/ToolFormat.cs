@@ -35,6 +35,19 @@ public static class ToolFormats
         ("<|python_tag|>", ToolFormat.Llama3), ("<|start_header_id|>", ToolFormat.Llama3),
     ];
 
+    /// <summary>Whether a control token's text means something to the parser of a format and must be shown to it.</summary>
+    public static bool IsMark(ToolFormat format, string token) =>
+        ToolCalls.Marks.Of(format).Any(mark => mark.Text == token) || Inner(format).Contains(token, StringComparer.Ordinal);
+
+    /// <summary>Tokens within what the marks enclose.</summary>
+    private static string[] Inner(ToolFormat format) => format switch
+    {
+        ToolFormat.Mistral => ["[ARGS]", "[CALL_ID]"],
+        ToolFormat.DeepSeek => ["<｜tool▁sep｜>"],
+        ToolFormat.Harmony => ["<|message|>", "<|constrain|>"],
+        _ => [],
+    };
+
     public static ToolFormat Of(string template)
     {
         foreach ((string mark, ToolFormat format) in Marks)

@@ -23,7 +23,8 @@ internal readonly record struct AnswerUsage(int PromptTokens, int CompletionToke
 internal readonly record struct AnswerEvent(int Choice, AnswerPiece Piece, string? FinishReason, AnswerUsage Usage, ApiError? Error);
 
 /// <summary>Runs the generations of one request side by side and merges what they produce.</summary>
-internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions options, ApiMetrics metrics)
+/// <param name="shown">Control tokens that show in the text.</param>
+internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions options, ApiMetrics metrics, IReadOnlySet<int>? shown = null)
 {
     /// <summary>Events that may wait for the writer; further ones wait in the generations, which keep at most a context of tokens.</summary>
     private const int MaxWaitingEvents = 256;
@@ -84,7 +85,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token);
         _ = run.ContinueWith(_ => tokens.Writer.TryComplete(), TaskScheduler.Default);
 
-        var text = new AnswerText(model.Tokenizer, options.Stop);
+        var text = new AnswerText(model.Tokenizer, options.Stop, shown);
         int completionTokens = 0;
         try
         {

@@ -18,6 +18,7 @@ public static class ApiLimits
     public const int MaxTokens = 1 << 20;
     public const int MaxTopK = 1 << 20;
     public const int MaxLogitBiases = 1024;
+    public const int MaxTools = 128;
     public const int MaxGrammarChoices = 4096;
     public const int MaxUserLength = 128;
     public const int MaxNameLength = 64;

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Lamina.Compute.ToolCalls;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
 using Lamina.Coordinator.Api.Resumption;
@@ -22,34 +23,45 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
         ChatCompletionRequest request = ChatCompletionRequest.Parse(body);
         (Cell cell, ServedModel model) = models.Require(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
-        int[] prompt = PromptEncoder.Encode(model, request.Messages, time.GetUtcNow().UtcDateTime);
-        var answers = new Answers(cell, model, request.Options, metrics);
+        int[] prompt = PromptEncoder.Encode(model, request.Conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning);
+        ChatForm form = ChatForm.Of(model.ToolFormat, request.Conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
+        var answers = new Answers(cell, model, request.Options, metrics, model.ControlTokens(form.Shows));
         var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {
             IAsyncEnumerable<AnswerEvent> events = answers.RunAsync([prompt], model.ContextLength, cancellation);
-            return request.Options.Stream ? StreamAsync(request.Options, model, header, events) : WholeAsync(request.Options, model, header, events);
+            return request.Options.Stream ? StreamAsync(request.Options, model, header, form, events) : WholeAsync(request.Options, model, header, form, events);
         });
     }
 
-    private static async IAsyncEnumerable<byte[]> StreamAsync(GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
+    private static async IAsyncEnumerable<byte[]> StreamAsync(GenerationOptions options, ServedModel model, AnswerHeader header, ChatForm form, IAsyncEnumerable<AnswerEvent> events)
     {
         var course = new StreamCourse(options);
+        ChatParts[] choices = [.. Enumerable.Range(0, options.Choices).Select(_ => new ChatParts(form))];
         await foreach (AnswerEvent happened in events)
         {
             if (course.Take(happened))
             {
-                yield return Chunk(header, options, model, happened.Choice, "", [], null, first: true);
+                yield return Chunk(header, options, model, happened.Choice, OpeningDelta, [], null);
             }
 
-            if (!happened.Piece.IsEmpty)
+            ChatParts parts = choices[happened.Choice];
+            IReadOnlyList<AnswerToken> tokens = happened.Piece.Tokens ?? [];
+            foreach (AnswerDelta delta in parts.Take(happened.Piece.Text ?? "", isLast: happened.FinishReason is not null))
             {
-                yield return Chunk(header, options, model, happened.Choice, happened.Piece.Text, happened.Piece.Tokens, null, first: false);
+                // The tokens go with the first piece that they brought about.
+                yield return Chunk(header, options, model, happened.Choice, json => ChatJson.WriteDelta(json, delta, parts), tokens, null);
+                tokens = [];
             }
 
-            if (happened.FinishReason is not null)
+            if (tokens.Count > 0)
             {
-                yield return Chunk(header, options, model, happened.Choice, null, [], happened.FinishReason, first: false);
+                yield return Chunk(header, options, model, happened.Choice, _ => { }, tokens, null);
+            }
+
+            if (happened.FinishReason is { } reason)
+            {
+                yield return Chunk(header, options, model, happened.Choice, _ => { }, [], parts.FinishReason(reason));
             }
         }
 
@@ -67,9 +79,15 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
         }
     }
 
-    /// <summary>One chunk: the role first, then content, then an empty delta with the finish reason.</summary>
+    private static void OpeningDelta(Utf8JsonWriter json)
+    {
+        json.WriteString("role", "assistant");
+        json.WriteString("content", "");
+    }
+
+    /// <summary>One chunk: the role first, then the parts, then an empty delta with the finish reason.</summary>
     private static byte[] Chunk(
-        AnswerHeader header, GenerationOptions options, ServedModel model, int choice, string? content, IReadOnlyList<AnswerToken> tokens, string? finishReason, bool first) => JsonBody.Of(json =>
+        AnswerHeader header, GenerationOptions options, ServedModel model, int choice, Action<Utf8JsonWriter> delta, IReadOnlyList<AnswerToken> tokens, string? finishReason) => JsonBody.Of(json =>
         {
             json.WriteStartObject();
             AnswerJson.WriteHeader(json, header, "chat.completion.chunk");
@@ -77,16 +95,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
             json.WriteStartObject();
             json.WriteNumber("index", choice);
             json.WriteStartObject("delta");
-            if (first)
-            {
-                json.WriteString("role", "assistant");
-            }
-
-            if (content is not null)
-            {
-                json.WriteString("content", content);
-            }
-
+            delta(json);
             json.WriteEndObject();
             WriteLogProbs(json, options, model, tokens);
             json.WriteString("finish_reason", finishReason);
@@ -100,7 +109,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
             json.WriteEndObject();
         });
 
-    private static async IAsyncEnumerable<byte[]> WholeAsync(GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
+    private static async IAsyncEnumerable<byte[]> WholeAsync(GenerationOptions options, ServedModel model, AnswerHeader header, ChatForm form, IAsyncEnumerable<AnswerEvent> events)
     {
         WholeAnswers whole = await WholeAnswers.CollectAsync(events, options.Choices, options.Choices);
         yield return JsonBody.Of(json =>
@@ -111,15 +120,13 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
             for (int choice = 0; choice < whole.Choices.Count; choice++)
             {
                 (StringBuilder text, List<AnswerToken> tokens, string finishReason) = whole.Choices[choice];
+                var parts = new ChatParts(form);
+                parts.Take(text.ToString(), isLast: true);
                 json.WriteStartObject();
                 json.WriteNumber("index", choice);
-                json.WriteStartObject("message");
-                json.WriteString("role", "assistant");
-                json.WriteString("content", text.ToString());
-                json.WriteNull("refusal");
-                json.WriteEndObject();
+                ChatJson.WriteMessage(json, parts);
                 WriteLogProbs(json, options, model, tokens);
-                json.WriteString("finish_reason", finishReason);
+                json.WriteString("finish_reason", parts.FinishReason(finishReason));
                 json.WriteEndObject();
             }
 

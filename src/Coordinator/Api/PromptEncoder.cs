@@ -12,20 +12,32 @@ internal static class PromptEncoder
     /// <summary>Normalisation (runs of spaces, accents) may shorten a text before it is cut into tokens, by no more than this.</summary>
     private const int ShrinkAllowance = 8;
 
-    public static int[] Encode(ServedModel model, IReadOnlyList<ChatMessage> messages, DateTime now)
+    /// <param name="opensReasoning">Whether the prompt ends in the mark that begins reasoning.</param>
+    public static int[] Encode(ServedModel model, ChatConversation conversation, DateTime now, out bool opensReasoning)
     {
-        RequireCouldFit(model, messages.Sum(message => (long)message.Content.Length), "messages");
-        RenderedPrompt prompt;
+        RenderedPrompt prompt = Render(model, conversation, now);
+        string end = prompt.Text.TrimEnd();
+        opensReasoning = end.EndsWith("<think>", StringComparison.Ordinal) || end.EndsWith("<|START_THINKING|>", StringComparison.Ordinal);
+        return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text, prompt.Trusted)), "messages");
+    }
+
+    public static RenderedPrompt Render(ServedModel model, ChatConversation conversation, DateTime now)
+    {
+        RequireCouldFit(model, conversation.Messages.Sum(message => message.Length), "messages");
+        if (conversation.Tools.Use != ToolUse.None && !model.TakesTools)
+        {
+            throw ApiError.InvalidValue("tools", "'tools' cannot be used: the model's chat template has no place for them").AsException();
+        }
+
         try
         {
-            prompt = model.Chat.Render(new ChatPromptInput(ToJson(messages), Now: now));
+            JsonArray? tools = conversation.Tools.Definitions.Count == 0 ? null : [.. conversation.Tools.Definitions.Select(tool => tool.DeepClone())];
+            return model.Chat.Render(new ChatPromptInput([.. conversation.Messages.Select(message => message.ToJson())], tools, Now: now, Extra: conversation.TemplateVariables));
         }
         catch (TemplateException e)
         {
             throw ApiError.InvalidValue("messages", $"the model's chat template refuses the messages: {e.Message}").AsException();
         }
-
-        return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text, prompt.Trusted)), "messages");
     }
 
     public static int[] Encode(ServedModel model, CompletionPrompt prompt, string param)
@@ -50,23 +62,6 @@ internal static class PromptEncoder
         {
             throw ApiError.ContextLengthExceeded(param, $"more than {characters / model.LongestTokenBytes / ShrinkAllowance}", model.ContextLength).AsException();
         }
-    }
-
-    private static JsonArray ToJson(IReadOnlyList<ChatMessage> messages)
-    {
-        var list = new JsonArray();
-        foreach (ChatMessage message in messages)
-        {
-            var json = new JsonObject { ["role"] = message.Role, ["content"] = message.Content };
-            if (message.Name is not null)
-            {
-                json["name"] = message.Name;
-            }
-
-            list.Add(json);
-        }
-
-        return list;
     }
 
     private static int[] WithBos(ServedModel model, int[] tokens) => model.Tokenizer is { AddBos: true, Bos: int bos } ? [bos, .. tokens] : tokens;

@@ -13,9 +13,10 @@ public readonly record struct AnswerPiece(string Text, IReadOnlyList<AnswerToken
 }
 
 /// <summary>Turns one answer's tokens into text: whole characters only, ended before the first stop string.</summary>
-public sealed class AnswerText(Tokenizer tokenizer, IReadOnlyList<string> stops)
+/// <param name="shown">Control tokens that show, because whoever reads the text needs them; null = none.</param>
+public sealed class AnswerText(Tokenizer tokenizer, IReadOnlyList<string> stops, IReadOnlySet<int>? shown = null)
 {
-    private readonly IncrementalDetokenizer _detokenizer = new(tokenizer);
+    private readonly IncrementalDetokenizer _detokenizer = new(tokenizer, shown: shown);
     private readonly StopMatcher _matcher = new(stops);
     private readonly Queue<AnswerToken> _hidden = new();
     private int _decoded;

@@ -1,6 +1,7 @@
 using Lamina.Compute.Model;
 using Lamina.Compute.Templates;
 using Lamina.Compute.Tokenization;
+using Lamina.Compute.ToolCalls;
 
 namespace Lamina.Coordinator.Models;
 
@@ -12,11 +13,25 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
 {
     private const int DefaultContextLimit = 8192;
 
+    private readonly (int Id, string Text)[] _controls =
+        [.. Enumerable.Range(0, Tokenizer.VocabularySize).Where(Tokenizer.IsControl).Select(id => (id, Tokenizer.Decode([id], special: true)))];
+
     /// <summary>Names the weights in answers, so that a caller notices when they change.</summary>
     public string Fingerprint => "lamina-" + Stored.Digest.ToString()[7..19];
 
     /// <summary>Bytes of the longest token's text: bounds how few tokens a text can have.</summary>
     public int LongestTokenBytes { get; } = Enumerable.Range(0, Tokenizer.VocabularySize).Max(id => Math.Max(1, Tokenizer.Bytes(id, special: true).Length));
+
+    /// <summary>How the model writes calls of tools, told from its template.</summary>
+    public ToolFormat ToolFormat { get; } = ToolFormats.Of(TemplateOf(Stored));
+
+    public bool TakesTools { get; } = TemplateOf(Stored).Contains("tools", StringComparison.Ordinal);
+
+    /// <summary>Control tokens that a reader wants to see by their texts.</summary>
+    public IReadOnlySet<int> ControlTokens(Func<string, bool> wanted) => _controls.Where(token => wanted(token.Text)).Select(token => token.Id).ToHashSet();
+
+    private static string TemplateOf(StoredModel stored) =>
+        stored.Metadata.FindString("tokenizer.chat_template.tool_use") ?? stored.Metadata.FindString("tokenizer.chat_template") ?? "";
 
     /// <summary>Throws with one clear sentence when the model cannot be served: unknown architecture, tokenizer or template.</summary>
     /// <param name="contextLength">0 = the model's own, at most 8192.</param>

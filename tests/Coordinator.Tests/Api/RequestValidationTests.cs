@@ -91,7 +91,24 @@ public class RequestValidationTests
     [InlineData("""{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a","x":1}]}]}""", "messages[0].content[0].x", "unknown_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi","tool_calls":[]}]}""", "messages[0].tool_calls", "unknown_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"\ud800"}]}""", "messages[0].content", "invalid_value")]
-    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[]}""", "tools", "unsupported_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[]}""", "tools", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"code"}]}""", "tools[0].type", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function"}]}""", "tools[0].function", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"a b"}}]}""", "tools[0].function.name", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":[]}}]}""", "tools[0].function.parameters", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","strict":true}}]}""", "tools[0].function.strict", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}]}""", "tools", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"always"}""", "tool_choice", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}}""", "tool_choice.function.name", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"wizard"}}}],"tool_choice":"required"}""", "tools", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f"}}],"regex":"a"}""", "tools", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"tool_choice":"auto"}""", "tool_choice", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"parallel_tool_calls":true}""", "parallel_tool_calls", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"tool","content":"hi"}]}""", "messages[0].tool_call_id", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"assistant","tool_calls":[]}]}""", "messages[0].tool_calls", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f"}}]}]}""", "messages[0].tool_calls[0].function.arguments", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"assistant","content":"a","refusal":"no"}]}""", "messages[0].refusal", "unsupported_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"chat_template_kwargs":[]}""", "chat_template_kwargs", "invalid_type")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"xml"}}""", "response_format.type", "invalid_value")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema"}}""", "response_format.json_schema", "missing_required_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"a b"}}}""", "response_format.json_schema.name", "invalid_value")]
@@ -167,7 +184,7 @@ public class RequestValidationTests
              "repetition_penalty":1.5,"presence_penalty":-1,"frequency_penalty":2,"logit_bias":{"5":-100},"seed":-1,"logprobs":true,"top_logprobs":3,"n":2,"user":"u"}
             """));
 
-        Assert.Equal([new ChatMessage("system", "be brief", null), new ChatMessage("user", "a\nb", "kim"), new ChatMessage("assistant", "", null)], request.Messages);
+        Assert.Equal([new ChatMessage("system", "be brief", null), new ChatMessage("user", "a\nb", "kim"), new ChatMessage("assistant", "", null)], request.Conversation.Messages);
         GenerationOptions options = request.Options;
         Assert.Equal(("m", true, true, 9, 2, -1L, true, 3, "u"), (options.Model, options.Stream, options.IncludeUsage, options.MaxTokens, options.Choices, options.Seed, options.LogProbs, options.TopLogProbs, options.User));
         SamplingParameters sampling = options.Sampling;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 
 namespace Lamina.Coordinator.Api.Requests;
@@ -104,8 +105,13 @@ internal sealed class JsonFields
     /// <summary>Refuses the first field that was not taken.</summary>
     public void RefuseOthers(IReadOnlySet<string>? unsupported = null)
     {
-        foreach (string name in _fields.Keys)
+        foreach ((string name, JsonElement value) in _fields)
         {
+            if (value.ValueKind == JsonValueKind.Null && unsupported?.Contains(name) == true)
+            {
+                continue;
+            }
+
             string path = PathOf(name.Length <= MaxEchoedLength ? name : name[..MaxEchoedLength]);
             throw (unsupported?.Contains(name) == true ? ApiError.Unsupported(path) : ApiError.Unknown(path)).AsException();
         }
@@ -122,6 +128,22 @@ internal sealed class JsonFields
         return text.Length <= maxLength
             ? text
             : throw ApiError.InvalidValue(path, $"'{path}' has {text.Length} characters; at most {maxLength} are allowed").AsException();
+    }
+
+    /// <summary>A value as a tree of its own.</summary>
+    public static JsonNode Node(JsonElement value, string path)
+    {
+        try
+        {
+            // Building the tree does not unescape; writing it does, and tells a lone surrogate.
+            JsonNode node = JsonNode.Parse(value.GetRawText())!;
+            _ = node.ToJsonString();
+            return node;
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+        {
+            throw ApiError.InvalidValue(path, $"'{path}' holds what is not valid Unicode, or a field twice").AsException();
+        }
     }
 
     public static long Integer(JsonElement value, string path, long min, long max)
