@@ -64,4 +64,7 @@ public sealed record ModelOptions
 
     /// <summary>Threads per stage; 0 = the node's default.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Most tokens a generation guesses ahead from its own text and verifies in one step, with the same answer; 0 = none.</summary>
+    public int DraftTokens { get; init; }
 }

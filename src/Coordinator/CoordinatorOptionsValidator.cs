@@ -60,6 +60,7 @@ internal static class CoordinatorOptionsValidator
         Require(model.Nodes is >= 1 and <= MaxNodes, $"{key}:Nodes", model.Nodes, $"1 to {MaxNodes}");
         Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");
         Require(model.Threads is >= 0 and <= 1024, $"{key}:Threads", model.Threads, "0 to 1024");
+        Require(model.DraftTokens is >= 0 and <= 64, $"{key}:DraftTokens", model.DraftTokens, "0 to 64");
         if (model.Stages is not null)
         {
             try

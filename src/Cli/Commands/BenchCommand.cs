@@ -14,19 +14,22 @@ internal static class BenchCommand
         Option<int> count = new("--count", "-n") { Description = "Generated tokens.", DefaultValueFactory = _ => 32 };
         Option<int> repetitions = new("--repetitions", "-r") { Description = "Measured repetitions after one that warms up.", DefaultValueFactory = _ => 3 };
         Option<int> concurrency = new("--concurrency") { Description = "Generations at the same time.", DefaultValueFactory = _ => 1 };
+        Option<int> sharedPrefix = new("--shared-prefix") { Description = "Also time the first token of a prompt whose first N tokens were seen before.", DefaultValueFactory = _ => 0 };
         Option<bool> json = new("--json") { Description = "Print one JSON object." };
-        Command command = new("bench", "Measure prompt and decode speed.") { prompt, count, repetitions, concurrency, json };
+        Command command = new("bench", "Measure prompt and decode speed.") { prompt, count, repetitions, concurrency, sharedPrefix, json };
         run.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
+            int promptTokens = Bounds.AtLeast(parsed.GetValue(prompt), 1, "-p");
             Benchmark benchmark = new(
-                Bounds.AtLeast(parsed.GetValue(prompt), 1, "-p"),
+                promptTokens,
                 Bounds.AtLeast(parsed.GetValue(count), 2, "-n"),
                 Bounds.AtLeast(parsed.GetValue(repetitions), 1, "-r"),
-                Bounds.Within(parsed.GetValue(concurrency), 1, 256, "--concurrency"));
+                Bounds.Within(parsed.GetValue(concurrency), 1, 256, "--concurrency"),
+                Bounds.Within(parsed.GetValue(sharedPrefix), 0, promptTokens - 1, "--shared-prefix"));
             bool asJson = parsed.GetValue(json);
             SessionOptions options = run.Read(parsed) with { Concurrency = benchmark.Concurrency };
-            options = options.ContextLength > 0 ? options : options with { ContextAtLeast = benchmark.PromptTokens + benchmark.GeneratedTokens };
+            options = options.ContextLength > 0 ? options : options with { ContextAtLeast = benchmark.PromptTokens + benchmark.GeneratedTokens + 1 };
             await using ModelSession session = await ModelSession.OpenAsync(options, new LoadProgress(quiet: asJson), cancellation);
             BenchmarkResult result = await benchmark.RunAsync(session, cancellation);
             Console.Out.WriteLine(asJson ? result.ToJson(options) : result.ToText(options));

@@ -12,10 +12,18 @@ internal sealed class ModelRunOptions
     private readonly Option<string?> _stages = new("--stages") { Description = "Layers of each stage, e.g. \"0-7,8-15\"; planned when not given." };
     private readonly Option<int> _context = new("--context", "-c") { Description = "Longest sequence in tokens; 0 = the model's own, at most 8192.", DefaultValueFactory = _ => 0 };
 
+    private readonly Option<int> _speculate = SpeculateOption();
+
+    public static Option<int> SpeculateOption() => new("--speculate")
+    {
+        Description = "Tokens to guess ahead at most where a text repeats itself, verified in one step, with the same answer; 0 = none.",
+        DefaultValueFactory = _ => 0,
+    };
+
     public void AddTo(Command command)
     {
         command.Arguments.Add(_model);
-        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context })
+        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate })
         {
             command.Options.Add(option);
         }
@@ -28,5 +36,6 @@ internal sealed class ModelRunOptions
         Threads = Bounds.Within(parsed.GetValue(_threads), 0, 1024, "--threads"),
         Stages = parsed.GetValue(_stages),
         ContextLength = Bounds.AtLeast(parsed.GetValue(_context), 0, "--context"),
+        DraftTokens = Bounds.Within(parsed.GetValue(_speculate), 0, 64, "--speculate"),
     };
 }

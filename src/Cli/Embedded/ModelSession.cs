@@ -85,7 +85,8 @@ internal sealed class ModelSession : IAsyncDisposable
         int blocks = (context + KvCache.BlockPositions - 1) / KvCache.BlockPositions * options.Concurrency;
         StageSettings settings = new(
             context, blocks, options.Concurrency, MaxBatchRows: 512, PrefillChunk: 512, (int)GgmlType.F16,
-            options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count));
+            options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count),
+            options.DraftTokens);
         LocalEngine engine = LocalEngine.Load(file, settings, stages, (done, total) => progress.Report("loading", done, total));
         return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]);
     }
@@ -100,6 +101,7 @@ internal sealed class ModelSession : IAsyncDisposable
             Stages = options.Stages,
             ContextLength = ContextLength(options, ModelShape.FromGguf(file.Metadata)),
             Threads = options.Threads,
+            DraftTokens = options.DraftTokens,
         };
         EmbeddedCell cell = await EmbeddedCell.StartAsync(new EmbeddedCellOptions { Nodes = options.Nodes, Threads = options.Threads, Models = [model] }, progress, cancellation);
         try

@@ -47,6 +47,7 @@ public static class NodeCommands
 }
 
 /// <summary>What all stages of a pipeline must agree on.</summary>
+/// <param name="DraftTokens">Most tokens that a sequence guesses ahead from its own text and verifies in one step; 0 = one token at a time.</param>
 [MessagePackObject]
 public sealed record StageSettings(
     [property: Key(0)] int ContextLength,
@@ -55,4 +56,5 @@ public sealed record StageSettings(
     [property: Key(3)] int MaxBatchRows,
     [property: Key(4)] int PrefillChunk,
     [property: Key(5)] int KvType,
-    [property: Key(6)] int Threads);
+    [property: Key(6)] int Threads,
+    [property: Key(7)] int DraftTokens = 0);

@@ -50,7 +50,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         _self = Self;
         ModelOptions options = cell.Models[id];
         IReadOnlyList<Compute.Model.LayerRange>? ranges = options.Stages is null ? null : StageRanges.Parse(options.Stages);
-        _state = DeploymentState.Begin(new DeploymentSpec(cell.Tenant, id, Math.Max(options.Nodes, ranges?.Count ?? 1), ranges, options.Threads));
+        _state = DeploymentState.Begin(new DeploymentSpec(cell.Tenant, id, Math.Max(options.Nodes, ranges?.Count ?? 1), ranges, options.Threads, options.DraftTokens));
 
         Receive<DeploymentSharding.Start>(_ => { });
         Receive<DeploymentEvent>(Apply);

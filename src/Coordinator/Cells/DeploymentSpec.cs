@@ -8,7 +8,8 @@ namespace Lamina.Coordinator.Cells;
 /// <summary>What an operator wants of a deployment.</summary>
 /// <param name="Nodes">Nodes that the first plan waits for, and stages it has unless <paramref name="Ranges"/> says otherwise.</param>
 /// <param name="Threads">Threads per stage; 0 = the node's default.</param>
-public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads);
+/// <param name="DraftTokens">Most tokens a sequence guesses ahead.</param>
+public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads, int DraftTokens = 0);
 
 /// <summary>What planning and loading need to know of an imported model.</summary>
 /// <param name="Sources">Where nodes pull its blobs.</param>
@@ -18,6 +19,6 @@ public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<End
     public const int MaxBatchRows = 512;
     public const int PrefillChunk = 128;
 
-    public StageSettings Settings(Plan plan, int threads) =>
-        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, MaxBatchRows, PrefillChunk, (int)KvType, threads);
+    public StageSettings Settings(Plan plan, DeploymentSpec spec) =>
+        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, MaxBatchRows, PrefillChunk, (int)KvType, spec.Threads, spec.DraftTokens);
 }

@@ -63,7 +63,7 @@ public sealed partial record DeploymentState
         int remembered = Nodes.Values.SelectMany(node => node.Stages).Where(stage => stage.Address.Deployment == Spec.Id)
             .Select(stage => stage.Address.Epoch).DefaultIfEmpty(0).Max();
         EpochState epoch = EpochState.Begin(Spec.Id, Math.Max(LastEpoch, remembered) + 1, plan, Nodes);
-        StageSettings settings = Model!.Settings(plan, Spec.Threads);
+        StageSettings settings = Model!.Settings(plan, Spec);
         foreach (StageState stage in epoch.Stages)
         {
             IReadOnlyList<StagePlan> pipeline = plan.Pipelines[stage.Address.Pipeline].Stages;

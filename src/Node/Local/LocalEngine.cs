@@ -36,6 +36,9 @@ public sealed class LocalEngine : IDisposable
     /// <summary>Bytes of weights and cache held.</summary>
     public long MemoryBytes { get; private init; }
 
+    /// <summary>Tokens that sequences guessed ahead, and how many of them were right.</summary>
+    public (long Made, long Right) Guesses => _head.Guesses;
+
     /// <param name="stages">Layer ranges of the stages, contiguous and complete; null = one stage.</param>
     public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null) =>
         Load(model, ModelShape.FromGguf(model.Metadata), settings, stages, progress, model.Metadata);

@@ -31,6 +31,8 @@ internal sealed class PipelineHead : IDisposable
     private volatile bool _stopping;
     private Exception? _cause;
     private long _tokens;
+    private long _guesses;
+    private long _rightGuesses;
     private int _running;
     private int _waiting;
     private int _freeBlocks;
@@ -63,6 +65,9 @@ internal sealed class PipelineHead : IDisposable
 
     /// <summary>Tokens emitted so far.</summary>
     public long Tokens => Volatile.Read(ref _tokens);
+
+    /// <summary>Tokens that sequences guessed ahead, and how many of them were right.</summary>
+    public (long Made, long Right) Guesses => (Volatile.Read(ref _guesses), Volatile.Read(ref _rightGuesses));
 
     /// <summary>The scheduler's counts after the last step.</summary>
     public int Running => Volatile.Read(ref _running);
@@ -277,6 +282,8 @@ internal sealed class PipelineHead : IDisposable
 
     private void ReportLoad()
     {
+        Volatile.Write(ref _guesses, _scheduler.Guesses);
+        Volatile.Write(ref _rightGuesses, _scheduler.RightGuesses);
         Volatile.Write(ref _running, _scheduler.Running);
         Volatile.Write(ref _waiting, _scheduler.Waiting);
         Volatile.Write(ref _freeBlocks, _scheduler.FreeBlocks);

@@ -37,6 +37,7 @@ internal static class StageSetup
         Require(settings.MaxSequences >= 1 && settings.MaxSequences <= settings.MaxBatchRows, nameof(settings.MaxSequences), settings.MaxSequences, $"1 to {settings.MaxBatchRows} (MaxBatchRows)");
         Require(settings.PrefillChunk >= 1, nameof(settings.PrefillChunk), settings.PrefillChunk, "at least 1");
         Require(settings.Threads is >= 0 and <= 1024, nameof(settings.Threads), settings.Threads, "0 (all cores) to 1024");
+        Require(settings.DraftTokens is >= 0 and <= 64, nameof(settings.DraftTokens), settings.DraftTokens, "0 (none) to 64");
         Require(GgmlTypes.IsKnown((GgmlType)settings.KvType), nameof(settings.KvType), settings.KvType, "a GGML type's number");
         return new StageOptions
         {

@@ -48,7 +48,10 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         sequence.Length = 0;
     }
 
-    /// <summary>Samples one token for each logit row. Throws <see cref="InvalidDataException"/> when a row is not the next position of its sequence.</summary>
+    /// <summary>
+    /// Samples one token for each logit row. A logit row that directly follows another of its sequence is a guess: it counts only when its token is the one just sampled.
+    /// Throws <see cref="InvalidDataException"/> when any other row is not the next position of its sequence.
+    /// </summary>
     public void Sample(Stage stage, StepBatch batch, SampledTokens sampled)
     {
         ReadOnlySpan<int> rows = batch.LogitRows;
@@ -56,6 +59,11 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         {
             int slot = batch.Slots[rows[i]];
             ref Sequence sequence = ref _sequences[slot];
+            if (i > 0 && batch.Slots[rows[i - 1]] == slot && !sequence.EndsWith(batch.Tokens[rows[i]], batch.Positions[rows[i]]))
+            {
+                continue;
+            }
+
             if (sequence.Settings is not { } settings || sequence.Length != batch.Positions[rows[i]] + 1)
             {
                 throw new InvalidDataException($"a token was asked for after position {batch.Positions[rows[i]]} of slot {slot}, which has {sequence.Length} tokens");
@@ -97,6 +105,8 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         public TailSettings? Settings;
         public int[]? History;
         public int Length;
+
+        public readonly bool EndsWith(int token, int position) => Length == position + 1 && History![position] == token;
 
         public void Add(int token)
         {

@@ -16,29 +16,60 @@ internal sealed partial class Scheduler
             throw new InvalidDataException($"tokens of step {step} came, {(inFlight is null ? "no step is under way" : $"those of step {inFlight.Number} were awaited")}");
         }
 
-        if (sampled.Count != inFlight.Sampling.Count)
+        int next = 0;
+        foreach (Sequence sequence in inFlight.Sampling)
         {
-            throw new InvalidDataException($"step {step} brought {sampled.Count} tokens, {inFlight.Sampling.Count} were awaited");
+            next = Complete(step, sequence, sampled, next);
         }
 
-        for (int i = 0; i < sampled.Count; i++)
+        if (next != sampled.Count)
         {
-            Sequence sequence = inFlight.Sampling[i];
-            SampledToken token = sampled[i];
-            if (token.Token < SampledToken.NoFiniteLogit || token.Token >= _limits.VocabularySize || (sequence.Slot >= 0 && token.Slot != sequence.Slot))
-            {
-                throw new InvalidDataException($"step {step} brought token {token.Token} for slot {token.Slot}, awaited was one below {_limits.VocabularySize} for slot {sequence.Slot}");
-            }
-
-            sequence.InFlight = false;
-            if (sequence.State != SequenceState.Ended)
-            {
-                Accept(sequence, token.Token, i);
-            }
+            throw new InvalidDataException($"step {step} brought {sampled.Count} tokens, {next} were awaited");
         }
 
         inFlight.Sampling.Clear();
         _spare.Push(inFlight);
+    }
+
+    /// <summary>A sequence's tokens begin at <paramref name="first"/>: one, and one more for each guess that was right. Returns where those of the next begin.</summary>
+    private int Complete(int step, Sequence sequence, SampledTokens sampled, int first)
+    {
+        ReadOnlySpan<int> draft = sequence.Draft is null ? [] : sequence.Draft.Tokens;
+        int accepted = 0;
+        while (Checked(step, sequence, sampled, first + accepted) is var token && accepted < draft.Length && token == draft[accepted])
+        {
+            accepted++;
+        }
+
+        Guesses += draft.Length;
+        RightGuesses += accepted;
+        sequence.InFlight = false;
+        sequence.Draft?.Observe(accepted);
+        if (sequence.State == SequenceState.Running)
+        {
+            // Cache positions of the guesses that were wrong are written again by the rows to come.
+            sequence.Planned += accepted;
+        }
+
+        for (int i = first; i <= first + accepted && sequence.State != SequenceState.Ended; i++)
+        {
+            Accept(sequence, sampled[i].Token, i);
+        }
+
+        return first + accepted + 1;
+    }
+
+    private int Checked(int step, Sequence sequence, SampledTokens sampled, int index)
+    {
+        if (index >= sampled.Count)
+        {
+            throw new InvalidDataException($"step {step} brought {sampled.Count} tokens, more were awaited");
+        }
+
+        SampledToken token = sampled[index];
+        return token.Token >= SampledToken.NoFiniteLogit && token.Token < _limits.VocabularySize && (sequence.Slot < 0 || token.Slot == sequence.Slot)
+            ? token.Token
+            : throw new InvalidDataException($"step {step} brought token {token.Token} for slot {token.Slot}, awaited was one below {_limits.VocabularySize} for slot {sequence.Slot}");
     }
 
     private void Accept(Sequence sequence, int token, int sampledIndex)

@@ -5,6 +5,11 @@ namespace Lamina.Node.Scheduling;
 
 internal sealed partial class Scheduler
 {
+    /// <summary>With more, a step's rows cost more than what guesses save.</summary>
+    private const int MaxGuessingSequences = 4;
+
+    private const int MaxGuessingRows = 16;
+
     /// <summary>
     /// Fills <paramref name="step"/> with the next micro-batch: one row for each sequence that waits for a token, then prompts in chunks. False when there is nothing to do until a
     /// step completes or a generation is submitted. A step may hold operations alone, so that freed blocks are zeroed at once.
@@ -32,12 +37,18 @@ internal sealed partial class Scheduler
 
     private void Admit()
     {
-        while (_waiting.Count > 0 && _freeSlots.Count > 0)
+        for (int i = 0; i < _waiting.Count && _freeSlots.Count > 0;)
         {
-            Sequence next = _waiting[0];
+            Sequence next = _waiting[i];
+            if (!TryFindShared(next, out int positions, out int copied))
+            {
+                // It waits a step or two for the one that computes its prompt; others need not wait with it.
+                i++;
+                continue;
+            }
 
             // A preempted sequence whose last token is still under way cannot be reopened: its history would lack it.
-            if (next.InFlight || !TryGiveBlocks(next))
+            if (next.InFlight || !TryGiveBlocks(next, positions, copied))
             {
                 return;
             }
@@ -51,12 +62,10 @@ internal sealed partial class Scheduler
         }
     }
 
-    /// <summary>Blocks for all known tokens and the next one; what the prefix cache holds already is shared.</summary>
-    private bool TryGiveBlocks(Sequence sequence)
+    /// <summary>Blocks for all known tokens and the next one: those found are shared, the rest new; the first new one begins as a copy unless <paramref name="copied"/> is -1.</summary>
+    /// <param name="positions">Positions that need not be computed.</param>
+    private bool TryGiveBlocks(Sequence sequence, int positions, int copied)
     {
-        // The last known token is always computed: its logits choose the next one.
-        _found.Clear();
-        _cache?.Find(sequence.Tokens[..^1], _found);
         int idle = 0;
         foreach (int block in _found)
         {
@@ -82,8 +91,14 @@ internal sealed partial class Scheduler
             sequence.Blocks.Add(block);
         }
 
-        sequence.Planned = _found.Count * KvCache.BlockPositions;
-        sequence.Offered = _found.Count;
+        if (copied >= 0)
+        {
+            // Every row planned so far reaches each stage before this, every row of the copy's owner after.
+            _operations.CopyBlock(copied, sequence.Blocks[_found.Count]);
+        }
+
+        sequence.Planned = positions;
+        sequence.Offered = 0;
         sequence.CachedPromptTokens ??= Math.Min(sequence.Planned, sequence.PromptLength);
         return true;
     }
@@ -98,13 +113,55 @@ internal sealed partial class Scheduler
 
         // So many that every stage has a micro-batch to work on.
         int share = (Decoding + _limits.Stages - 1) / _limits.Stages;
-        for (int i = 0; i < _running.Count && batch.RowCount < share; i++)
+        int guesses = MaxGuesses(share);
+        for (int i = 0; i < _running.Count && sampling.Count < share; i++)
         {
             Sequence sequence = _running[i];
             if (sequence.Pending == 1 && TryGrow(sequence))
             {
                 AddRows(sequence, 1, batch, sampling);
+                if (guesses > 0)
+                {
+                    AddGuesses(sequence, guesses, batch);
+                }
             }
+        }
+    }
+
+    /// <summary>Guesses each of so many decoding sequences may add: as long as reading the weights takes longer than a few more rows, and no prompt fills the step anyway.</summary>
+    private int MaxGuesses(int sequences)
+    {
+        if (_limits.DraftTokens == 0 || sequences is 0 or > MaxGuessingSequences || Decoding < _running.Count)
+        {
+            return 0;
+        }
+
+        int rows = Math.Min(MaxGuessingRows, _limits.MaxBatchRows);
+        return Math.Min(_limits.DraftTokens, (rows / sequences) - 1);
+    }
+
+    /// <summary>Rows behind a sequence's last token, one for each token it guesses; all of them are asked for logits, and the tail samples as far as the guesses are right.</summary>
+    private void AddGuesses(Sequence sequence, int most, StepBatch batch)
+    {
+        Draft draft = sequence.Draft!;
+        int tokens = sequence.TokenCount;
+        draft.Guess(sequence.Tokens, Math.Min(most, Math.Min(sequence.MaxTokens - sequence.Emitted, _limits.ContextLength - tokens) - 1));
+
+        // Past a stop token there is nothing to sample.
+        int stop = draft.Tokens.IndexOfAny(sequence.StopTokens);
+        draft.Shorten(stop < 0 ? most : stop);
+
+        // Guesses take blocks only when those who must go on need none of them.
+        while (tokens + draft.Tokens.Length > sequence.Blocks.Count * KvCache.BlockPositions && _blocks.Available > _running.Count && _blocks.TryTake(out int block))
+        {
+            sequence.Blocks.Add(block);
+            _operations.Append(sequence.Slot, [block]);
+        }
+
+        draft.Shorten(Math.Max(0, (sequence.Blocks.Count * KvCache.BlockPositions) - tokens));
+        for (int i = 0; i < draft.Tokens.Length; i++)
+        {
+            batch.Add(draft.Tokens[i], tokens + i, sequence.Slot, wantsLogits: true);
         }
     }
 

@@ -48,6 +48,10 @@ internal sealed partial class Scheduler
     public int FreeBlocks => _blocks.Available;
     public int Preemptions { get; private set; }
 
+    /// <summary>Tokens guessed ahead and verified, and how many of them were right.</summary>
+    public long Guesses { get; private set; }
+    public long RightGuesses { get; private set; }
+
     /// <summary>Running sequences past their prompt: those whose next token a long prefill would delay.</summary>
     public int Decoding { get; private set; }
 
@@ -59,7 +63,7 @@ internal sealed partial class Scheduler
     /// <summary>Admits a generation to the queue; one that can never run ends at once as Refused.</summary>
     public void Submit(GenerationProtocol.Submit submit, object? owner)
     {
-        var sequence = new Sequence(submit, owner, _arrivals++);
+        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens);
         if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
         {
             if (ReferenceEquals(earlier.Owner, owner))

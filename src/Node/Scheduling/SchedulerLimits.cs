@@ -25,6 +25,9 @@ internal sealed record SchedulerLimits
     /// <summary>Whether full blocks of finished sequences are kept and shared with those that begin alike.</summary>
     public bool PrefixCache { get; init; } = true;
 
+    /// <summary>Most tokens a decoding sequence guesses ahead.</summary>
+    public int DraftTokens { get; init; }
+
     public static SchedulerLimits From(StageSettings settings, int stages, int vocabularySize) => new()
     {
         ContextLength = settings.ContextLength,
@@ -33,5 +36,6 @@ internal sealed record SchedulerLimits
         MaxBatchRows = settings.MaxBatchRows,
         VocabularySize = vocabularySize,
         Stages = stages,
+        DraftTokens = settings.DraftTokens,
     };
 }

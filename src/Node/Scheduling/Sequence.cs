@@ -9,8 +9,9 @@ internal sealed class Sequence
 {
     private int[] _tokens;
 
-    public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival)
+    public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival, int draftTokens = 0)
     {
+        Draft = draftTokens > 0 ? new Draft(draftTokens) : null;
         Id = submit.Generation;
         PromptLength = submit.PromptTokens.Length;
         MaxTokens = submit.MaxTokens;
@@ -57,7 +58,10 @@ internal sealed class Sequence
     /// <summary>Its block table while running.</summary>
     public List<int> Blocks { get; } = [];
 
-    /// <summary>Positions handed to the pipeline or taken from the prefix cache since it last began to run.</summary>
+    /// <summary>Its guesses; null when it makes none.</summary>
+    public Draft? Draft { get; }
+
+    /// <summary>Positions of known tokens handed to the pipeline or taken from the prefix cache since it last began to run.</summary>
     public int Planned { get; set; }
 
     /// <summary>Full blocks already offered to the prefix cache.</summary>

@@ -29,6 +29,38 @@ public sealed class LocalEngineTests : IDisposable
         Assert.True(expected.SelectMany(t => t).Distinct().Count() > 20, "the tiny model says too little for the comparison to mean much");
     }
 
+    [Theory, InlineData(1, GgmlType.F16), InlineData(2, GgmlType.Q8_0), InlineData(3, GgmlType.Q4_0), InlineData(6, GgmlType.F16)]
+    public async Task Generations_ThatGuessAhead_EqualThoseThatDoNot(int stages, GgmlType kvType)
+    {
+        // Those held to three tokens repeat themselves, so that guesses are often right; those of the whole vocabulary hardly ever.
+        SamplingSettings[] samplings = [Greedy with { BiasedTokens = [4, 5, 6], Biases = [50, 50, 50] }, Seeded(2) with { BiasedTokens = [4, 5, 6], Biases = [50, 50, 50] }, Greedy, Seeded(3)];
+        GenerationProtocol.Submit[] requests = [.. Enumerable.Range(0, 8).Select(i => Request([.. Prompt(i, 12), .. Prompt(i, 12), .. Prompt(i, 9)], 100, samplings[i % 4]))];
+        StageSettings settings = s_settings with { KvType = (int)kvType };
+        int[][] expected = await AloneAsync(requests, settings);
+        using LocalEngine engine = Load(settings with { DraftTokens = 12 }, [.. Enumerable.Repeat(TinyModel.Layers / stages, stages)]);
+        foreach (int together in (int[])[1, 3])
+        {
+            foreach (int[] batch in Enumerable.Range(0, requests.Length).Chunk(together))
+            {
+                (int[] Tokens, GenerationProtocol.GenerationEnded Ended)[] runs = await Task.WhenAll(batch.Select(i => RunAsync(engine, requests[i] with { Generation = new(7, (ulong)((together * 100) + i)) })));
+                Assert.Equal(batch.Select(i => expected[i]), runs.Select(r => r.Tokens));
+            }
+        }
+
+        Assert.InRange(engine.Guesses.Right, 50, engine.Guesses.Made);
+    }
+
+    [Theory, InlineData(1), InlineData(3)]
+    public async Task Generations_FromOnePromptTogether_EqualThoseAlone(int stages)
+    {
+        GenerationProtocol.Submit[] requests = [.. Enumerable.Range(0, 6).Select(i => Request(Prompt(3, 75), 60, Seeded((ulong)i)))];
+        int[][] expected = await AloneAsync(requests);
+        using LocalEngine engine = Load(s_settings with { PrefillChunk = 20 }, [.. Enumerable.Repeat(TinyModel.Layers / stages, stages)]);
+        (int[] Tokens, GenerationProtocol.GenerationEnded Ended)[] runs = await Task.WhenAll(requests.Select(r => RunAsync(engine, r)));
+        Assert.Equal(expected, runs.Select(r => r.Tokens));
+        Assert.Equal(5, runs.Count(r => r.Ended.CachedPromptTokens == 74));
+    }
+
     [Theory, InlineData(1, 1), InlineData(7, 1), InlineData(32, 3), InlineData(512, 3)]
     public async Task Generations_WithAnyPrefillChunk_AreEqual(int chunk, int stages)
     {
@@ -171,12 +203,12 @@ public sealed class LocalEngineTests : IDisposable
     }
 
     /// <summary>Each request by itself on a fresh engine of one stage.</summary>
-    private async Task<int[][]> AloneAsync(GenerationProtocol.Submit[] requests)
+    private async Task<int[][]> AloneAsync(GenerationProtocol.Submit[] requests, StageSettings? settings = null)
     {
         var results = new List<int[]>();
         foreach (GenerationProtocol.Submit request in requests)
         {
-            using LocalEngine engine = Load(s_settings, [TinyModel.Layers]);
+            using LocalEngine engine = Load(settings ?? s_settings, [TinyModel.Layers]);
             results.Add((await RunAsync(engine, request)).Tokens);
         }
 

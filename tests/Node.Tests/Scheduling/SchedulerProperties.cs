@@ -12,7 +12,7 @@ public class SchedulerProperties
 {
     internal sealed record Request(int[] Prompt, int MaxTokens, int Priority, int CancelAt, int ArrivesAt, int Resumed);
 
-    internal sealed record Load(int Stages, int Blocks, int Sequences, int ContextLength, int Chunk, bool Cache, Request[] Requests, int Seed);
+    internal sealed record Load(int Stages, int Blocks, int Sequences, int ContextLength, int Chunk, bool Cache, int Draft, Request[] Requests, int Seed);
 
     private static readonly Gen<Request> s_request =
         from shared in Gen.Int[0, 90]
@@ -31,16 +31,30 @@ public class SchedulerProperties
         from context in Gen.Int[33, 300]
         from chunk in Gen.Int[1, 100]
         from cache in Gen.Bool
+        from draft in Gen.OneOf(Gen.Const(0), Gen.Int[1, 20])
         from requests in s_request.Array[1, 14]
         from seed in Gen.Int
-        select new Load(stages, blocks, sequences, context, chunk, cache, requests, seed);
+        select new Load(stages, blocks, sequences, context, chunk, cache, draft, requests, seed);
 
     [Fact]
-    public void Scheduler_UnderAnyLoad_EndsEachGenerationOnceWithItsOwnTokensAndLeaksNoBlock() => s_load.Sample(Run, iter: 3000);
-
-    private static void Run(Load load)
+    public void Scheduler_UnderAnyLoad_EndsEachGenerationOnceWithItsOwnTokensAndLeaksNoBlock()
     {
-        var settings = new StageSettings(load.ContextLength, load.Blocks, load.Sequences, 128, load.Chunk, 1, 1);
+        int copies = 0;
+        int rightGuesses = 0;
+        s_load.Sample(
+            load =>
+            {
+                PipelineModel model = Run(load);
+                Interlocked.Add(ref copies, model.Copies);
+                Interlocked.Add(ref rightGuesses, model.RightGuesses);
+            },
+            iter: 3000);
+        Assert.True(copies > 100 && rightGuesses > 1000, $"{copies} copies and {rightGuesses} right guesses: the loads hardly try them");
+    }
+
+    private static PipelineModel Run(Load load)
+    {
+        var settings = new StageSettings(load.ContextLength, load.Blocks, load.Sequences, 128, load.Chunk, 1, 1, load.Draft);
         var model = new PipelineModel(settings);
         SchedulerLimits limits = SchedulerLimits.From(settings, load.Stages, PipelineModel.Vocabulary) with { PrefixCache = load.Cache };
         var scheduler = new Scheduler(limits);
@@ -120,6 +134,8 @@ public class SchedulerProperties
         {
             Check(load, load.Requests[i], emitted[new GenerationId(0, (ulong)i)], ended[new GenerationId(0, (ulong)i)]);
         }
+
+        return model;
     }
 
     private static void Check(Load load, Request request, List<int> emitted, SchedulerEvent end)

@@ -170,6 +170,75 @@ public class SchedulerTests
         Assert.Equal(0, Assert.Single(scheduler.Events).Sequence.CachedPromptTokens);
     }
 
+    [Fact]
+    public void IdenticalPrompts_SubmittedTogether_AreComputedOnceAndShareTheirBlocks()
+    {
+        var scheduler = new Scheduler(s_limits);
+        for (ulong i = 0; i < 4; i++)
+        {
+            Submit(scheduler, i, 50);
+        }
+
+        Step first = Plan(scheduler);
+        Assert.Equal(50, first.Batch.RowCount);
+        Assert.Equal(1, scheduler.Running);
+
+        // The others share the full block, copy the second and compute the last position for their own logits.
+        Step second = Plan(scheduler);
+        Assert.Equal([49, 49, 49], second.Batch.Positions.ToArray());
+        Assert.Equal(3, second.Batch.LogitRowCount);
+        Assert.Equal(16 - 2 - 3, scheduler.FreeBlocks);
+    }
+
+    [Fact]
+    public void Prompt_ThatBeginsLikeOneBeingComputed_WaitsForItWhileOthersGoAhead()
+    {
+        var scheduler = new Scheduler(s_limits);
+        Submit(scheduler, 1, 100);
+        Plan(scheduler, prefillRows: 20);
+        Submit(scheduler, 2, 90);
+        Submit(scheduler, 3, 10, seed: 11);
+        Plan(scheduler, prefillRows: 64);
+        Assert.Equal((2, 1), (scheduler.Running, scheduler.Waiting));
+    }
+
+    [Fact]
+    public void Decoding_OfATextThatRepeatsItself_GuessesAheadAndTakesWhatIsRight()
+    {
+        var scheduler = new Scheduler(s_limits with { DraftTokens = 8 });
+        scheduler.Submit(Request(1, 0, 0) with { PromptTokens = [5, 6, 7, 8, 9, 5, 6] }, _owner);
+        Complete(scheduler, Plan(scheduler), 7);
+        scheduler.ClearEvents();
+
+        Step step = Plan(scheduler);
+        Assert.Equal([7, 8, 9, 5, 6], step.Batch.Tokens.ToArray());
+        Assert.Equal([7, 8, 9, 10, 11], step.Batch.Positions.ToArray());
+        Assert.Equal(5, step.Batch.LogitRowCount);
+
+        // The tail agrees with 8 and 9, then says 40: three tokens from one step, and the next row follows the last.
+        Complete(scheduler, step, 8, 9, 40);
+        Assert.Equal(3, scheduler.Events.Count);
+        Step next = Plan(scheduler);
+        Assert.Equal((40, 10), (next.Batch.Tokens[0], next.Batch.Positions[0]));
+    }
+
+    [Fact]
+    public void Guesses_ThatAreNeverRight_BecomeRare()
+    {
+        var scheduler = new Scheduler(s_limits with { DraftTokens = 8, ContextLength = 4096, KvBlocks = 128 });
+        scheduler.Submit(Request(1, 0, 0) with { PromptTokens = [1, 2, 3, 1, 2], MaxTokens = 2000 }, _owner);
+        int rows = 0;
+        for (int i = 0; i < 1000; i++)
+        {
+            // 1 2 came before, so there is always something to guess; what follows is always another token.
+            Step step = Plan(scheduler);
+            rows += step.Batch.RowCount;
+            Complete(scheduler, step, (i % 3) switch { 0 => 4 + (i / 3 % 90), 1 => 1, _ => 2 });
+        }
+
+        Assert.InRange(rows, 1000, 1000 + 40);
+    }
+
     private void Submit(Scheduler scheduler, ulong id, int promptLength, int priority = 0, int seed = 3) =>
         scheduler.Submit(Request(id, promptLength, priority, seed), _owner);
 

@@ -1,0 +1,55 @@
+namespace Lamina.Node.Scheduling;
+
+/// <summary>
+/// The tokens a sequence guesses ahead, verified with its next row in one step, and how many it dares: twice as many after all were right, and after none were, none for a
+/// while that doubles each time, so that a text which cannot be guessed costs next to nothing.
+/// </summary>
+internal sealed class Draft(int maxTokens)
+{
+    private const int FirstLength = 4;
+    private const int FirstPause = 4;
+    private const int LongestPause = 128;
+
+    private readonly int[] _tokens = new int[maxTokens];
+    private int _count;
+    private int _length = Math.Min(FirstLength, maxTokens);
+    private int _pause = FirstPause;
+    private int _pausing;
+
+    /// <summary>What is being verified; empty most of the time.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, _count);
+
+    /// <summary>Makes a guess of at most that many tokens; it may be shortened with <see cref="Shorten"/> before it is planned.</summary>
+    public void Guess(ReadOnlySpan<int> history, int most)
+    {
+        if (_pausing > 0)
+        {
+            _pausing--;
+            return;
+        }
+
+        int count = Math.Min(_length, most);
+        _count = count > 0 && PromptLookup.TryFill(history, _tokens.AsSpan(0, count)) ? count : 0;
+    }
+
+    public void Shorten(int count) => _count = Math.Min(_count, count);
+
+    /// <summary>The first <paramref name="accepted"/> tokens were right; forgets the guess.</summary>
+    public void Observe(int accepted)
+    {
+        if (_count > 0 && accepted == 0)
+        {
+            _pausing = _pause;
+            _pause = Math.Min(2 * _pause, LongestPause);
+            _length = 1;
+        }
+        else if (_count > 0)
+        {
+            _pause = 2 * accepted >= _count ? FirstPause : _pause;
+            _length = accepted == _count ? Math.Min(2 * Math.Max(_length, 1), _tokens.Length) : accepted;
+        }
+
+        Array.Clear(_tokens, 0, _count);
+        _count = 0;
+    }
+}
