@@ -32,7 +32,14 @@ internal sealed class Draft(int maxTokens)
         _count = count > 0 && PromptLookup.TryFill(history, _tokens.AsSpan(0, count)) ? count : 0;
     }
 
-    public void Shorten(int count) => _count = Math.Min(_count, count);
+    public void Shorten(int count)
+    {
+        if (count < _count)
+        {
+            Array.Clear(_tokens, count, _count - count);
+            _count = count;
+        }
+    }
 
     /// <summary>The first <paramref name="accepted"/> tokens were right; forgets the guess.</summary>
     public void Observe(int accepted)
