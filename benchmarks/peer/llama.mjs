@@ -11,7 +11,8 @@ const sequence = llamaContext.getSequence();
 // Ids spread over the vocabulary, the same on both sides.
 // CPU=1: processor time instead of the clock on the wall, for one thread beside noisy neighbours.
 const now = () => process.env.CPU === "1" ? BigInt((u => u.user + u.system)(process.cpuUsage())) * 1000n : process.hrtime.bigint();
-const token = (i) => 100 + (i * 7919) % 20000;
+const vocabulary = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
+const token = (i) => 100 + (i * 7919) % Math.min(20000, vocabulary - 100);
 const tokens = (first, count) => Array.from({length: count}, (_, i) => token(first + i));
 
 async function decode(first, count) {
