@@ -43,6 +43,34 @@ public class ConstrainedAnswerTests(ThreeNodeCell shared) : IClassFixture<ThreeN
     [Fact]
     public async Task Chat_DryWithBreakers_IsAnswered() => Assert.NotEmpty(await AnswerAsync("\"dry_multiplier\":0.8,\"seed\":1"));
 
+    [Fact]
+    public async Task Tokens_ThereAndBack_AreTheText()
+    {
+        JsonElement tokens = (await _cell.PostAsync("/tokenize", """{"model":"tiny","content":"What is 27?"}""")).GetProperty("tokens");
+        JsonElement back = await _cell.PostAsync("/detokenize", $$"""{"model":"tiny","tokens":{{tokens.GetRawText()}}}""");
+
+        Assert.Equal("What is 27?", back.GetProperty("content").GetString());
+    }
+
+    [Fact]
+    public async Task Template_OfAConversation_HoldsItsText() =>
+        Assert.Contains("What is 27 + 15?", (await _cell.PostAsync("/apply-template", $$"""{"model":"tiny","messages":{{Question}}}""")).GetProperty("prompt").GetString());
+
+    [Theory]
+    [InlineData("/v1/embeddings", """{"model":"tiny","input":"a"}""", "model")]
+    [InlineData("/v1/embeddings", """{"model":"tiny","input":"a","encoding_format":"int8"}""", "encoding_format")]
+    [InlineData("/v1/rerank", """{"model":"tiny","query":"a","documents":["b"]}""", "model")]
+    [InlineData("/detokenize", """{"model":"tiny","tokens":[1,99999999]}""", "tokens[1]")]
+    [InlineData("/tokenize", """{"model":"tiny","content":"a","x":1}""", "x")]
+    [InlineData("/v1/chat/completions", """{"model":"tiny","messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f"}}]}""", "tools")]
+    public async Task Request_ThatTheModelCannotServe_IsRefusedByName(string route, string body, string param)
+    {
+        using HttpResponseMessage response = await _cell.Coordinator.PostAsync(route, body);
+        using JsonDocument json = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
+
+        Assert.Equal((400, param), ((int)response.StatusCode, json.RootElement.GetProperty("error").GetProperty("param").GetString()));
+    }
+
     private async Task<string> AnswerAsync(string fields)
     {
         JsonElement answer = await _cell.PostAsync("/v1/chat/completions", Chat(fields));

@@ -21,7 +21,7 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
         JsonFields fields = JsonFields.Of(document.RootElement);
         GenerationOptions options = GenerationOptions.Read(fields);
         long? logProbs = fields.TakeInteger("logprobs", 0, ApiLimits.MaxTopLogProbs);
-        IReadOnlyList<CompletionPrompt> prompts = ReadPrompts(fields.TakeRequired("prompt"));
+        IReadOnlyList<CompletionPrompt> prompts = ReadPrompts(fields.TakeRequired("prompt"), "prompt");
         RequireNoSelection(fields, options.Choices);
         fields.RefuseOthers(s_unsupported);
         if (prompts.Count * options.Choices > ApiLimits.MaxPrompts)
@@ -41,32 +41,33 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
         }
     }
 
-    private static IReadOnlyList<CompletionPrompt> ReadPrompts(JsonElement json)
+    /// <summary>One text, texts, the ids of one text or of several.</summary>
+    public static IReadOnlyList<CompletionPrompt> ReadPrompts(JsonElement json, string path)
     {
         if (json.ValueKind == JsonValueKind.String)
         {
-            return [new CompletionPrompt(JsonFields.Text(json, "prompt", ApiLimits.MaxBodyBytes), null)];
+            return [new CompletionPrompt(JsonFields.Text(json, path, ApiLimits.MaxBodyBytes), null)];
         }
 
         if (json.ValueKind != JsonValueKind.Array)
         {
-            throw ApiError.InvalidType("prompt", "a string, an array of strings, an array of token ids or an array of such arrays", JsonFields.Kind(json)).AsException();
+            throw ApiError.InvalidType(path, "a string, an array of strings, an array of token ids or an array of such arrays", JsonFields.Kind(json)).AsException();
         }
 
         int count = json.GetArrayLength();
         if (count == 0)
         {
-            throw ApiError.InvalidValue("prompt", "'prompt' is empty").AsException();
+            throw ApiError.InvalidValue(path, $"'{path}' is empty").AsException();
         }
 
         if (json[0].ValueKind == JsonValueKind.Number)
         {
-            return [new CompletionPrompt(null, ReadTokens(json, "prompt"))];
+            return [new CompletionPrompt(null, ReadTokens(json, path))];
         }
 
         return count <= ApiLimits.MaxPrompts
-            ? [.. json.EnumerateArray().Select((prompt, i) => ReadPrompt(prompt, $"prompt[{i}]"))]
-            : throw ApiError.InvalidValue("prompt", $"'prompt' has {count} entries; at most {ApiLimits.MaxPrompts} are allowed").AsException();
+            ? [.. json.EnumerateArray().Select((prompt, i) => ReadPrompt(prompt, $"{path}[{i}]"))]
+            : throw ApiError.InvalidValue(path, $"'{path}' has {count} entries; at most {ApiLimits.MaxPrompts} are allowed").AsException();
     }
 
     private static CompletionPrompt ReadPrompt(JsonElement json, string path) => json.ValueKind switch
