@@ -1,0 +1,124 @@
+using Akka.Actor;
+using Akka.Streams;
+using Akka.Streams.Dsl;
+using Lamina.Client;
+using Lamina.Client.Actors;
+using Lamina.Client.Streams;
+
+namespace Lamina.EndToEnd.Tests.Clients;
+
+/// <summary>Lamina's own client against the shipping executable: lost connections, many actors, batches.</summary>
+public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper output) : IClassFixture<ServedModel>
+{
+    private const int Streams = 200;
+
+    private LaminaClientOptions Options => new() { Endpoint = served.Http.BaseAddress!, RetryDelay = TimeSpan.FromMilliseconds(5), MaxRetryDelay = TimeSpan.FromSeconds(2), MaxRetries = 20 };
+
+    [Fact]
+    public async Task StreamChat_ConnectionsResetAtRandomPoints_EveryAnswerIsByteIdentical()
+    {
+        using var direct = new LaminaClient(Options);
+        var random = new Random(8);
+        await using var proxy = new ResetProxy(served.Http.BaseAddress!, () => random.Next(1, 16000));
+        using var client = new LaminaClient(Options with { Endpoint = proxy.Address });
+        string[] undisturbed = [.. await Task.WhenAll(Enumerable.Range(0, 10).Select(i => TextAsync(direct.StreamChatAsync(Story(i)))))];
+        Assert.All(undisturbed, text => Assert.NotEmpty(text));
+
+        string[] disturbed = new string[Streams];
+        await Parallel.ForAsync(0, Streams, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (i, _) => disturbed[i] = await TextAsync(client.StreamChatAsync(Story(i % 10))));
+        output.WriteLine($"{proxy.Resets} resets in {Streams} streams");
+        Assert.True(proxy.Resets >= Streams, $"only {proxy.Resets} resets");
+        Assert.All(Enumerable.Range(0, Streams), i => Assert.Equal(undisturbed[i % 10], disturbed[i]));
+    }
+
+    [Fact]
+    public async Task CompleteChat_ConnectionsReset_JoinsItsOwnGeneration()
+    {
+        int connections = 0;
+        await using var proxy = new ResetProxy(served.Http.BaseAddress!, () => Interlocked.Increment(ref connections) % 2 == 1 ? 100 : null);
+        using var client = new LaminaClient(Options with { Endpoint = proxy.Address });
+        ChatCompletion answer = await client.CompleteChatAsync(Sum(27, 15));
+        Assert.Equal(("27 + 15 = 42.", 1), (answer.Text, proxy.Resets));
+    }
+
+    [Fact]
+    public async Task InferenceClients_TwentyActorsTwoHundredGenerations_OneSlowConsumerHoldsUpNoOther()
+    {
+        using var client = new LaminaClient(Options);
+        using ActorSystem system = ActorSystem.Create("load");
+        IActorRef[] actors = [.. Enumerable.Range(0, 20).Select(_ => system.ActorOf(InferenceClient.Props(client)))];
+        var slow = new RequestId("slow");
+        using Inbox slowInbox = Inbox.Create(system);
+        actors[0].Tell(new InferenceCommands.Generate(slow, Story(0), 1), slowInbox.Receiver);
+        Assert.IsType<InferenceEvents.GenerationStarted>(await slowInbox.ReceiveAsync(TimeSpan.FromSeconds(30)));
+        Assert.IsType<InferenceEvents.TokensGenerated>(await slowInbox.ReceiveAsync(TimeSpan.FromSeconds(30)));
+
+        string[] answers = await Task.WhenAll(Enumerable.Range(0, Streams - 1).Select(async i =>
+        {
+            var done = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            IActorRef collector = system.ActorOf(Collector.Props(done));
+            actors[i % actors.Length].Tell(new InferenceCommands.Generate(new RequestId($"r{i}"), Sum(10 + (i % 50), 15), int.MaxValue), collector);
+            return await done.Task.WaitAsync(TimeSpan.FromMinutes(3));
+        }));
+        Assert.All(Enumerable.Range(0, Streams - 1), i => Assert.Equal($"{10 + (i % 50)} + 15 = {25 + (i % 50)}.", answers[i]));
+
+        // All this time the slow one was given nothing that it had not asked for; what it then asks for goes on where it stopped.
+        await Assert.ThrowsAsync<TimeoutException>(() => slowInbox.ReceiveAsync(TimeSpan.FromMilliseconds(100)));
+        actors[0].Tell(new InferenceCommands.Demand(slow, int.MaxValue));
+        object last;
+        do
+        {
+            last = await slowInbox.ReceiveAsync(TimeSpan.FromSeconds(30));
+        }
+        while (last is InferenceEvents.TokensGenerated);
+
+        Assert.IsType<InferenceEvents.GenerationCompleted>(last);
+        await system.Terminate();
+    }
+
+    [Fact]
+    public async Task ChatFlow_Batch_EveryPromptIsAnsweredOnceInOrder()
+    {
+        using var client = new LaminaClient(Options);
+        using ActorSystem system = ActorSystem.Create("batch");
+        IEnumerable<BatchAnswer<int>> answers = await Source.From(Enumerable.Range(10, 60))
+            .Select(i => new BatchPrompt<int>(i, Sum(i, 20)))
+            .Via(client.ChatFlow<int>(16))
+            .RunWith(Sink.Seq<BatchAnswer<int>>(), system.Materializer());
+        Assert.Equal(Enumerable.Range(10, 60).Select(i => (i, $"{i} + 20 = {i + 20}.")), answers.Select(answer => (answer.Key, answer.Completion!.Text)));
+        await system.Terminate();
+    }
+
+    private static ChatRequest Sum(int a, int b) => new() { Model = ServedModel.ModelName, Messages = [Message.User($"What is {a} + {b}?")], Temperature = 0 };
+
+    private static ChatRequest Story(int i) => new()
+    {
+        Model = ServedModel.ModelName, Messages = [Message.User($"Tell me a story about a {(i % 2 == 0 ? "red fox" : "blue bird")} in the {(i % 3 == 0 ? "forest" : "garden")}.")], Temperature = 1, Seed = i, MaxTokens = 100,
+    };
+
+    private static async Task<string> TextAsync(IAsyncEnumerable<ChatChunk> chunks)
+    {
+        string text = "";
+        await foreach (ChatChunk chunk in chunks)
+        {
+            text += chunk.Text;
+        }
+
+        return text;
+    }
+
+    private sealed class Collector : ReceiveActor
+    {
+        private string _text = "";
+
+        public Collector(TaskCompletionSource<string> done)
+        {
+            Receive<InferenceEvents.GenerationStarted>(_ => { });
+            Receive<InferenceEvents.TokensGenerated>(tokens => _text += tokens.Text);
+            Receive<InferenceEvents.GenerationCompleted>(_ => done.TrySetResult(_text));
+            Receive<InferenceEvents.GenerationFailed>(failed => done.TrySetException(failed.Reason));
+        }
+
+        public static Props Props(TaskCompletionSource<string> done) => Akka.Actor.Props.Create(() => new Collector(done));
+    }
+}

@@ -1,0 +1,57 @@
+using Lamina.TestSupport;
+
+namespace Lamina.EndToEnd.Tests.Clients;
+
+/// <summary>The packed client alone, in a project that knows nothing of this repository.</summary>
+public sealed class PackageTests(ServedModel served) : IClassFixture<ServedModel>
+{
+    private const string Project = """
+        <Project Sdk="Microsoft.NET.Sdk">
+          <PropertyGroup>
+            <OutputType>Exe</OutputType>
+            <TargetFramework>net10.0</TargetFramework>
+            <ImplicitUsings>enable</ImplicitUsings>
+            <Nullable>enable</Nullable>
+            <NoWarn>$(NoWarn);NU1603</NoWarn>
+            <RestoreAdditionalProjectSources>$(MSBuildThisFileDirectory)feed</RestoreAdditionalProjectSources>
+          </PropertyGroup>
+          <ItemGroup>
+            <PackageReference Include="Lamina.Client" Version="VERSION" />
+          </ItemGroup>
+        </Project>
+        """;
+
+    private const string Program = """
+        using Lamina.Client;
+        using Microsoft.Extensions.AI;
+
+        using var client = new LaminaClient(new LaminaClientOptions { Endpoint = new Uri(args[0]) });
+        Console.WriteLine((await client.AsChatClient(args[1]).GetResponseAsync("What is 27 + 15?", new ChatOptions { Temperature = 0 })).Text);
+        """;
+
+    [Fact]
+    public async Task Package_EmptyConsoleProject_RestoresAndAnswers()
+    {
+        TimeSpan limit = TimeSpan.FromMinutes(5);
+        string folder = Directory.CreateTempSubdirectory("lamina-package-").FullName;
+        try
+        {
+            // A version of its own and a package folder of its own, so that no earlier build is found instead.
+            string version = $"0.1.0-test.{Environment.ProcessId}";
+            await Tool.RunAsync("dotnet", ["pack", Repository.File("src/Client/Client.csproj"), "-c", "Release", "--no-build", "-o", Path.Combine(folder, "feed"), $"-p:Version={version}", "-nologo"], limit);
+            await File.WriteAllTextAsync(Path.Combine(folder, "empty.csproj"), Project.Replace("VERSION", version, StringComparison.Ordinal));
+            await File.WriteAllTextAsync(Path.Combine(folder, "Program.cs"), Program);
+            string packages = Path.Combine(folder, "packages");
+            string known = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+            await Tool.RunAsync(
+                "dotnet", ["build", "-c", "Release", "-nologo", $"-p:RestorePackagesPath={packages}", $"-p:RestoreFallbackFolders={known}", "-o", Path.Combine(folder, "out")], limit, folder);
+            Assert.True(Directory.Exists(Path.Combine(packages, "lamina.client", version)));
+            string answer = await Tool.RunAsync("dotnet", [Path.Combine(folder, "out", "empty.dll"), served.Http.BaseAddress!.ToString(), ServedModel.ModelName], limit, folder);
+            Assert.Equal("27 + 15 = 42.", answer.Trim());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

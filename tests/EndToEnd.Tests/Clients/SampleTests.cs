@@ -1,0 +1,75 @@
+using Lamina.TestSupport;
+
+namespace Lamina.EndToEnd.Tests.Clients;
+
+/// <summary>The samples do what their comments say.</summary>
+public sealed class SampleTests(ServedModel served) : IClassFixture<ServedModel>
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(3);
+
+    private Dictionary<string, string> Environment(string path) => new() { ["LAMINA_URL"] = new Uri(served.Http.BaseAddress!, path).ToString() };
+
+    [Fact]
+    public async Task ConsoleChat_TwoLines_AreAnsweredInTurn()
+    {
+        string output = await Tool.RunAsync(Built("ConsoleChat"), [], s_limit, environment: Environment(""), input: "What is 27 + 15?\nWhat is the capital of Norway?\n\n");
+        Assert.Equal(2, output.TrimEnd().Split('\n').Length);
+        Assert.StartsWith("27 + 15 = 42.", output, StringComparison.Ordinal);
+        Assert.Contains("Oslo", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AkkaActors_ThreeQuestions_AreAnswered()
+    {
+        string output = await Tool.RunAsync(Built("AkkaActors"), [], s_limit, environment: Environment(""));
+        Assert.Contains("What is 27 + 15? 27 + 15 = 42.", output, StringComparison.Ordinal);
+        Assert.Contains("Oslo", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task JavaScript_OpenAiSdk_Conforms()
+    {
+        string output = await JavaScriptAsync("openai-sdk.mjs");
+        Assert.Equal(
+            ["whole: 27 + 15 = 42.", "streamed: 27 + 15 = 42.", "unknown model: true model_not_found", "bad value: true temperature", "aborted after 3 events: true"],
+            output.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public async Task JavaScript_AiSdk_Conforms()
+    {
+        string output = await JavaScriptAsync("ai-sdk.mjs");
+        Assert.Equal(["whole: 27 + 15 = 42.", "streamed: 27 + 15 = 42.", "usage: true", "unknown model: true 404"], output.TrimEnd().Split('\n'));
+    }
+
+    private static string Built(string sample) => Path.Combine(Repository.Root, "artifacts", "bin", sample, "release", $"Lamina.{sample}");
+
+    /// <summary>Runs a script where its packages are installed, once, under artifacts.</summary>
+    private async Task<string> JavaScriptAsync(string script)
+    {
+        Assert.SkipUnless(Tool.Exists("node") && Tool.Exists("npm"), "node and npm are not on this machine");
+        string folder = Directory.CreateDirectory(Path.Combine(Repository.Root, "artifacts", "javascript")).FullName;
+        foreach (string file in Directory.GetFiles(Repository.File("samples/JavaScript")))
+        {
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
+        }
+
+        string manifest = await File.ReadAllTextAsync(Path.Combine(folder, "package.json"));
+        string stamp = Path.Combine(folder, "installed.json");
+        if (!File.Exists(stamp) || await File.ReadAllTextAsync(stamp) != manifest)
+        {
+            try
+            {
+                await Tool.RunAsync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"], s_limit, folder);
+            }
+            catch (InvalidOperationException e)
+            {
+                Assert.Skip($"the JavaScript packages cannot be installed here: {e.Message.Split('\n')[0]}");
+            }
+
+            await File.WriteAllTextAsync(stamp, manifest);
+        }
+
+        return await Tool.RunAsync("node", [script], s_limit, folder, Environment("v1"));
+    }
+}
