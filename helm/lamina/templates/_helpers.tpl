@@ -1,0 +1,194 @@
+{{/* Checks what the schema cannot say. */}}
+{{- define "lamina.validate" -}}
+{{- $names := dict -}}
+{{- range .Values.tenants -}}
+  {{- if hasKey $names .name -}}{{- fail (printf "tenants: the name %s occurs twice" .name) -}}{{- end -}}
+  {{- $_ := set $names .name true -}}
+  {{- $pools := dict -}}
+  {{- $tenant := .name -}}
+  {{- $total := 0 -}}
+  {{- range .pools -}}
+    {{- if hasKey $pools .name -}}{{- fail (printf "tenants: tenant %s has two pools named %s" $tenant .name) -}}{{- end -}}
+    {{- $_ := set $pools .name true -}}
+    {{- $total = add $total .replicas -}}
+    {{- if gt (len (printf "%s-%s-%s" $.Release.Name $tenant .name)) 52 -}}{{- fail (printf "the name %s-%s-%s is longer than the 52 characters of a StatefulSet's" $.Release.Name $tenant .name) -}}{{- end -}}
+  {{- end -}}
+  {{- range .models -}}
+    {{- if gt (int (default 1 .nodes)) (int $total) -}}{{- fail (printf "tenants: model %s of tenant %s waits for %d nodes, its pools have %d" .path $tenant (int .nodes) (int $total)) -}}{{- end -}}
+  {{- end -}}
+  {{- $claim := default "" .modelsClaim -}}
+  {{- range .models -}}
+    {{- if and (hasPrefix "/models/" .path) (not $claim) -}}{{- fail (printf "tenants: model %s of tenant %s lies on the volume of modelsClaim, which is not set" .path $tenant) -}}{{- end -}}
+  {{- end -}}
+  {{- if gt (len (printf "%s-%s-coordinator" $.Release.Name .name)) 52 -}}{{- fail (printf "the name %s-%s-coordinator is longer than the 52 characters of a StatefulSet's" $.Release.Name .name) -}}{{- end -}}
+{{- end -}}
+{{- $ports := list .Values.ports.api .Values.ports.control .Values.ports.link .Values.ports.health -}}
+{{- if ne (len (uniq $ports)) 4 -}}{{- fail "ports: api, control, link and health must differ" -}}{{- end -}}
+{{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicies.enabled (not .Values.monitoring.namespace) -}}{{- fail "monitoring.serviceMonitor.enabled needs monitoring.namespace, or the network policies drop every scrape" -}}{{- end -}}
+{{- end -}}
+
+{{- define "lamina.namespace" -}}
+{{- if .root.Values.namespacePerTenant }}{{ .root.Release.Name }}-{{ .tenant.name }}{{ else }}{{ .root.Release.Namespace }}{{ end -}}
+{{- end -}}
+
+{{/* release-tenant-part; part is "coordinator" or a pool's name */}}
+{{- define "lamina.name" -}}{{ .root.Release.Name }}-{{ .tenant.name }}-{{ .part }}{{- end -}}
+
+{{/* DNS name of pod number .ordinal of a part, as its certificate and the cell name it */}}
+{{- define "lamina.host" -}}
+{{- $name := include "lamina.name" . -}}
+{{ $name }}-{{ .ordinal }}.{{ $name }}.{{ include "lamina.namespace" . }}.svc.{{ .root.Values.clusterDomain }}
+{{- end -}}
+
+{{- define "lamina.releaseLabels" -}}
+app.kubernetes.io/name: lamina
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "lamina.commonLabels" -}}
+{{ include "lamina.releaseLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end -}}
+
+{{/* Labels that select one part's pods */}}
+{{- define "lamina.selector" -}}
+{{ include "lamina.releaseLabels" .root }}
+app.kubernetes.io/component: {{ if eq .part "coordinator" }}coordinator{{ else }}node{{ end }}
+lamina.dev/tenant: {{ .tenant.name }}
+lamina.dev/part: {{ .part }}
+{{- end -}}
+
+{{- define "lamina.labels" -}}
+{{ include "lamina.commonLabels" .root }}
+app.kubernetes.io/component: {{ if eq .part "coordinator" }}coordinator{{ else }}node{{ end }}
+lamina.dev/tenant: {{ .tenant.name }}
+lamina.dev/part: {{ .part }}
+{{- end -}}
+
+{{- define "lamina.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "lamina.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .Values.runAsUser }}
+runAsGroup: {{ .Values.runAsUser }}
+fsGroup: {{ .Values.runAsUser }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
+{{- define "lamina.containerSecurity" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{- define "lamina.scheduling" -}}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "lamina.probes" -}}
+startupProbe:
+  httpGet: { path: /health/live, port: health }
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: { path: /health/live, port: health }
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: { path: /health/ready, port: health }
+  periodSeconds: 5
+  timeoutSeconds: 3
+{{- end -}}
+
+{{/* One Secret for a part: ca.crt, and for each pod POD.crt and POD.key; with cert-manager, which makes a Secret a pod, projected to the same names. */}}
+{{- define "lamina.pkiVolume" -}}
+- name: pki
+{{- if eq .root.Values.certificates.mode "secrets" }}
+  secret:
+    secretName: {{ include "lamina.name" . }}-pki
+    defaultMode: 288 # 0440
+{{- else }}
+  projected:
+    defaultMode: 288 # 0440
+    sources:
+      {{- $name := include "lamina.name" . }}
+      {{- range $ordinal := until (int .replicas) }}
+      - secret:
+          name: {{ $name }}-{{ $ordinal }}-pki
+          items:
+            - { key: tls.crt, path: {{ $name }}-{{ $ordinal }}.crt }
+            - { key: tls.key, path: {{ $name }}-{{ $ordinal }}.key }
+            {{- if eq $ordinal 0 }}
+            - { key: ca.crt, path: ca.crt }
+            {{- end }}
+      {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "lamina.podMeta" -}}
+labels:
+  {{- include "lamina.labels" . | nindent 2 }}
+  {{- with .root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+annotations:
+  lamina.dev/config: {{ .config | sha256sum }}
+  {{- with .root.Values.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "lamina.coordinatorConfig" -}}
+{{- $values := .root.Values -}}
+{{- $models := list -}}
+{{- range .tenant.models -}}
+  {{- $model := dict "Path" .path -}}
+  {{- with .name }}{{- $_ := set $model "Name" . -}}{{- end -}}
+  {{- with .nodes }}{{- $_ := set $model "Nodes" (int .) -}}{{- end -}}
+  {{- with .stages }}{{- $_ := set $model "Stages" . -}}{{- end -}}
+  {{- with .contextLength }}{{- $_ := set $model "ContextLength" (int .) -}}{{- end -}}
+  {{- with .threads }}{{- $_ := set $model "Threads" (int .) -}}{{- end -}}
+  {{- $models = append $models $model -}}
+{{- end -}}
+{{- $name := printf "%s-0" (include "lamina.name" .) -}}
+{{- $host := include "lamina.host" . -}}
+{{- $cell := dict "Tenant" .tenant.name "Name" $name "CertificatePath" (printf "/etc/lamina/pki/%s.crt" $name) "KeyPath" (printf "/etc/lamina/pki/%s.key" $name) "TrustBundlePath" "/etc/lamina/pki/ca.crt"
+  "BindAddress" "0.0.0.0" "PublicHost" $host "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
+  "Seeds" (list (printf "%s:%d" $host (int $values.ports.control))) "Models" $models -}}
+{{- dict "Coordinator" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.api)) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell)) "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
+{{- end -}}
+
+{{- define "lamina.nodeConfig" -}}
+{{- $values := .root.Values -}}
+{{- $seed := include "lamina.host" (dict "root" .root "tenant" .tenant "part" "coordinator" "ordinal" 0) -}}
+{{- $node := dict "Tenant" .tenant.name "TrustBundlePath" "/etc/lamina/pki/ca.crt" "BindAddress" "0.0.0.0" "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
+  "Seeds" (list (printf "%s:%d" $seed (int $values.ports.control))) "CachePath" "/var/cache/lamina/tensors"
+  "Threads" (int (default $values.node.threads .pool.threads)) "MemoryBytes" (int64 (default $values.node.memoryBytes .pool.memoryBytes)) -}}
+{{- dict "Node" $node "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
+{{- end -}}

@@ -1,0 +1,106 @@
+using System.Text.RegularExpressions;
+using Lamina.Deploy.Tests.Support;
+using Lamina.TestSupport;
+
+namespace Lamina.Deploy.Tests;
+
+/// <summary>The chart as Helm sees it, and what is generated from it.</summary>
+public sealed partial class ChartTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
+
+    [Fact]
+    public void Chart_Linted_HasNothingToComplainAbout() => DeployTools.RunSuccessfully(DeployTools.Helm, "lint", "--strict", Chart.Folder);
+
+    [Fact]
+    public void Chart_Packaged_IsOneArchive()
+    {
+        DeployTools.RunSuccessfully(DeployTools.Helm, "package", Chart.Folder, "--destination", _folder);
+        Assert.Equal("lamina-0.1.0.tgz", Path.GetFileName(Assert.Single(Directory.GetFiles(_folder))));
+    }
+
+    [Theory]
+    [InlineData("tenants: []", "tenants")]
+    [InlineData("surprise: true", "surprise")]
+    [InlineData("tenants: [{ name: Acme, models: [], pools: [{ name: cpu, replicas: 1 }] }]", "name")]
+    [InlineData("tenants: [{ name: acme, models: [], pools: [] }]", "pools")]
+    [InlineData("tenants: [{ name: acme, models: [], pools: [{ name: coordinator, replicas: 1 }] }]", "name")]
+    [InlineData("tenants: [{ name: acme, models: [], pools: [{ name: a-b, replicas: 1 }] }]", "name")]
+    [InlineData("tenants: [{ name: acme, models: [], pools: [{ name: cpu, replicas: 1, resources: { requests: { cpu: 1, memory: 1Gi } } }] }]", "limits")]
+    [InlineData("runAsUser: 0", "runAsUser")]
+    [InlineData("podLabels: { lamina.dev/tenant: other }", "lamina.dev/tenant")]
+    [InlineData("image: { digest: latest }", "digest")]
+    [InlineData("certificates: { mode: none }", "mode")]
+    [InlineData("ports: { control: 80 }", "control")]
+    [InlineData("ports: { control: 9090 }", "must differ")]
+    [InlineData("tenants: [{ name: a, models: [], pools: [{ name: cpu, replicas: 1 }] }, { name: a, models: [], pools: [{ name: cpu, replicas: 1 }] }]", "the name a occurs twice")]
+    [InlineData("tenants: [{ name: a, models: [], pools: [{ name: cpu, replicas: 1 }, { name: cpu, replicas: 1 }] }]", "two pools named cpu")]
+    [InlineData("tenants: [{ name: a, models: [{ path: /app/m.gguf, nodes: 3 }], pools: [{ name: cpu, replicas: 2 }] }]", "waits for 3 nodes, its pools have 2")]
+    [InlineData("tenants: [{ name: a, models: [{ path: /models/m.gguf }], pools: [{ name: cpu, replicas: 2 }] }]", "modelsClaim")]
+    [InlineData("monitoring: { serviceMonitor: { enabled: true } }", "monitoring.namespace")]
+    public void Values_ThatCannotWork_AreRefusedByName(string values, string named)
+    {
+        (int code, _, string error) = Chart.TryRender(values);
+        Assert.NotEqual(0, code);
+        Assert.Contains(named, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void RenderedFolder_AgainstTheChart_IsEqual()
+    {
+        DeployTools.RunSuccessfully(Repository.File("deploy/render"), DeployTools.Helm, _folder);
+        string committed = Repository.File("deploy/k8s");
+        Assert.Equal(Names(_folder), Names(committed));
+        Assert.All(Names(_folder), name => Assert.Equal(File.ReadAllText(Path.Combine(_folder, name)), File.ReadAllText(Path.Combine(committed, name))));
+        Assert.Equal(Names(committed).Count - 1, Manifest.ReadAll(DeployTools.RunSuccessfully(DeployTools.Kubectl, "kustomize", committed)).Count);
+    }
+
+    [Fact]
+    public void Values_EachWithItsSentence_StandInTheReadme()
+    {
+        string[] lines = File.ReadAllLines(Path.Combine(Chart.Folder, "values.yaml"));
+        string[] rows = File.ReadAllLines(Path.Combine(Chart.Folder, "README.md"));
+        Dictionary<string, string> sentences = lines.Select(line => Parameter().Match(line)).Where(match => match.Success).ToDictionary(match => match.Groups[1].Value, match => match.Groups[2].Value);
+        Assert.All(sentences, entry => Assert.EndsWith(".", entry.Value, StringComparison.Ordinal));
+        Assert.Equal(sentences.Keys.Order(StringComparer.Ordinal), rows.Select(row => Row().Match(row)).Where(match => match.Success).Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal));
+        Assert.All(sentences, entry => Assert.Contains(rows, row => Row().Match(row) is { Success: true } match && match.Groups[1].Value == entry.Key && match.Groups[2].Value.Trim() == entry.Value));
+
+        // Each key of values.yaml stands below a sentence of its own, or holds keys that do.
+        HashSet<string> described = [.. sentences.Keys];
+        List<(int Indent, string Name)> path = [];
+        string? open = null;
+        foreach (string line in lines)
+        {
+            Match key = Key().Match(line);
+            if (!key.Success)
+            {
+                continue;
+            }
+
+            int indent = key.Groups[1].Length;
+            path.RemoveAll(part => part.Indent >= indent);
+            path.Add((indent, key.Groups[2].Value));
+            string full = string.Join('.', path.Select(part => part.Name));
+            if (open is not null && full.StartsWith(open + ".", StringComparison.Ordinal))
+            {
+                continue;
+            }
+
+            open = described.Contains(full) ? full : null;
+            Assert.True(open is not null || described.Any(name => name.StartsWith(full + ".", StringComparison.Ordinal)), $"{full} has no sentence");
+        }
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static List<string> Names(string folder) => [.. Directory.GetFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+
+    [GeneratedRegex(@"^\s*## @param (\S+) (?:\[\w+\] )?(.+)$")]
+    private static partial Regex Parameter();
+
+    [GeneratedRegex(@"^\| `([^`]+)`\s*\| (.+?)\s*\|")]
+    private static partial Regex Row();
+
+    [GeneratedRegex(@"^( *)([A-Za-z]+):")]
+    private static partial Regex Key();
+}

@@ -1,0 +1,62 @@
+using System.Text;
+using k8s.Models;
+using Lamina.Coordinator;
+using Lamina.Deploy.Tests.Support;
+using Lamina.Node;
+using Microsoft.Extensions.Configuration;
+
+namespace Lamina.Deploy.Tests;
+
+/// <summary>What the pods are given is what the product reads: the configuration binds strictly to the options of this build, and its paths are mounted.</summary>
+public sealed class ConfigurationTests
+{
+    public static TheoryData<string> Cases => [.. Chart.Cases.Keys];
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Configuration_OfEachPod_BindsToTheOptions(string name)
+    {
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases[name]);
+        foreach (Manifest manifest in manifests.Where(manifest => manifest.Value is V1StatefulSet))
+        {
+            var set = (V1StatefulSet)manifest.Value;
+            V1PodSpec pod = set.Spec.Template.Spec;
+            V1Container container = pod.Containers[0];
+            var map = (V1ConfigMap)manifests.Single(other => other.Value is V1ConfigMap && other.Name == manifest.Name && other.Namespace == manifest.Namespace).Value;
+            IConfigurationRoot configuration = new ConfigurationBuilder()
+                .AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(map.Data["lamina.json"])))
+                .AddInMemoryCollection((container.Env ?? []).Where(variable => variable.Name.StartsWith("LAMINA__", StringComparison.Ordinal))
+                    .Select(variable => KeyValuePair.Create(variable.Name["LAMINA__".Length..].Replace("__", ":", StringComparison.Ordinal), (string?)variable.Value.Replace("$(POD_NAME)", $"{manifest.Name}-0", StringComparison.Ordinal))))
+                .Build();
+            string self = $"{manifest.Name}-0.{manifest.Name}.{manifest.Namespace}.svc.";
+            string certificate;
+            if (container.Args[0] == "coordinator")
+            {
+                CoordinatorOptions options = configuration.GetRequiredSection("Coordinator").Get<CoordinatorOptions>(binder => binder.ErrorOnUnknownConfiguration = true)!;
+                CellOptions cell = Assert.Single(options.Cells);
+                Assert.StartsWith("127.0.0.1:", options.Listen, StringComparison.Ordinal);
+                Assert.StartsWith(self, cell.PublicHost, StringComparison.Ordinal);
+                Assert.Equal($"{cell.PublicHost}:{cell.ControlPort}", Assert.Single(cell.Seeds).ToString());
+                Assert.Equal(manifest.Labels["lamina.dev/tenant"], cell.Tenant.Value);
+                RequireMounted(container, [cell.CertificatePath, cell.KeyPath, cell.TrustBundlePath, options.StorePath, .. cell.Models.Select(model => model.Path).Where(path => !path.StartsWith("/app/", StringComparison.Ordinal))]);
+                certificate = cell.CertificatePath;
+            }
+            else
+            {
+                NodeOptions options = configuration.GetRequiredSection("Node").Get<NodeOptions>(binder => binder.ErrorOnUnknownConfiguration = true)!;
+                Assert.Equal($"{manifest.Name}-0", options.Name.Value);
+                Assert.StartsWith(self, options.PublicHost, StringComparison.Ordinal);
+                Assert.StartsWith($"lamina-{options.Tenant}-coordinator-0.", Assert.Single(options.Seeds).Host, StringComparison.Ordinal);
+                RequireMounted(container, [options.CertificatePath, options.KeyPath, options.TrustBundlePath, options.CachePath]);
+                certificate = options.CertificatePath;
+            }
+
+            Assert.Equal($"/etc/lamina/pki/{manifest.Name}-0.crt", certificate);
+            string health = configuration["Health:Listen"]!;
+            Assert.Equal(container.Ports.Single(port => port.Name == "health").ContainerPort.ToString(System.Globalization.CultureInfo.InvariantCulture), health.Split(':')[1]);
+        }
+    }
+
+    private static void RequireMounted(V1Container container, string[] paths) =>
+        Assert.All(paths, path => Assert.Contains(container.VolumeMounts, mount => path.StartsWith(mount.MountPath + "/", StringComparison.Ordinal)));
+}

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Lamina.Deploy.Tests.Support;
+using Lamina.TestSupport;
+
+namespace Lamina.Deploy.Tests;
+
+/// <summary>Alerts and dashboard ask for metrics that the product has.</summary>
+public sealed partial class MonitoringTests
+{
+    [Fact]
+    public void Metrics_OfAlertsAndDashboard_ExistInTheSources()
+    {
+        HashSet<string> known = [.. Quoted("src/Coordinator/Api/ApiMetrics.cs", "", "lamina_"), .. Quoted("src/Cluster/ClusterMetrics.cs", "lamina_cluster_", ""), .. Quoted("src/Node/Hosting/NodeMetrics.cs", "lamina_node_", "")];
+        foreach (string file in (string[])["alerts.yaml", "dashboards/cell.json"])
+        {
+            string[] used = [.. Metric().Matches(File.ReadAllText(Path.Combine(Chart.Folder, file))).Select(match => match.Value.Replace("_bucket", "", StringComparison.Ordinal)).Distinct()];
+            Assert.NotEmpty(used);
+            Assert.All(used, name => Assert.Contains(name, known));
+        }
+    }
+
+    [Fact]
+    public void Dashboard_AsWritten_IsJsonWithPanelsThatDoNotOverlap()
+    {
+        using JsonDocument dashboard = JsonDocument.Parse(File.ReadAllText(Path.Combine(Chart.Folder, "dashboards/cell.json")));
+        HashSet<(int, int)> taken = [];
+        foreach (JsonElement place in dashboard.RootElement.GetProperty("panels").EnumerateArray().Select(panel => panel.GetProperty("gridPos")))
+        {
+            int x = place.GetProperty("x").GetInt32(), y = place.GetProperty("y").GetInt32();
+            Assert.True(x + place.GetProperty("w").GetInt32() <= 24);
+            for (int column = x; column < x + place.GetProperty("w").GetInt32(); column++)
+            {
+                for (int row = y; row < y + place.GetProperty("h").GetInt32(); row++)
+                {
+                    Assert.True(taken.Add((column, row)));
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Alerts_Each_HaveAHeadingInTheDocumentation()
+    {
+        Manifest rule = Chart.Render(Chart.Cases["monitoring"]).Single(manifest => manifest.Kind == "PrometheusRule");
+        string[] headings = [.. File.ReadAllLines(Repository.File("docs/kubernetes.md")).Where(line => line.StartsWith("### ", StringComparison.Ordinal)).Select(line => line[4..])];
+        List<AlertRule> alerts = ((Resource<PrometheusRuleSpec>)rule.Value).Spec.Groups.Single().Rules;
+        Assert.NotEmpty(alerts);
+        Assert.All(alerts, alert => Assert.Contains(alert.Alert, headings));
+        Assert.All(alerts, alert => Assert.Equal($"https://wiki.example/lamina#{alert.Alert.ToLowerInvariant()}", alert.Annotations["runbook_url"]));
+    }
+
+    private static IEnumerable<string> Quoted(string file, string prefix, string starts) =>
+        Name().Matches(File.ReadAllText(Repository.File(file))).Select(match => match.Groups[1].Value).Where(name => name.StartsWith(starts, StringComparison.Ordinal)).Select(name => prefix + name);
+
+    [GeneratedRegex("lamina_[a-z_]+")]
+    private static partial Regex Metric();
+
+    [GeneratedRegex("\"([a-z_]+)\"")]
+    private static partial Regex Name();
+}

@@ -1,0 +1,72 @@
+using k8s.Models;
+using Lamina.Deploy.Tests.Support;
+
+namespace Lamina.Deploy.Tests;
+
+/// <summary>The network policies as a matrix: every pod to every pod, on every port that anything in the picture listens on.</summary>
+public sealed class NetworkPolicyTests
+{
+    private const int Api = 8080, Control = 7070, Link = 7071, Health = 9090, Dns = 53, Https = 443;
+
+    private static readonly Peer s_dns = new("dns", "kube-system", new Dictionary<string, string> { ["k8s-app"] = "kube-dns" });
+    private static readonly Peer s_prometheus = new("prometheus", "monitoring", new Dictionary<string, string> { ["app.kubernetes.io/name"] = "prometheus" });
+
+    private static readonly Peer[] s_strangers =
+    [
+        new("stranger in the release's namespace", "lamina", new Dictionary<string, string> { ["app"] = "other" }),
+        new("stranger in a tenant's namespace", "lamina-acme", new Dictionary<string, string> { ["app"] = "other" }),
+        new("impostor with a node's labels elsewhere", "elsewhere", new Dictionary<string, string>
+        {
+            ["app.kubernetes.io/name"] = "lamina", ["app.kubernetes.io/instance"] = "lamina", ["app.kubernetes.io/component"] = "node", ["lamina.dev/tenant"] = "acme",
+        }),
+        new("Prometheus' labels elsewhere", "elsewhere", new Dictionary<string, string> { ["app.kubernetes.io/name"] = "prometheus" }),
+        new("another pod beside Prometheus", "monitoring", new Dictionary<string, string> { ["app"] = "grafana" }),
+        new("another pod beside the DNS", "kube-system", new Dictionary<string, string> { ["app"] = "proxy" }),
+    ];
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void Policies_OfTwoTenants_LetThroughExactlyTheCellsOwnFlows(bool namespacePerTenant, bool monitored)
+    {
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + $"namespacePerTenant: {(namespacePerTenant ? "true" : "false")}\nmonitoring: {{ namespace: {(monitored ? "monitoring" : "\"\"")} }}\n");
+        PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
+        Peer[] own = [.. manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels))];
+        Assert.Equal(7, own.Length); // two coordinators, three pools, two tests
+        Peer[] all = [.. own, s_dns, s_prometheus, .. s_strangers];
+        int allowed = 0;
+        foreach (Peer from in all)
+        {
+            foreach (Peer to in all.Where(to => own.Contains(from) || own.Contains(to)))
+            {
+                foreach ((int port, string protocol) in new[] { (Api, "TCP"), (Control, "TCP"), (Link, "TCP"), (Health, "TCP"), (Dns, "UDP"), (Dns, "TCP"), (Https, "TCP"), (Control, "UDP") })
+                {
+                    bool expected = IsNeeded(from, to, port, protocol, monitored);
+                    Assert.True(expected == matrix.Allows(from, to, port, protocol), $"{from.Name} to {to.Name} on {protocol} {port}: expected {(expected ? "allowed" : "dropped")}");
+                    allowed += expected ? 1 : 0;
+                }
+            }
+        }
+
+        // acme has 3 parts (9 pairs), rival-labs 2 (4 pairs), each on two ports; 7 pods ask the DNS by UDP and TCP; each test asks its coordinator; Prometheus reads 5 parts.
+        Assert.Equal((9 * 2) + (4 * 2) + (7 * 2) + 2 + (monitored ? 5 : 0), allowed);
+    }
+
+    /// <summary>The flows that the product has, said without the policies' words.</summary>
+    private static bool IsNeeded(Peer from, Peer to, int port, string protocol, bool monitored)
+    {
+        string? fromRole = Role(from), toRole = Role(to);
+        bool sameCell = fromRole is not null && toRole is not null && from.Labels["lamina.dev/tenant"] == to.Labels["lamina.dev/tenant"];
+        return to == s_dns ? fromRole is not null && port == Dns
+            : protocol == "TCP" && port switch
+            {
+                Control or Link => sameCell && fromRole != "test" && toRole != "test",
+                Health => (sameCell && fromRole == "test" && toRole == "coordinator") || (monitored && from == s_prometheus && (toRole is "coordinator" or "node")),
+                _ => false,
+            };
+    }
+
+    private static string? Role(Peer peer) => s_strangers.Contains(peer) ? null : peer.Labels.TryGetValue("app.kubernetes.io/component", out string? role) ? role : null;
+}

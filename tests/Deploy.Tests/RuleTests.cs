@@ -1,0 +1,127 @@
+using System.Text.RegularExpressions;
+using k8s.Models;
+using Lamina.Deploy.Tests.Support;
+
+namespace Lamina.Deploy.Tests;
+
+/// <summary>What every rendered object must satisfy, whatever the values.</summary>
+public sealed partial class RuleTests
+{
+    public static TheoryData<string> Cases => [.. Chart.Cases.Keys];
+
+    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models"];
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Objects_OfEachCase_KeepTheRules(string name)
+    {
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases[name]);
+        Assert.Equal(manifests.Count, manifests.Select(manifest => (manifest.Kind, manifest.Namespace, manifest.Name)).Distinct().Count());
+        foreach (Manifest manifest in manifests)
+        {
+            Assert.Equal("lamina", manifest.Labels["app.kubernetes.io/name"]);
+            Assert.Equal("lamina", manifest.Labels["app.kubernetes.io/instance"]);
+            Assert.Equal("Helm", manifest.Labels["app.kubernetes.io/managed-by"]);
+            Assert.True(manifest.Kind == "Namespace" || manifest.Namespace is not null, $"{manifest.Kind} {manifest.Name} names no namespace");
+            Assert.NotEqual("Secret", manifest.Kind);
+            Assert.DoesNotContain("PRIVATE KEY", manifest.Text, StringComparison.Ordinal);
+            Assert.DoesNotMatch(SecretValue(), manifest.Text);
+            if (manifest.PodTemplate is { } pod)
+            {
+                CheckPod(pod, manifests, manifest);
+            }
+
+            if (manifest.Value is V1ServiceAccount account)
+            {
+                Assert.False(account.AutomountServiceAccountToken);
+            }
+        }
+
+        CheckReferences(manifests);
+    }
+
+    private static void CheckPod(V1PodTemplateSpec template, IReadOnlyList<Manifest> manifests, Manifest owner)
+    {
+        // Pod Security "restricted", and more: https://kubernetes.io/docs/concepts/security/pod-security-standards/
+        V1PodSpec pod = template.Spec;
+        Assert.False(pod.AutomountServiceAccountToken);
+        Assert.False(pod.EnableServiceLinks);
+        Assert.True(pod.HostNetwork is null or false);
+        Assert.True(pod.HostPID is null or false);
+        Assert.True(pod.HostIPC is null or false);
+        Assert.True(pod.SecurityContext.RunAsNonRoot);
+        Assert.True(pod.SecurityContext.RunAsUser > 0);
+        Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
+        Assert.All(pod.Volumes, volume => Assert.Contains(volume.Name, s_volumes));
+        Assert.All(pod.Volumes, volume => Assert.Null(volume.HostPath));
+        V1Container container = Assert.Single(pod.Containers);
+        Assert.Null(pod.InitContainers);
+        Assert.False(container.SecurityContext.AllowPrivilegeEscalation);
+        Assert.False(container.SecurityContext.Privileged);
+        Assert.True(container.SecurityContext.ReadOnlyRootFilesystem);
+        Assert.Equal(["ALL"], container.SecurityContext.Capabilities.Drop);
+        Assert.Null(container.SecurityContext.Capabilities.Add);
+        Assert.All(container.Ports ?? [], port => Assert.Null(port.HostPort));
+        foreach (IDictionary<string, ResourceQuantity> amounts in new[] { container.Resources.Requests, container.Resources.Limits })
+        {
+            Assert.Contains("cpu", amounts.Keys);
+            Assert.Contains("memory", amounts.Keys);
+        }
+
+        Assert.DoesNotContain(":latest", container.Image, StringComparison.Ordinal);
+        Assert.All(container.Env ?? [], variable => Assert.DoesNotMatch(SecretName(), variable.Name));
+        if (owner.Value is not V1StatefulSet set)
+        {
+            return;
+        }
+
+        Assert.NotNull(container.StartupProbe);
+        Assert.Equal("/health/live", container.LivenessProbe.HttpGet.Path);
+        Assert.Equal("/health/ready", container.ReadinessProbe.HttpGet.Path);
+        Assert.True(pod.TerminationGracePeriodSeconds >= 15);
+        Assert.True(set.Spec.Selector.MatchLabels.All(label => template.Metadata.Labels[label.Key] == label.Value));
+        Assert.Contains(manifests, other => other.Value is V1Service service && other.Name == set.Spec.ServiceName && other.Namespace == owner.Namespace && service.Spec.ClusterIP == "None" && service.Spec.PublishNotReadyAddresses == true);
+        Assert.Contains(manifests, other => other.Value is V1ServiceAccount && other.Name == pod.ServiceAccountName && other.Namespace == owner.Namespace);
+        Assert.Equal(owner.Labels["app.kubernetes.io/component"] == "node", manifests.Any(other => other.Value is V1PodDisruptionBudget && other.Name == owner.Name && other.Namespace == owner.Namespace));
+    }
+
+    /// <summary>No object selects or mounts what belongs to another tenant, and a service never leads outside the cluster.</summary>
+    private static void CheckReferences(IReadOnlyList<Manifest> manifests)
+    {
+        foreach (Manifest manifest in manifests)
+        {
+            switch (manifest.Value)
+            {
+                case V1Service service:
+                    Assert.True(service.Spec.Type is null or "ClusterIP");
+                    Assert.Equal(manifest.Labels["lamina.dev/tenant"], service.Spec.Selector["lamina.dev/tenant"]);
+                    break;
+                case V1StatefulSet set:
+                    string tenant = manifest.Labels["lamina.dev/tenant"];
+                    V1Volume pki = set.Spec.Template.Spec.Volumes.Single(volume => volume.Name == "pki");
+                    IEnumerable<string> secrets = pki.Secret is { } secret ? [secret.SecretName] : pki.Projected.Sources.Select(source => source.Secret.Name);
+                    Assert.All(secrets, name => Assert.StartsWith($"lamina-{tenant}-{manifest.Labels["lamina.dev/part"]}-", name, StringComparison.Ordinal));
+                    Assert.Equal(0x120, pki.Secret?.DefaultMode ?? pki.Projected.DefaultMode); // 0440: no one but the process' group reads a key
+                    break;
+                case Resource<CertificateSpec> { Spec.IsCA: false } certificate:
+                    string role = manifest.Labels["app.kubernetes.io/component"];
+                    Assert.Matches($"^spiffe://[a-z.]+/tenant/{manifest.Labels["lamina.dev/tenant"]}/{role}/{manifest.Name}$", Assert.Single(certificate.Spec.Uris));
+                    Assert.StartsWith($"{manifest.Name}.", Assert.Single(certificate.Spec.DnsNames), StringComparison.Ordinal);
+                    Assert.Equal($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root", certificate.Spec.IssuerRef.Name);
+                    Assert.Equal(["digital signature", "server auth", "client auth"], certificate.Spec.Usages);
+                    break;
+                case V1Namespace space:
+                    Assert.Equal("restricted", space.Metadata.Labels["pod-security.kubernetes.io/enforce"]);
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+
+    [GeneratedRegex(@"(?im)^\s*(password|token|apiKey|secretKey)\s*:\s*\S")]
+    private static partial Regex SecretValue();
+
+    [GeneratedRegex("(?i)password|token|secret")]
+    private static partial Regex SecretName();
+}

@@ -1,0 +1,67 @@
+using Lamina.TestSupport;
+
+namespace Lamina.Deploy.Tests.Support;
+
+/// <summary>The chart, rendered with the values of a case.</summary>
+internal static class Chart
+{
+    public const string TwoTenants = """
+        tenants:
+          - name: acme
+            models: [{ path: /models/llama.gguf, name: llama, nodes: 3, stages: "0-7,8-15,16-31", contextLength: 4096, threads: 4 }]
+            modelsClaim: acme-models
+            pools:
+              - { name: cpu, replicas: 2 }
+              - name: big
+                replicas: 1
+                threads: 8
+                memoryBytes: 34359738368
+                cacheSize: 200Gi
+                resources: { requests: { cpu: "8", memory: 48Gi }, limits: { cpu: "8", memory: 48Gi } }
+                nodeSelector: { lamina.example/kind: big }
+                tolerations: [{ key: dedicated, operator: Equal, value: lamina, effect: NoSchedule }]
+          - name: rival-labs
+            models: []
+            pools: [{ name: cpu, replicas: 2 }]
+
+        """;
+
+    /// <summary>Values of each case: every toggle both ways.</summary>
+    public static IReadOnlyDictionary<string, string> Cases { get; } = new Dictionary<string, string>
+    {
+        ["minimal"] = "",
+        ["two tenants"] = TwoTenants,
+        ["two tenants, a namespace each"] = TwoTenants + "namespacePerTenant: true\n",
+        ["cert-manager"] = "certificates: { mode: certManager }\n",
+        ["cert-manager, a namespace each"] = TwoTenants + "namespacePerTenant: true\ncertificates: { mode: certManager, duration: 12h, renewBefore: 4h }\ninstallation: eu.lamina\nclusterDomain: k8s.example\n",
+        ["monitoring"] = TwoTenants + "monitoring: { namespace: monitoring, runbookUrl: https://wiki.example/lamina, labels: { release: prom }, serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }\n",
+        ["no network policies"] = "networkPolicies: { enabled: false }\n",
+        ["own ports and DNS"] = "ports: { api: 18080, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
+        ["pods"] = "image: { repository: registry.example/lamina, digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", pullPolicy: Always }\nimagePullSecrets: [pull]\npodLabels: { team: ml }\npodAnnotations: { note: here }\npriorityClassName: high\nrunAsUser: 2000\n"
+            + "coordinator: { storeSize: 50Gi, storageClass: fast, terminationGracePeriodSeconds: 60, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n"
+            + "node: { threads: 3, memoryBytes: 1000000000, cacheSize: 5Gi, storageClass: fast, maxUnavailable: 2, terminationGracePeriodSeconds: 90, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n",
+    };
+
+    public static string Folder { get; } = Repository.File("helm/lamina");
+
+    public static IReadOnlyList<Manifest> Render(string values)
+    {
+        (int code, string output, string error) = TryRender(values);
+        Assert.True(code == 0, error);
+        return Manifest.ReadAll(output);
+    }
+
+    public static (int Code, string Output, string Error) TryRender(string values)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, values);
+            return DeployTools.Run(DeployTools.Helm, "template", "lamina", Folder, "--namespace", "lamina", "--values", file);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+}
