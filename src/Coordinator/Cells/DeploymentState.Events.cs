@@ -26,6 +26,8 @@ public sealed partial record DeploymentState
                 return OnLoaded(Building.With(stage with { Phase = StagePhase.Loaded, MemoryBytes = loaded.MemoryBytes }), effects);
             case DeploymentEvent.StageReady ready when Building?.Find(ready.Address, ready.Node) is { Phase: StagePhase.Loaded } stage:
                 return OnReady(Building.With(stage with { Phase = StagePhase.Ready }), effects);
+            case DeploymentEvent.StageLoaded loaded:
+                return UnloadStray(loaded.Address, loaded.Node, effects);
             case DeploymentEvent.StageFailed failed:
                 return OnStageFailed(failed, effects);
             case DeploymentEvent.HeadsOpened opened when Building is { Phase: EpochPhase.Opening } && Building.Epoch == opened.Epoch:
@@ -76,6 +78,19 @@ public sealed partial record DeploymentState
         }
 
         return state;
+    }
+
+    /// <summary>
+    /// A node that stood still takes up a load that was meant for an epoch since lost, and could not be told of its end. Other reports of stages that do not count change nothing.
+    /// </summary>
+    private DeploymentState UnloadStray(StageAddress stage, NodeName node, List<DeploymentEffect> effects)
+    {
+        if (stage.Deployment == Spec.Id && !Counts(stage.Epoch))
+        {
+            effects.Add(new DeploymentEffect.Tell(node, new NodeCommands.UnloadStage(Spec.Tenant, stage)));
+        }
+
+        return this;
     }
 
     private DeploymentState OnLoaded(EpochState epoch, List<DeploymentEffect> effects)

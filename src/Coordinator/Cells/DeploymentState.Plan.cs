@@ -75,13 +75,14 @@ public sealed partial record DeploymentState
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };
     }
 
+    private bool Counts(int epoch) => Serving?.Epoch == epoch || Building?.Epoch == epoch || Retiring.Exists(old => old.Epoch == epoch);
+
     /// <summary>Stages of this deployment that belong to no epoch that still counts: of a coordinator that died, or on a node that was out of reach when they were unloaded.</summary>
     private void UnloadStrays(List<DeploymentEffect> effects)
     {
-        HashSet<int> counting = [.. Retiring.Append(Serving).Append(Building).OfType<EpochState>().Select(epoch => epoch.Epoch)];
         foreach (NodeView node in Nodes.Values)
         {
-            foreach (StageStatus stage in node.Stages.Where(stage => stage.Address.Deployment == Spec.Id && !counting.Contains(stage.Address.Epoch)))
+            foreach (StageStatus stage in node.Stages.Where(stage => stage.Address.Deployment == Spec.Id && !Counts(stage.Address.Epoch)))
             {
                 effects.Add(new DeploymentEffect.Tell(node.Name, new NodeCommands.UnloadStage(Spec.Tenant, stage.Address)));
             }

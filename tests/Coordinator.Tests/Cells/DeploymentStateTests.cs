@@ -105,11 +105,22 @@ public class DeploymentStateTests
         DeploymentState before = _state;
         _effects.Clear();
 
-        Happen(new DeploymentEvent.StageLoaded(Address(1, 0), new NodeName("a"), 5), new DeploymentEvent.StageFailed(Address(1, 1), new NodeName("b"), StageFailure.LinkLost, "late"),
+        Happen(new DeploymentEvent.StageReady(Address(1, 0), new NodeName("a")), new DeploymentEvent.StageFailed(Address(1, 1), new NodeName("b"), StageFailure.LinkLost, "late"),
             new DeploymentEvent.HeadsOpened(1), new DeploymentEvent.HeadLost(1, "late"), new DeploymentEvent.HeadsFailed(1, "late"), new DeploymentEvent.Drained(1), new DeploymentEvent.Stalled(1));
 
         Assert.Equal(before.Building, _state.Building);
         Assert.Empty(_effects);
+    }
+
+    [Fact]
+    public void Stage_LoadedLateForAnEpochThatIsOver_IsUnloadedAgain()
+    {
+        Serve();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        _effects.Clear();
+        Happen(new DeploymentEvent.StageLoaded(Address(1, 0), new NodeName("a"), 5));
+
+        Assert.Equal(["a unload 1/0/0"], Told());
     }
 
     [Fact]

@@ -1,0 +1,51 @@
+namespace Lamina.Coordinator.Tests.Simulation;
+
+/// <summary>Deployment and generations under random losses in virtual time.</summary>
+public class FailoverSimulationTests(ITestOutputHelper output)
+{
+    private const int Seeds = 3000;
+
+    [Fact]
+    public void Cell_UnderRandomLosses_EndsEveryStreamWithEachTokenOnceAndLeavesNoStageBehind()
+    {
+        var failures = new List<string>();
+        int epochs = 0;
+        for (int seed = 0; seed < Seeds; seed++)
+        {
+            var simulation = new CellSimulation(seed);
+            if (simulation.Run() is { } failure)
+            {
+                failures.Add($"seed {seed}: {failure}");
+            }
+
+            epochs += simulation.Epochs;
+        }
+
+        output.WriteLine($"{Seeds} seeds, {epochs} epochs, {failures.Count} failures");
+        Assert.True(failures.Count == 0, string.Join('\n', failures.Take(10)));
+    }
+
+    [Theory]
+    [InlineData("SamplingKnowsThePipeline", "undisturbed")]
+    [InlineData("ResumptionDropsAToken", "undisturbed")]
+    [InlineData("LossesAreNotProbed", "not ended")]
+    [InlineData("StaleStagesStay", "still holds")]
+    public void Simulation_OfAPlantedBug_NoticesIt(string bug, string symptom)
+    {
+        Planted planted = Enum.Parse<Planted>(bug);
+        string[] failures = [.. Enumerable.Range(0, 40).Select(seed => new CellSimulation(seed, planted).Run()).OfType<string>()];
+
+        Assert.Contains(failures, failure => failure.Contains(symptom, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Simulation_OfTheSameSeed_IsTheSame() =>
+        Assert.Equal(Enumerable.Range(0, 20).Select(Epochs), Enumerable.Range(0, 20).Select(Epochs));
+
+    private static int Epochs(int seed)
+    {
+        var simulation = new CellSimulation(seed);
+        simulation.Run();
+        return simulation.Epochs;
+    }
+}
