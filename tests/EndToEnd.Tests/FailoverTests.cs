@@ -110,6 +110,20 @@ public sealed class FailoverTests(ITestOutputHelper output)
         stalls.AssertWithin(2 * s_median, s_worst);
     }
 
+    [Fact]
+    public async Task Node_StandsStillUntilTheCellHasRemovedIt_ExitsAndSaysWhy()
+    {
+        using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 2, plannedNodes: 1);
+        LaminaProcess spare = cell.Nodes[cell.Nodes.Keys.Except((await cell.StatusAsync()).Stages).Single()];
+        LaminaProcess.Send(spare.Id, ProcessTable.SigStop);
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        LaminaProcess.Send(spare.Id, ProcessTable.SigCont);
+
+        await spare.WaitForExitAsync(TimeSpan.FromSeconds(40));
+        Assert.Equal(1, spare.ExitCode);
+        Assert.Contains("the cell took this process for lost and removed it", spare.Error, StringComparison.Ordinal);
+    }
+
     /// <summary>Long tales, half of them greedy, half sampled with a seed; the end of the text is made unlikely, so that they last.</summary>
     private static JsonObject Request(int number)
     {
