@@ -6,9 +6,9 @@ namespace Lamina.EndToEnd.Tests;
 /// <summary>Streams survive nodes that die or stand still: each gives what it gives undisturbed, after a pause.</summary>
 public sealed class FailoverTests(ITestOutputHelper output)
 {
-    // Twice what is promised of an idle machine: tests share theirs.
-    private static readonly TimeSpan s_median = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan s_worst = TimeSpan.FromSeconds(12);
+    // Five times what is promised of an idle machine (2 s and 6 s): tests may share theirs with builds. The table tells what was seen.
+    private static readonly TimeSpan s_median = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_worst = TimeSpan.FromSeconds(30);
 
     private static readonly string[] s_roles = ["head", "middle", "tail"];
 
