@@ -2,12 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace Lamina.Compute.Kernels;
 
-/// <summary>Zeroed native memory aligned to cache lines, zeroed again on disposal. Large buffers ask for huge pages.</summary>
-public sealed unsafe partial class NativeBuffer : IDisposable
+/// <summary>
+/// Zeroed native memory aligned to cache lines, zeroed again on disposal. Large buffers ask for huge pages and take memory only where they are touched: a cache is sized
+/// for its fullest hour, and clearing all of it at load would take longer than loading the weights.
+/// </summary>
+public sealed unsafe class NativeBuffer : IDisposable
 {
-    private const nuint HugePage = 2 << 20;
-    private const int AdviseHugePages = 14;
-
+    private readonly bool _isMapped;
     private byte* _pointer;
 
     /// <summary>Throws <see cref="OutOfMemoryException"/> when the system refuses.</summary>
@@ -15,14 +16,17 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         Bytes = bytes;
-        nuint alignment = (nuint)bytes >= 2 * HugePage ? HugePage : 64;
-        _pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), alignment);
-        if (alignment == HugePage && OperatingSystem.IsLinux())
+        _isMapped = OperatingSystem.IsLinux() && bytes >= 2 * MappedMemory.HugePage;
+        if (_isMapped)
         {
-            _ = Advise(_pointer, (nuint)bytes / HugePage * HugePage, AdviseHugePages);
+            _pointer = MappedMemory.Map(bytes);
+        }
+        else
+        {
+            _pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), 64);
+            NativeMemory.Clear(_pointer, (nuint)bytes);
         }
 
-        NativeMemory.Clear(_pointer, (nuint)bytes);
         GC.AddMemoryPressure(Math.Max(bytes, 1));
     }
 
@@ -39,14 +43,19 @@ public sealed unsafe partial class NativeBuffer : IDisposable
         }
 
         _pointer = null;
-        NativeMemory.Clear(pointer, (nuint)Bytes);
-        NativeMemory.AlignedFree(pointer);
+        if (_isMapped)
+        {
+            MappedMemory.ClearAndUnmap(pointer, Bytes);
+        }
+        else
+        {
+            NativeMemory.Clear(pointer, (nuint)Bytes);
+            NativeMemory.AlignedFree(pointer);
+        }
+
         GC.RemoveMemoryPressure(Math.Max(Bytes, 1));
         GC.SuppressFinalize(this);
     }
 
     ~NativeBuffer() => Dispose();
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(void* address, nuint length, int advice);
 }
