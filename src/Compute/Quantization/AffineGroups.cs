@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Lamina.Compute.Quantization;
 
 /// <summary>A block of 256 values in equal groups, each x = d scale q - dmin minimum with small integers for scale, minimum and q.</summary>
@@ -14,16 +16,13 @@ internal static class AffineGroups
         int groupLength = x.Length / scales.Length;
         Span<float> weights = stackalloc float[x.Length];
         Weigh(search, x, importance, groupLength, weights);
-        AffineSearch chosen = importance.IsEmpty ? search : AffineSearch.Fine(search.MaxLevel);
         Span<float> fittedScales = stackalloc float[scales.Length];
         Span<float> fittedMinimums = stackalloc float[scales.Length];
         Span<float> groupWeights = stackalloc float[scales.Length];
+        Fit(x, weights, groupLength, importance.IsEmpty ? search : AffineSearch.Fine(search.MaxLevel), fittedScales, fittedMinimums);
         for (int group = 0; group < scales.Length; group++)
         {
-            ReadOnlySpan<float> w = weights.Slice(group * groupLength, groupLength);
-            (fittedScales[group], float minimum) = AffineFit.Best(x.Slice(group * groupLength, groupLength), w, chosen);
-            fittedMinimums[group] = -minimum;
-            groupWeights[group] = Sum(w);
+            groupWeights[group] = Sum(weights.Slice(group * groupLength, groupLength));
         }
 
         Half d = (Half)Round(fittedScales, groupWeights, maxScale, weighted: !importance.IsEmpty, scales);
@@ -36,6 +35,20 @@ internal static class AffineGroups
         }
 
         return (d, dmin);
+    }
+
+    private static void Fit(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, int groupLength, AffineSearch search, Span<float> scales, Span<float> minimums)
+    {
+        Span<Vector256<float>> lanesX = stackalloc Vector256<float>[groupLength];
+        Span<Vector256<float>> lanesW = stackalloc Vector256<float>[groupLength];
+        for (int first = 0; first < scales.Length; first += GroupLanes.Count)
+        {
+            GroupLanes.Spread(x[(first * groupLength)..], groupLength, lanesX);
+            GroupLanes.Spread(weights[(first * groupLength)..], groupLength, lanesW);
+            (Vector256<float> scale, Vector256<float> minimum) = AffineFit.Best(lanesX, lanesW, search);
+            scale.CopyTo(scales[first..]);
+            (-minimum).CopyTo(minimums[first..]);
+        }
     }
 
     private static void Weigh(AffineSearch search, ReadOnlySpan<float> x, ReadOnlySpan<float> importance, int groupLength, Span<float> weights)

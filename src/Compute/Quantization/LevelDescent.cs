@@ -1,6 +1,6 @@
 namespace Lamina.Compute.Quantization;
 
-/// <summary>Finds the scale of x ≈ scale level for few levels, where moving single values between levels beats trying scales.</summary>
+/// <summary>Finds the scale of x ≈ scale level for the eight levels -4 to 3, where moving single values between levels beats trying scales.</summary>
 /// <remarks>Expressions are evaluated in the order that llama-quantize has them, without fused operations: the bytes of a file depend on it.</remarks>
 internal static class LevelDescent
 {
@@ -9,8 +9,7 @@ internal static class LevelDescent
     private const float Smallest = 1e-15f;
 
     /// <summary>From the levels nearest under the plain scale, moves one value at a time to where the error that the best scale leaves shrinks.</summary>
-    public static float Best<TLevels>(ReadOnlySpan<float> x, ReadOnlySpan<float> weights)
-        where TLevels : struct, ILevels
+    public static float Best(ReadOnlySpan<float> x, ReadOnlySpan<float> weights)
     {
         float largest = ScaleFit.Largest(x);
         if (MathF.Abs(largest) < Smallest)
@@ -18,13 +17,13 @@ internal static class LevelDescent
             return 0;
         }
 
-        float inverse = TLevels.First / largest;
+        float inverse = LinearLevels8.First / largest;
         Span<float> levels = stackalloc float[LongestGroup];
         float sumXL = 0;
         float sumL2 = 0;
         for (int i = 0; i < x.Length; i++)
         {
-            levels[i] = TLevels.Nearest(inverse * x[i]);
+            levels[i] = LinearLevels8.Nearest(inverse * x[i]);
             sumXL += weights[i] * x[i] * levels[i];
             sumL2 += weights[i] * levels[i] * levels[i];
         }
@@ -42,7 +41,7 @@ internal static class LevelDescent
                 }
 
                 float l2 = sumL2 - (weights[i] * levels[i] * levels[i]);
-                float level = TLevels.Nearest(x[i] * l2 / xl);
+                float level = LinearLevels8.Nearest(x[i] * l2 / xl);
                 if (level == levels[i])
                 {
                     continue;

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Lamina.Compute.Quantization.Formats;
 
 namespace Lamina.Compute.Quantization;
@@ -15,7 +16,9 @@ internal readonly struct LinearLevels8 : ILevels
 
     public static float Nearest(float x) => Math.Clamp(MathF.Round(x), -4, 3);
 
-    public static float Product(float weight, float x, float level) => weight * x * level;
+    public static Vector256<float> Nearest(Vector256<float> x) => Vector256.Min(Vector256.Max(Vector256.Round(x), Vector256.Create(-4f)), Vector256.Create(3f));
+
+    public static Vector256<float> Product(float weight, float x, Vector256<float> level) => weight * x * level;
 }
 
 /// <summary>Integers -8 to 7.</summary>
@@ -31,7 +34,9 @@ internal readonly struct LinearLevels16 : ILevels
 
     public static float Nearest(float x) => Math.Clamp(MathF.Round(x), -8, 7);
 
-    public static float Product(float weight, float x, float level) => weight * x * level;
+    public static Vector256<float> Nearest(Vector256<float> x) => Vector256.Min(Vector256.Max(Vector256.Round(x), Vector256.Create(-8f)), Vector256.Create(7f));
+
+    public static Vector256<float> Product(float weight, float x, Vector256<float> level) => weight * x * level;
 }
 
 /// <summary>Integers -16 to 15.</summary>
@@ -47,7 +52,9 @@ internal readonly struct LinearLevels32 : ILevels
 
     public static float Nearest(float x) => Math.Clamp(MathF.Round(x), -16, 15);
 
-    public static float Product(float weight, float x, float level) => weight * x * level;
+    public static Vector256<float> Nearest(Vector256<float> x) => Vector256.Min(Vector256.Max(Vector256.Round(x), Vector256.Create(-16f)), Vector256.Create(15f));
+
+    public static Vector256<float> Product(float weight, float x, Vector256<float> level) => weight * x * level;
 }
 
 /// <summary>Integers -32 to 31.</summary>
@@ -63,7 +70,9 @@ internal readonly struct LinearLevels64 : ILevels
 
     public static float Nearest(float x) => Math.Clamp(MathF.Round(x), -32, 31);
 
-    public static float Product(float weight, float x, float level) => weight * x * level;
+    public static Vector256<float> Nearest(Vector256<float> x) => Vector256.Min(Vector256.Max(Vector256.Round(x), Vector256.Create(-32f)), Vector256.Create(31f));
+
+    public static Vector256<float> Product(float weight, float x, Vector256<float> level) => weight * x * level;
 }
 
 /// <summary>The sixteen levels of <see cref="IQ4_NL"/>.</summary>
@@ -77,9 +86,21 @@ internal readonly struct UnevenLevels : ILevels
 
     public static int Steps => 7;
 
-    public static float Nearest(float x) => IQ4_NL.Levels[NearestIndex(x)];
+    /// <summary>Climbs one level at each midpoint that twice the value reaches; all sums are exact.</summary>
+    public static Vector256<float> Nearest(Vector256<float> x)
+    {
+        ReadOnlySpan<sbyte> levels = IQ4_NL.Levels;
+        Vector256<float> level = Vector256.Create((float)levels[0]);
+        for (int i = 1; i < levels.Length; i++)
+        {
+            Vector256<float> reached = Vector256.GreaterThanOrEqual(x + x, Vector256.Create((float)(levels[i - 1] + levels[i])));
+            level += reached & Vector256.Create((float)(levels[i] - levels[i - 1]));
+        }
 
-    public static float Product(float weight, float x, float level) => weight * level * x;
+        return level;
+    }
+
+    public static Vector256<float> Product(float weight, float x, Vector256<float> level) => weight * level * x;
 
     public static int NearestIndex(float x)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Lamina.Compute.Quantization;
 
 /// <summary>The levels that a symmetric format offers.</summary>
@@ -9,16 +11,16 @@ internal interface ILevels
     /// <summary>Level of largest magnitude, around which other places are tried.</summary>
     static abstract float Extreme { get; }
 
-    /// <summary>Distance between the places around <see cref="Extreme"/> that are tried next.</summary>
+    /// <summary>Distance between the places around <see cref="Extreme"/>.</summary>
     static abstract float Step { get; }
 
     /// <summary>How many are tried on either side.</summary>
     static abstract int Steps { get; }
 
-    static abstract float Nearest(float x);
+    static abstract Vector256<float> Nearest(Vector256<float> x);
 
     /// <summary>Product of the three, multiplied in the order of the reference.</summary>
-    static abstract float Product(float weight, float x, float level);
+    static abstract Vector256<float> Product(float weight, float x, Vector256<float> level);
 }
 
 /// <summary>Finds the scale of x ≈ scale level with the least weighted squared error.</summary>
@@ -27,6 +29,7 @@ internal static class ScaleFit
 {
     /// <summary>Groups whose values are all smaller count as zero.</summary>
     private const float Smallest = 1e-15f;
+    private const int MostCandidates = 24;
 
     /// <summary>
     /// For levels fixed, the best scale is Σwxl / Σwl² and saves (Σwxl)² / Σwl² of the error; levels are assigned for several scales, and the
@@ -41,16 +44,30 @@ internal static class ScaleFit
             return 0;
         }
 
-        (float sumXL, float sumL2) = Sums<TLevels>(x, weights, TLevels.First / largest);
-        float scale = sumL2 > 0 ? sumXL / sumL2 : 0;
-        float saved = scale * sumXL;
-        for (int step = -TLevels.Steps; step <= TLevels.Steps; step++)
+        int count = (2 * TLevels.Steps) + 2;
+        Span<float> inverses = stackalloc float[MostCandidates];
+        inverses.Clear();
+        inverses[0] = TLevels.First / largest;
+        for (int i = 1; i < count; i++)
         {
-            (sumXL, sumL2) = Sums<TLevels>(x, weights, (TLevels.Extreme - (TLevels.Step * step)) / largest);
-            if (sumL2 > 0 && sumXL * sumXL > saved * sumL2)
+            inverses[i] = (TLevels.Extreme - (TLevels.Step * (i - 1 - TLevels.Steps))) / largest;
+        }
+
+        Span<float> sumXL = stackalloc float[MostCandidates];
+        Span<float> sumL2 = stackalloc float[MostCandidates];
+        for (int i = 0; i < count; i += Vector256<float>.Count)
+        {
+            Sums<TLevels>(x, weights, Vector256.Create<float>(inverses[i..]), sumXL[i..], sumL2[i..]);
+        }
+
+        float scale = 0;
+        float saved = 0;
+        for (int i = 0; i < count; i++)
+        {
+            if (sumL2[i] > 0 && sumXL[i] * sumXL[i] > saved * sumL2[i])
             {
-                scale = sumXL / sumL2;
-                saved = scale * sumXL;
+                scale = sumXL[i] / sumL2[i];
+                saved = scale * sumXL[i];
             }
         }
 
@@ -72,18 +89,20 @@ internal static class ScaleFit
         return largest;
     }
 
-    private static (float SumXL, float SumL2) Sums<TLevels>(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, float inverse)
+    /// <summary>Eight candidates, one to a lane.</summary>
+    private static void Sums<TLevels>(ReadOnlySpan<float> x, ReadOnlySpan<float> weights, Vector256<float> inverse, Span<float> sumXL, Span<float> sumL2)
         where TLevels : struct, ILevels
     {
-        float sumXL = 0;
-        float sumL2 = 0;
+        Vector256<float> xl = Vector256<float>.Zero;
+        Vector256<float> l2 = Vector256<float>.Zero;
         for (int i = 0; i < x.Length; i++)
         {
-            float level = TLevels.Nearest(inverse * x[i]);
-            sumXL += TLevels.Product(weights[i], x[i], level);
-            sumL2 += weights[i] * level * level;
+            Vector256<float> level = TLevels.Nearest(inverse * x[i]);
+            xl += TLevels.Product(weights[i], x[i], level);
+            l2 += weights[i] * level * level;
         }
 
-        return (sumXL, sumL2);
+        xl.CopyTo(sumXL);
+        l2.CopyTo(sumL2);
     }
 }

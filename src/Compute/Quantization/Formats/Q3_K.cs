@@ -37,7 +37,7 @@ internal readonly struct Q3_K : IBlockQuantizer
         {
             ReadOnlySpan<float> x = values.Slice(group * 16, 16);
             ReadOnlySpan<float> w = weights.Slice(group * 16, 16);
-            scales[group] = importance.IsEmpty ? LevelDescent.Best<LinearLevels8>(x, w) : ScaleFit.Best<LinearLevels8>(x, w);
+            scales[group] = importance.IsEmpty ? LevelDescent.Best(x, w) : ScaleFit.Best<LinearLevels8>(x, w);
         }
 
         float unit = importance.IsEmpty ? ScaleFit.Largest(scales) / -32 : WeightedUnit(scales, weights);
