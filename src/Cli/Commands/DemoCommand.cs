@@ -27,6 +27,9 @@ internal static class DemoCommand
             await using EmbeddedCell cell = await EmbeddedCell.StartAsync(options, new LoadProgress(quiet: false), cancellation);
             StageTable.Write(Console.Out, cell);
             using ChatStream chat = new(cell.HttpAddress, "lamina-tiny");
+
+            // The first request of a process compiles its way through client and coordinator; the figures below are those of every later one.
+            await chat.AskAsync("Hello", TextWriter.Null, cancellation);
             foreach (string question in Questions)
             {
                 Console.WriteLine();

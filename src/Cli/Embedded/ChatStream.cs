@@ -61,7 +61,7 @@ internal sealed class ChatStream(Uri api, string model) : IDisposable
                 {
                     last = Stopwatch.GetTimestamp();
                     first = first == 0 ? last : first;
-                    await output.WriteAsync(piece);
+                    await output.WriteAsync(piece.AsMemory(), cancellation);
                     await output.FlushAsync(cancellation);
                 }
             }
