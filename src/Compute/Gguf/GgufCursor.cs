@@ -17,7 +17,7 @@ internal ref struct GgufCursor(ReadOnlySpan<byte> bytes)
     {
         if (count > Remaining)
         {
-            throw new InvalidDataException($"{what} at offset {Position} needs {count} bytes, {Remaining} are left");
+            throw new InvalidDataException($"{what} at offset {Position} needs {count} bytes, {Remaining} are left: the file is damaged or cut short");
         }
 
         ReadOnlySpan<byte> taken = bytes.Slice(Position, count);
@@ -33,18 +33,16 @@ internal ref struct GgufCursor(ReadOnlySpan<byte> bytes)
     public int Count(string what, int minimumBytes, int limit)
     {
         ulong count = UInt64(what);
-        ulong most = (ulong)Math.Min(limit, Remaining / minimumBytes);
-        return count <= most ? (int)count : throw new InvalidDataException($"{what} at offset {Position - 8} is {count}, at most {most} are possible here");
+        return count <= (ulong)Math.Min(limit, Remaining / minimumBytes) ? (int)count : throw TooMany($"{what} at offset {Position - 8} is {count}", count, limit, Remaining / minimumBytes);
     }
 
     /// <summary>Length-prefixed bytes.</summary>
     public ReadOnlySpan<byte> Bytes(string what, int limit)
     {
         ulong length = UInt64(what);
-        int most = Math.Min(limit, Remaining);
-        return length <= (ulong)most
+        return length <= (ulong)Math.Min(limit, Remaining)
             ? Take((int)length, what)
-            : throw new InvalidDataException($"{what} at offset {Position - 8} is {length} bytes long, at most {most} are possible here");
+            : throw TooMany($"{what} at offset {Position - 8} is {length} bytes long", length, limit, Remaining);
     }
 
     /// <summary>A length-prefixed name: strict UTF-8, no NUL.</summary>
@@ -59,6 +57,9 @@ internal ref struct GgufCursor(ReadOnlySpan<byte> bytes)
 
         return Decode(name, what, start);
     }
+
+    private static InvalidDataException TooMany(string found, ulong count, int limit, int fitting) => new(
+        count > (ulong)limit ? $"{found}, the limit is {limit}" : $"{found}, but only {fitting} fit the bytes left: the file is damaged or cut short");
 
     public static string Decode(ReadOnlySpan<byte> utf8, string what, int offset)
     {

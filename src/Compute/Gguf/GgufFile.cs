@@ -82,7 +82,7 @@ public sealed class GgufFile : ITensorSource, IDisposable
         MappedFile part = MappedFile.Open(path);
         parts.Add(part);
         FileLength += part.Length;
-        GgufHeader header = GgufReader.Read(part.Head(limits.HeaderBytes), part.Length, limits);
+        GgufHeader header = ReadHeader(part, path, limits);
         foreach (GgufTensorInfo info in header.Tensors)
         {
             nint address = checked((nint)(part.Address + header.DataOffset + info.Offset));
@@ -96,5 +96,17 @@ public sealed class GgufFile : ITensorSource, IDisposable
         }
 
         return header;
+    }
+
+    private static GgufHeader ReadHeader(MappedFile part, string path, GgufLimits limits)
+    {
+        try
+        {
+            return GgufReader.Read(part.Head(limits.HeaderBytes), part.Length, limits);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidDataException($"{System.IO.Path.GetFileName(path)}: {e.Message}", e);
+        }
     }
 }
