@@ -84,6 +84,18 @@ public sealed class CommandLineTests
         }
     }
 
+    [Fact]
+    public async Task Serve_FromAConfigurationFile_ServesTheModelsItNames()
+    {
+        using TemporaryFolder folder = new();
+        string file = Path.Combine(folder.Path, "serve.json");
+        await File.WriteAllTextAsync(file, System.Text.Json.JsonSerializer.Serialize(new { Serve = new { Listen = "127.0.0.1:0", Nodes = 2, Models = new[] { new { Name = "Tiny_1.0", Path = Model } } } }));
+        using LaminaProcess serve = LaminaProcess.Start("serve", "--config", file);
+        await serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(60));
+        Assert.Contains("Tiny_1.0: 2 stages", serve.Error, StringComparison.Ordinal);
+        Assert.Equal(2, ProcessTable.Children(serve.Id).Length);
+    }
+
     /// <summary>At several moments of the start, the last being when everything stands.</summary>
     [Theory]
     [InlineData(200)]
