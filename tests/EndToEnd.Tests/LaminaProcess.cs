@@ -29,14 +29,15 @@ internal sealed class LaminaProcess : IDisposable
     public string Output => Text(_output);
     public string Error => Text(_error);
 
-    /// <summary>Where the executable of this build lies.</summary>
-    public static string Executable { get; } = Path.Combine(Repository.Root, "artifacts", "bin", "Cli", "release", "lamina");
+    /// <summary>The executable as <c>./test</c> publishes it, compiled ahead of time; the plain build where that is newer.</summary>
+    public static string Executable { get; } = Newest(Path.Combine(Repository.Root, "artifacts", "app"), Path.Combine(Repository.Root, "artifacts", "bin", "Cli", "release"));
 
     public static LaminaProcess Start(params string[] arguments) => Start(arguments, environment: null);
 
     public static LaminaProcess Start(string[] arguments, IReadOnlyDictionary<string, string>? environment)
     {
-        ProcessStartInfo start = new(Executable, arguments)
+        // A test run started in the background hands down an ignored SIGINT, which no process of .NET takes back; env does, and then becomes the executable.
+        ProcessStartInfo start = new("env", ["--default-signal=INT", Executable, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -126,6 +127,14 @@ internal sealed class LaminaProcess : IDisposable
                 found.TrySetResult(line);
             }
         }
+    }
+
+    private static string Newest(string published, string built)
+    {
+        string[] rooms = Directory.Exists(built) ? [.. Directory.GetFiles(built, "Lamina.*.dll"), Path.Combine(built, "lamina.dll")] : [];
+        bool isCurrent = File.Exists(Path.Combine(published, "lamina"))
+            && rooms.All(room => File.GetLastWriteTimeUtc(Path.Combine(published, Path.GetFileName(room))) >= File.GetLastWriteTimeUtc(room));
+        return Path.Combine(isCurrent ? published : built, "lamina");
     }
 
     private static string Text(StringBuilder builder)
