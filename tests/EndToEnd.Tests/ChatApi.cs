@@ -58,7 +58,9 @@ internal static class ChatApi
 
     public static async Task<(int Status, JsonNode? Error)> RefusedAsync(this HttpClient http, HttpContent content, string route = "v1/chat/completions")
     {
-        using HttpResponseMessage response = await http.PostAsync(route, content);
+        // The refusal may come before the body is read, and the connection end with it: the client waits to be asked for the body.
+        using HttpRequestMessage request = new(HttpMethod.Post, route) { Content = content, Headers = { ExpectContinue = true } };
+        using HttpResponseMessage response = await http.SendAsync(request);
         string body = await response.Content.ReadAsStringAsync();
         return ((int)response.StatusCode, body.Length == 0 ? null : JsonNode.Parse(body)?["error"]);
     }
