@@ -14,6 +14,7 @@ public static class GenerationProtocol
     /// <param name="MaxTokens">Tokens to emit in all, the resumed ones included.</param>
     /// <param name="StopTokens">Tokens that end the generation; the one that does is not reported.</param>
     /// <param name="MinTokens">Stop tokens are not chosen before that many.</param>
+    /// <param name="Pool">Instead of tokens the prompt's embedding is wanted: <see cref="TextEmbedded"/>, then the end.</param>
     [MessagePackObject]
     public sealed record Submit(
         [property: Key(0)] TenantId Tenant,
@@ -24,7 +25,8 @@ public static class GenerationProtocol
         [property: Key(5)] int[] StopTokens,
         [property: Key(6)] SamplingSettings Sampling,
         [property: Key(7)] int Priority,
-        [property: Key(8)] int MinTokens = 0);
+        [property: Key(8)] int MinTokens = 0,
+        [property: Key(9)] bool Pool = false);
 
     [MessagePackObject]
     public sealed record Cancel([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation);
@@ -41,9 +43,13 @@ public static class GenerationProtocol
         [property: Key(4)] int[] TopIds,
         [property: Key(5)] float[] TopLogProbs);
 
+    /// <summary>The embedding of a prompt, of unit length and of the model's width.</summary>
+    [MessagePackObject]
+    public sealed record TextEmbedded([property: Key(0)] GenerationId Generation, [property: Key(1)] float[] Values);
+
     /// <param name="Tokens">Emitted tokens in all.</param>
     /// <param name="CachedPromptTokens">Prompt tokens that a prefix cache served.</param>
-    /// <param name="Reason">One sentence when <paramref name="Outcome"/> is Failed or Refused, else empty.</param>
+    /// <param name="Reason">One sentence when <paramref name="Outcome"/> is Failed, Refused or GrammarExhausted, else empty.</param>
     [MessagePackObject]
     public sealed record GenerationEnded(
         [property: Key(0)] GenerationId Generation,
@@ -62,7 +68,13 @@ public static class GenerationProtocol
         [property: Key(4)] double TokensPerSecond);
 }
 
-public enum GenerationOutcome { Stop = 0, Length = 1, Cancelled = 2, Refused = 3, Failed = 4 }
+public enum GenerationOutcome
+{
+    Stop = 0, Length = 1, Cancelled = 2, Refused = 3, Failed = 4,
+
+    /// <summary>The grammar leaves no token of the vocabulary: no other pipeline would do better.</summary>
+    GrammarExhausted = 5,
+}
 
 /// <summary>Wire form of <see cref="SamplingParameters"/>.</summary>
 [MessagePackObject]

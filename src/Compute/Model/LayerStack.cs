@@ -85,22 +85,22 @@ internal sealed unsafe partial class LayerStack
         }
     }
 
-    /// <summary>Final rows of those that ask, and their logits.</summary>
+    /// <summary>Logit rows of the batch finished last; the embedding rows stand behind them.</summary>
+    public int LogitRows { get; private set; }
+
+    /// <summary>Final rows of those that ask, and the logits of those that ask for logits.</summary>
     public void Finish(StepBatch batch)
     {
-        int rows = batch.LogitRowCount;
-        if (rows == 0)
+        int rows = LogitRows = batch.LogitRowCount;
+        if (rows + batch.EmbeddingRowCount == 0)
         {
             return;
         }
 
-        for (int i = 0; i < rows; i++)
-        {
-            new ReadOnlySpan<float>(_state.Hidden[batch.LogitRows[i]], _shape.EmbeddingLength).CopyTo(new Span<float>(_state.Branch[i], _shape.EmbeddingLength));
-        }
-
-        Normalise(_weights.OutputNorm, _state.Branch, _state.Normed, rows);
-        if (!_shape.HasLogits)
+        Gather(batch.LogitRows, 0);
+        Gather(batch.EmbeddingRows, rows);
+        Normalise(_weights.OutputNorm, _state.Branch, _state.Normed, rows + batch.EmbeddingRowCount);
+        if (!_shape.HasLogits || rows == 0)
         {
             return;
         }
@@ -116,6 +116,14 @@ internal sealed unsafe partial class LayerStack
         if (_shape.LogitSoftCap != 0)
         {
             _kernels.SoftCap(logits, _shape.LogitSoftCap, rows, _shape.VocabularySize);
+        }
+    }
+
+    private void Gather(ReadOnlySpan<int> rows, int first)
+    {
+        for (int i = 0; i < rows.Length; i++)
+        {
+            new ReadOnlySpan<float>(_state.Hidden[rows[i]], _shape.EmbeddingLength).CopyTo(new Span<float>(_state.Branch[first + i], _shape.EmbeddingLength));
         }
     }
 

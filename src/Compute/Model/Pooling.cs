@@ -17,33 +17,51 @@ public static class Pooling
     /// <summary>Writes the embedding [width] of <paramref name="rows"/> [count × width], of unit length; a text of zeros stays zero.</summary>
     public static void Pool(PoolingKind kind, ReadOnlySpan<float> rows, Span<float> embedding)
     {
-        int width = embedding.Length, count = rows.Length / width;
-        if (count == 0 || rows.Length % width != 0)
+        int width = embedding.Length;
+        if (rows.Length == 0 || rows.Length % width != 0)
         {
             throw new ArgumentException($"{rows.Length} values are no rows of {width}", nameof(rows));
         }
 
-        if (kind == PoolingKind.Mean)
+        var pooler = new TextPooler(kind, width);
+        for (int first = 0; first < rows.Length; first += width)
+        {
+            pooler.Add(rows.Slice(first, width));
+        }
+
+        pooler.Finish(embedding);
+    }
+}
+
+/// <summary>Pools one text whose rows [width] may come in several steps; the result does not depend on how they are divided.</summary>
+public sealed class TextPooler(PoolingKind kind, int width)
+{
+    private readonly double[] _sum = new double[width];
+
+    /// <summary>Rows taken so far.</summary>
+    public int Count { get; private set; }
+
+    public void Add(ReadOnlySpan<float> row)
+    {
+        if (kind == PoolingKind.Mean || Count == 0 || kind == PoolingKind.Last)
         {
             for (int d = 0; d < width; d++)
             {
-                double sum = 0;
-                for (int row = 0; row < count; row++)
-                {
-                    sum += rows[(row * width) + d];
-                }
-
-                embedding[d] = (float)(sum / count);
+                _sum[d] = kind == PoolingKind.Mean ? _sum[d] + row[d] : row[d];
             }
         }
-        else
-        {
-            rows.Slice((kind == PoolingKind.First ? 0 : count - 1) * width, width).CopyTo(embedding);
-        }
 
+        Count++;
+    }
+
+    /// <summary>Writes the embedding [width], of unit length; a text of zeros stays zero.</summary>
+    public void Finish(Span<float> embedding)
+    {
         double squares = 0;
-        foreach (float value in embedding)
+        for (int d = 0; d < width; d++)
         {
+            float value = (float)(kind == PoolingKind.Mean ? _sum[d] / Count : _sum[d]);
+            embedding[d] = value;
             squares += (double)value * value;
         }
 
@@ -52,5 +70,12 @@ public static class Pooling
         {
             value *= scale;
         }
+    }
+
+    /// <summary>Overwrites what was taken: nothing of a text stays in memory.</summary>
+    public void Clear()
+    {
+        Array.Clear(_sum);
+        Count = 0;
     }
 }

@@ -106,10 +106,10 @@ public sealed unsafe class Stage : IDisposable
     }
 
     /// <summary>
-    /// The row [embedding] behind the i-th entry of <see cref="StepBatch.LogitRows"/>, normed as the output matrix takes it; of a last stage, valid until the
-    /// next call. What <see cref="Pooling"/> makes a text's embedding of.
+    /// The row [embedding] behind the i-th entry of <see cref="StepBatch.EmbeddingRows"/>, normed as the output matrix takes it; of a last stage, valid until the
+    /// next call. What <see cref="TextPooler"/> makes a text's embedding of.
     /// </summary>
-    public ReadOnlySpan<float> Embedding(int i) => new(_state.Normed[i], Shape.EmbeddingLength);
+    public ReadOnlySpan<float> Embedding(int i) => new(_state.Normed[_stack.LogitRows + i], Shape.EmbeddingLength);
 
     /// <summary>Logits [vocabulary] of the i-th entry of <see cref="StepBatch.LogitRows"/>, valid until the next call; writable, for the sampler.</summary>
     public Span<float> Logits(int i) => new(_state.Logits[i], Shape.VocabularySize);

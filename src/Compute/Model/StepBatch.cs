@@ -10,11 +10,13 @@ public sealed class StepBatch(int maxRows)
     public int MaxRows { get; } = maxRows;
     public int RowCount { get; private set; }
     public int LogitRowCount { get; private set; }
+    public int EmbeddingRowCount { get; private set; }
 
     private readonly int[] _tokens = new int[maxRows];
     private readonly int[] _positions = new int[maxRows];
     private readonly int[] _slots = new int[maxRows];
     private readonly int[] _logitRows = new int[maxRows];
+    private readonly int[] _embeddingRows = new int[maxRows];
 
     /// <summary>Token id of each row.</summary>
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, RowCount);
@@ -28,13 +30,17 @@ public sealed class StepBatch(int maxRows)
     /// <summary>Rows whose logits the tail computes, rising.</summary>
     public ReadOnlySpan<int> LogitRows => _logitRows.AsSpan(0, LogitRowCount);
 
+    /// <summary>Rows that the tail pools into the embedding of a text, rising; none of them is a logit row.</summary>
+    public ReadOnlySpan<int> EmbeddingRows => _embeddingRows.AsSpan(0, EmbeddingRowCount);
+
     public void Clear()
     {
         RowCount = 0;
         LogitRowCount = 0;
+        EmbeddingRowCount = 0;
     }
 
-    public void Add(int token, int position, int slot, bool wantsLogits)
+    public void Add(int token, int position, int slot, bool wantsLogits, bool wantsEmbedding = false)
     {
         if (RowCount == MaxRows)
         {
@@ -44,6 +50,10 @@ public sealed class StepBatch(int maxRows)
         if (wantsLogits)
         {
             _logitRows[LogitRowCount++] = RowCount;
+        }
+        else if (wantsEmbedding)
+        {
+            _embeddingRows[EmbeddingRowCount++] = RowCount;
         }
 
         _tokens[RowCount] = token;

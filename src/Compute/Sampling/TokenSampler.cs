@@ -65,7 +65,7 @@ public sealed class TokenSampler
 
     /// <summary>
     /// Chooses the next token. <paramref name="logits"/> [vocabulary] is overwritten. Only finite logits count (NaN and infinities are minus infinity); when
-    /// there is none, or none that the grammar allows, throws <see cref="InvalidDataException"/>.
+    /// there is none, throws <see cref="InvalidDataException"/>; when there is none that the grammar allows, <see cref="GrammarException"/>.
     /// </summary>
     /// <param name="history">Prompt and emitted tokens, oldest first; the new token's position is its length.</param>
     /// <param name="top">Receives the most likely tokens, best first; its length is <see cref="SamplingParameters.TopLogProbs"/>.</param>
@@ -122,18 +122,10 @@ public sealed class TokenSampler
     /// <summary>Rules out what the grammar does not allow and returns the largest logit that is left.</summary>
     private static float Constrain(TokenConstraint constraint, Span<float> logits, ReadOnlySpan<int> emitted)
     {
-        try
-        {
-            constraint.Follow(emitted);
-            constraint.ApplyMask(logits);
-        }
-        catch (GrammarException exception)
-        {
-            throw new InvalidDataException(exception.Message, exception);
-        }
-
+        constraint.Follow(emitted);
+        constraint.ApplyMask(logits);
         float max = Softmax.Sanitize(logits);
-        return max > float.NegativeInfinity ? max : throw new InvalidDataException($"the grammar leaves no token after {emitted.Length} tokens of the answer");
+        return max > float.NegativeInfinity ? max : throw new GrammarException($"the grammar leaves no token after {emitted.Length} tokens of the answer");
     }
 
     private int ChooseAmong(Candidates candidates, ReadOnlySpan<float> logits, ReadOnlySpan<int> history, ReadOnlySpan<float> emittedLogProbs)

@@ -93,6 +93,15 @@ public sealed class LocalEngine : IDisposable
         return caller.Ended;
     }
 
+    /// <summary>The embedding of a submission's prompt. Thread-safe. Throws <see cref="ArgumentException"/> with one sentence when it is refused.</summary>
+    public async Task<float[]> EmbedAsync(GenerationProtocol.Submit submit)
+    {
+        var caller = new Caller(_ => { });
+        _head.Submit(submit with { Pool = true }, caller);
+        GenerationProtocol.GenerationEnded ended = await caller.Ended.ConfigureAwait(false);
+        return caller.Embedding ?? throw new ArgumentException(ended.Reason);
+    }
+
     public void Dispose()
     {
         _head.Dispose();
@@ -139,6 +148,10 @@ public sealed class LocalEngine : IDisposable
                 _ended.TrySetException(e);
             }
         }
+
+        public float[]? Embedding { get; private set; }
+
+        public void OnEmbedded(GenerationId generation, ReadOnlySpan<float> values) => Embedding = values.ToArray();
 
         public void OnEnded(GenerationProtocol.GenerationEnded ended) => _ended.TrySetResult(ended);
 

@@ -10,6 +10,9 @@ internal interface IGenerationOwner
     /// <param name="top">Valid during the call only.</param>
     void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top);
 
+    /// <param name="values">The embedding of the generation's prompt; valid during the call only.</param>
+    void OnEmbedded(GenerationId generation, ReadOnlySpan<float> values);
+
     void OnEnded(GenerationProtocol.GenerationEnded ended);
 
     /// <summary>The pipeline is gone and the generation with it; another pipeline can resume it.</summary>

@@ -44,7 +44,7 @@ internal sealed class PipelineHead : IDisposable
         _executor = executor;
         _next = next;
         _failed = failed;
-        _scheduler = new Scheduler(SchedulerLimits.From(settings, stageCount, executor.Stage.Shape.VocabularySize));
+        _scheduler = new Scheduler(SchedulerLimits.From(settings, stageCount, executor.Stage.Shape));
         _chunks = new ChunkPolicy(settings.PrefillChunk);
         _width = executor.Stage.Shape.EmbeddingLength;
         _step = new Step(settings.MaxBatchRows);
@@ -255,6 +255,12 @@ internal sealed class PipelineHead : IDisposable
             else
             {
                 SampledToken token = sampled[e.SampledIndex];
+                if (token.Token == SampledToken.Embedded)
+                {
+                    owner.OnEmbedded(e.Sequence.Id, sampled.Values(token));
+                    continue;
+                }
+
                 Volatile.Write(ref _tokens, _tokens + 1);
                 owner.OnToken(e.Sequence.Id, e.Index, token.Token, token.LogProb, sampled.Top(token));
             }

@@ -1,23 +1,26 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Lamina.Compute.Sampling;
 
 namespace Lamina.Node.Pipeline;
 
 /// <summary>
 /// Payload of a Sampled frame, little-endian: count u32, then per token slot i32, token i32, log-probability f32, top count u32 and that many (id i32,
-/// log-probability f32). The step's number stands in the frame's header.
+/// log-probability f32); where the token is <see cref="SampledToken.Embedded"/>, then the count u32 of an embedding and its values f32. The step's number stands in
+/// the frame's header.
 /// </summary>
 internal static class SampledFrame
 {
     private const int EntryBytes = 16;
     private const int TopBytes = 8;
+    private const int ValueBytes = 4;
 
     public static int Write(SampledTokens sampled, ref byte[] buffer)
     {
         int length = 4;
         for (int i = 0; i < sampled.Count; i++)
         {
-            length = checked(length + EntryBytes + (sampled[i].TopCount * TopBytes));
+            length = checked(length + EntryBytes + (sampled[i].TopCount * TopBytes) + (sampled[i].Token == SampledToken.Embedded ? 4 + (sampled[i].ValueCount * ValueBytes) : 0));
         }
 
         if (buffer.Length < length)
@@ -41,6 +44,13 @@ internal static class SampledFrame
                 BinaryPrimitives.WriteInt32LittleEndian(left, top.Id);
                 BinaryPrimitives.WriteSingleLittleEndian(left[4..], top.LogProb);
                 left = left[TopBytes..];
+            }
+
+            if (token.Token == SampledToken.Embedded)
+            {
+                BinaryPrimitives.WriteInt32LittleEndian(left, token.ValueCount);
+                MemoryMarshal.AsBytes(sampled.Values(token)).CopyTo(left[4..]);
+                left = left[(4 + (token.ValueCount * ValueBytes))..];
             }
         }
 
@@ -82,12 +92,27 @@ internal static class SampledFrame
                 payload = payload[TopBytes..];
             }
 
-            sampled.Add(slot, token, logProb, (int)topCount);
+            int values = token == SampledToken.Embedded ? ReadValues(ref payload, i, sampled) : 0;
+            sampled.Add(slot, token, logProb, (int)topCount, values);
         }
 
         if (!payload.IsEmpty)
         {
             throw new InvalidDataException($"sampled frame has {payload.Length} bytes too many");
         }
+    }
+
+    private static int ReadValues(ref ReadOnlySpan<byte> payload, uint entry, SampledTokens sampled)
+    {
+        uint count = payload.Length < 4 ? uint.MaxValue : BinaryPrimitives.ReadUInt32LittleEndian(payload);
+        if (payload.Length < 4 || count > (uint)(payload.Length - 4) / ValueBytes)
+        {
+            throw new InvalidDataException($"sampled frame's entry {entry} claims an embedding longer than the {payload.Length} bytes left");
+        }
+
+        ReadOnlySpan<byte> values = payload.Slice(4, (int)count * ValueBytes);
+        MemoryMarshal.Cast<byte, float>(values).CopyTo(sampled.ReserveValues((int)count));
+        payload = payload[(4 + values.Length)..];
+        return (int)count;
     }
 }

@@ -21,7 +21,7 @@ internal sealed class StageExecutor : IDisposable
         Stage = stage;
         _settings = settings;
         _sequences = new SequenceTable(settings, stage.Shape.VocabularySize);
-        _sampler = stage.IsLast ? new TailSampler(settings.MaxSequences, settings.ContextLength, stage.Shape.VocabularySize, tokenizer) : null;
+        _sampler = stage.IsLast ? new TailSampler(settings.MaxSequences, settings.ContextLength, stage.Shape, tokenizer) : null;
     }
 
     public Stage Stage { get; }
@@ -54,7 +54,8 @@ internal sealed class StageExecutor : IDisposable
         using var rows = new NativeBuffer((long)chunk * width * sizeof(float) * 2);
         Span<float> input = rows.Floats(chunk * width * 2)[..(chunk * width)];
         Span<float> output = Stage.IsLast ? [] : rows.Floats(chunk * width * 2)[(chunk * width)..];
-        byte[] settings = SamplingWire.Write(new TailSettings(SamplingSettings.From(new SamplingParameters()), 1, 0, []));
+        bool generates = Stage.Shape.HasLogits;
+        byte[] settings = SamplingWire.Write(new TailSettings(SamplingSettings.From(new SamplingParameters()), 1, 0, [], Pool: !generates));
         var step = new Step(chunk);
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < MaxWarmUpSteps && (i == 0 || Stopwatch.GetElapsedTime(start) < budget); i++)
@@ -66,7 +67,7 @@ internal sealed class StageExecutor : IDisposable
             step.Operations.Append(0, [0]);
             for (int position = 0; position < count; position++)
             {
-                step.Batch.Add(0, position, 0, position == count - 1);
+                step.Batch.Add(0, position, 0, generates && position == count - 1, !generates);
             }
 
             Execute(step, input, output);

@@ -5,7 +5,7 @@ namespace Lamina.Node.Pipeline;
 
 /// <summary>
 /// Payload of a Step frame, little-endian. Prologue: operation words u32, rows u32, row width u32, 0 u32; the operations (u32 each); per row token, position,
-/// slot, wants-logits (i32 each); zeros up to a multiple of <see cref="Alignment"/>. Then the rows, f32 [rows × width]. A stage forwards the prologue as it came.
+/// slot, what it is asked for (i32 each; 0 nothing, 1 logits, 2 a part of an embedding); zeros up to a multiple of <see cref="Alignment"/>. Then the rows, f32 [rows × width]. A stage forwards the prologue as it came.
 /// </summary>
 internal static class StepFrame
 {
@@ -40,7 +40,7 @@ internal static class StepFrame
         Span<int> words = MemoryMarshal.Cast<byte, int>(prologue[HeaderBytes..]);
         operations.CopyTo(words);
         words = words[operations.Length..];
-        ReadOnlySpan<int> logitRows = step.Batch.LogitRows;
+        ReadOnlySpan<int> logitRows = step.Batch.LogitRows, embeddingRows = step.Batch.EmbeddingRows;
         for (int row = 0; row < rows; row++)
         {
             bool wantsLogits = !logitRows.IsEmpty && logitRows[0] == row;
@@ -49,10 +49,16 @@ internal static class StepFrame
                 logitRows = logitRows[1..];
             }
 
+            bool wantsEmbedding = !embeddingRows.IsEmpty && embeddingRows[0] == row;
+            if (wantsEmbedding)
+            {
+                embeddingRows = embeddingRows[1..];
+            }
+
             words[0] = step.Batch.Tokens[row];
             words[1] = step.Batch.Positions[row];
             words[2] = step.Batch.Slots[row];
-            words[3] = wantsLogits ? 1 : 0;
+            words[3] = wantsLogits ? 1 : wantsEmbedding ? 2 : 0;
             words = words[4..];
         }
 
@@ -99,12 +105,12 @@ internal static class StepFrame
         words = words[(int)operationWords..];
         for (int row = 0; row < rows; row++)
         {
-            if (words[3] is not (0 or 1))
+            if (words[3] is < 0 or > 2)
             {
-                throw new InvalidDataException($"step row {row} has flags {words[3]}, expected 0 or 1");
+                throw new InvalidDataException($"step row {row} has flags {words[3]}, expected 0 to 2");
             }
 
-            step.Batch.Add(words[0], words[1], words[2], words[3] == 1);
+            step.Batch.Add(words[0], words[1], words[2], words[3] == 1, words[3] == 2);
             words = words[4..];
         }
 

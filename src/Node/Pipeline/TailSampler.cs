@@ -10,7 +10,7 @@ namespace Lamina.Node.Pipeline;
 /// Histories and samplers of the sequences open at the tail. A history is what the head opened it with (prompt and tokens emitted before) and what was sampled since;
 /// it is zeroed when the slot is released.
 /// </summary>
-internal sealed class TailSampler(int maxSequences, int contextLength, int vocabularySize, Tokenizer? tokenizer) : IDisposable
+internal sealed class TailSampler(int maxSequences, int contextLength, ModelShape shape, Tokenizer? tokenizer) : IDisposable
 {
     private readonly Sequence[] _sequences = new Sequence[maxSequences];
 
@@ -20,9 +20,17 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         SamplingParameters parameters = wanted.Sampling.ToParameters();
         ref Sequence sequence = ref _sequences[slot];
         sequence.Settings = wanted;
+        sequence.Length = tokens.Length;
+        if (wanted.Pool)
+        {
+            // The rows alone count; nothing is chosen, so no history is needed.
+            sequence.Pooler = new TextPooler(shape.Pooling, shape.EmbeddingLength);
+            return;
+        }
+
         try
         {
-            sequence.Sampler = new TokenSampler(parameters, vocabularySize, tokenizer, wanted.PromptTokens);
+            sequence.Sampler = new TokenSampler(parameters, shape.VocabularySize, tokenizer, wanted.PromptTokens);
         }
         catch (Exception e) when (e is GrammarException or ArgumentException)
         {
@@ -36,13 +44,21 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         }
 
         tokens.CopyTo(sequence.History);
-        sequence.Length = tokens.Length;
     }
 
     public void Release(int slot)
     {
         ref Sequence sequence = ref _sequences[slot];
-        Array.Clear(sequence.History!, 0, sequence.Length);
+        if (sequence.Pooler is { } pooler)
+        {
+            pooler.Clear();
+            sequence.Pooler = null;
+        }
+        else
+        {
+            Array.Clear(sequence.History!, 0, sequence.Length);
+        }
+
         sequence.Sampler = null;
         sequence.Settings = null;
         sequence.Length = 0;
@@ -50,13 +66,16 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
 
     /// <summary>
     /// Samples one token for each logit row. A logit row that directly follows another of its sequence is a guess: it counts only when its token is the one just sampled.
-    /// Throws <see cref="InvalidDataException"/> when any other row is not the next position of its sequence.
+    /// Throws <see cref="InvalidDataException"/> when any other row is not the next position of its sequence. An embedding row is pooled; the last of its text gives the
+    /// embedding.
     /// </summary>
     public void Sample(Stage stage, StepBatch batch, SampledTokens sampled)
     {
         ReadOnlySpan<int> rows = batch.LogitRows;
+        int pooled = 0;
         for (int i = 0; i < rows.Length; i++)
         {
+            Pool(stage, batch, ref pooled, rows[i], sampled);
             int slot = batch.Slots[rows[i]];
             ref Sequence sequence = ref _sequences[slot];
             if (i > 0 && batch.Slots[rows[i - 1]] == slot && !sequence.EndsWith(batch.Tokens[rows[i]], batch.Positions[rows[i]]))
@@ -64,14 +83,14 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
                 continue;
             }
 
-            if (sequence.Settings is not { } settings || sequence.Length != batch.Positions[rows[i]] + 1)
+            if (sequence.Settings is not { Pool: false } settings || sequence.Length != batch.Positions[rows[i]] + 1)
             {
                 throw new InvalidDataException($"a token was asked for after position {batch.Positions[rows[i]]} of slot {slot}, which has {sequence.Length} tokens");
             }
 
             if (sequence.Sampler is not { } sampler)
             {
-                sampled.Add(slot, SampledToken.NoFiniteLogit, 0, 0);
+                sampled.Add(slot, SampledToken.GrammarExhausted, 0, 0);
                 continue;
             }
 
@@ -83,9 +102,37 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
                 sampled.Add(slot, chosen.Id, chosen.LogProb, topCount);
                 sequence.Add(chosen.Id);
             }
+            catch (GrammarException)
+            {
+                sampled.Add(slot, SampledToken.GrammarExhausted, 0, 0);
+            }
             catch (InvalidDataException)
             {
                 sampled.Add(slot, SampledToken.NoFiniteLogit, 0, 0);
+            }
+        }
+
+        Pool(stage, batch, ref pooled, batch.RowCount, sampled);
+    }
+
+    /// <summary>Pools the embedding rows before a row, so that results come in the order of the rows.</summary>
+    private void Pool(Stage stage, StepBatch batch, ref int next, int before, SampledTokens sampled)
+    {
+        ReadOnlySpan<int> rows = batch.EmbeddingRows;
+        for (; next < rows.Length && rows[next] < before; next++)
+        {
+            int slot = batch.Slots[rows[next]], position = batch.Positions[rows[next]];
+            ref Sequence sequence = ref _sequences[slot];
+            if (sequence.Pooler is not { } pooler || pooler.Count != position || position >= sequence.Length)
+            {
+                throw new InvalidDataException($"an embedding was asked for at position {position} of slot {slot}, which has {sequence.Length} tokens and {sequence.Pooler?.Count ?? 0} rows");
+            }
+
+            pooler.Add(stage.Embedding(next));
+            if (pooler.Count == sequence.Length)
+            {
+                pooler.Finish(sampled.ReserveValues(shape.EmbeddingLength));
+                sampled.Add(slot, SampledToken.Embedded, 0, 0, shape.EmbeddingLength);
             }
         }
     }
@@ -95,6 +142,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
         foreach (ref Sequence sequence in _sequences.AsSpan())
         {
             Array.Clear(sequence.History ?? []);
+            sequence.Pooler?.Clear();
             sequence = default;
         }
     }
@@ -102,6 +150,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, int vocab
     private struct Sequence
     {
         public TokenSampler? Sampler;
+        public TextPooler? Pooler;
         public TailSettings? Settings;
         public int[]? History;
         public int Length;

@@ -7,13 +7,15 @@ namespace Lamina.Node.Pipeline;
 /// <param name="PromptTokens">Where in the opened history the answer begins.</param>
 /// <param name="MinTokens">Tokens of the answer before <paramref name="StopTokens"/> may be chosen.</param>
 /// <param name="StopTokens">Empty when <paramref name="MinTokens"/> is 0.</param>
+/// <param name="Pool">The text's embedding is wanted and no token.</param>
 [MessagePackObject]
 public sealed record TailSettings(
     [property: Key(0)] SamplingSettings Sampling,
     [property: Key(1)] int PromptTokens,
     [property: Key(2)] int MinTokens,
-    [property: Key(3)] int[] StopTokens)
+    [property: Key(3)] int[] StopTokens,
+    [property: Key(4)] bool Pool = false)
 {
     public static TailSettings Of(GenerationProtocol.Submit submit) =>
-        new(submit.Sampling, submit.PromptTokens.Length, submit.MinTokens, submit.MinTokens > 0 ? submit.StopTokens : []);
+        new(submit.Sampling, submit.PromptTokens.Length, submit.MinTokens, submit.MinTokens > 0 ? submit.StopTokens : [], submit.Pool);
 }

@@ -67,7 +67,9 @@ internal sealed partial class Scheduler
         }
 
         SampledToken token = sampled[index];
-        return token.Token >= SampledToken.NoFiniteLogit && token.Token < _limits.VocabularySize && (sequence.Slot < 0 || token.Slot == sequence.Slot)
+        bool fits = token.Token == SampledToken.Embedded ? sequence.Pool && token.ValueCount == _limits.EmbeddingLength
+            : !sequence.Pool && token.Token >= SampledToken.GrammarExhausted && token.Token < _limits.VocabularySize;
+        return fits && (sequence.Slot < 0 || token.Slot == sequence.Slot)
             ? token.Token
             : throw new InvalidDataException($"step {step} brought token {token.Token} for slot {token.Slot}, awaited was one below {_limits.VocabularySize} for slot {sequence.Slot}");
     }
@@ -76,7 +78,20 @@ internal sealed partial class Scheduler
     {
         if (token == SampledToken.NoFiniteLogit)
         {
-            End(sequence, GenerationOutcome.Failed, "no token could be chosen: the model gave no finite logit, or the grammar leaves none");
+            End(sequence, GenerationOutcome.Failed, "no token could be chosen: the model gave no finite logit");
+            return;
+        }
+
+        if (token == SampledToken.GrammarExhausted)
+        {
+            End(sequence, GenerationOutcome.GrammarExhausted, $"the grammar leaves no token of the vocabulary after {sequence.Emitted} tokens of the answer");
+            return;
+        }
+
+        if (token == SampledToken.Embedded)
+        {
+            _events.Add(SchedulerEvent.Embedding(sequence, sampledIndex));
+            End(sequence, GenerationOutcome.Stop, "");
             return;
         }
 

@@ -108,7 +108,12 @@ internal sealed partial class Scheduler
         Decoding = 0;
         for (int i = 0; i < _running.Count; i++)
         {
-            Decoding += _running[i].Pending <= 1 ? 1 : 0;
+            Decoding += _running[i].Pending <= 1 && !_running[i].Pool ? 1 : 0;
+        }
+
+        if (_limits.WholeTexts)
+        {
+            return;
         }
 
         // So many that every stage has a micro-batch to work on.
@@ -117,10 +122,10 @@ internal sealed partial class Scheduler
         for (int i = 0; i < _running.Count && sampling.Count < share; i++)
         {
             Sequence sequence = _running[i];
-            if (sequence.Pending == 1 && TryGrow(sequence))
+            if (sequence.Pending == 1 && !sequence.Pool && TryGrow(sequence))
             {
                 AddRows(sequence, 1, batch, sampling);
-                if (guesses > 0)
+                if (guesses > 0 && sequence.Draft is not null)
                 {
                     AddGuesses(sequence, guesses, batch);
                 }
@@ -206,15 +211,35 @@ internal sealed partial class Scheduler
 
     private void PlanPrefill(StepBatch batch, List<Sequence> sampling, int rows)
     {
+        if (_limits.WholeTexts)
+        {
+            PlanWholeTexts(batch, sampling, Math.Min(rows, PipelinedChunk()));
+            return;
+        }
+
         rows = Math.Min(Math.Min(rows, PipelinedChunk()), batch.MaxRows - batch.RowCount);
         for (int i = 0; i < _running.Count && rows > 0; i++)
         {
             Sequence sequence = _running[i];
-            if (sequence.Pending > 1)
+            if (sequence.Pending > (sequence.Pool ? 0 : 1))
             {
                 int chunk = Math.Min(rows, sequence.Pending);
                 AddRows(sequence, chunk, batch, sampling);
                 rows -= chunk;
+            }
+        }
+    }
+
+    /// <summary>Texts that no step may divide: the first that fits, and more as long as they stay within <paramref name="rows"/>.</summary>
+    private void PlanWholeTexts(StepBatch batch, List<Sequence> sampling, int rows)
+    {
+        for (int i = 0; i < _running.Count; i++)
+        {
+            Sequence sequence = _running[i];
+            int most = batch.RowCount == 0 ? batch.MaxRows : Math.Min(rows, batch.MaxRows) - batch.RowCount;
+            if (sequence.Pending > 0 && sequence.Pending <= most)
+            {
+                AddRows(sequence, sequence.Pending, batch, sampling);
             }
         }
     }
@@ -242,7 +267,7 @@ internal sealed partial class Scheduler
         for (int i = 0; i < count; i++)
         {
             bool last = sequence.Planned == sequence.TokenCount - 1;
-            batch.Add(sequence.Tokens[sequence.Planned], sequence.Planned, sequence.Slot, last);
+            batch.Add(sequence.Tokens[sequence.Planned], sequence.Planned, sequence.Slot, last && !sequence.Pool, sequence.Pool);
             sequence.Planned++;
             if (last)
             {

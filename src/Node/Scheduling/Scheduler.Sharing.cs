@@ -18,10 +18,15 @@ internal sealed partial class Scheduler
         // The last known token is always computed: its logits choose the next one.
         ReadOnlySpan<int> tokens = sequence.Tokens[..^1];
         _found.Clear();
-        _cache?.Find(tokens, _found);
+        if (!sequence.Pool)
+        {
+            // An embedding is made of all rows.
+            _cache?.Find(tokens, _found);
+        }
+
         positions = _found.Count * KvCache.BlockPositions;
         copied = -1;
-        if (_cache is null)
+        if (_cache is null || sequence.Pool)
         {
             return true;
         }

@@ -80,7 +80,7 @@ internal sealed partial class Scheduler
         {
             EndUnqueued(sequence, GenerationOutcome.Refused, reason);
         }
-        else if (sequence.Emitted >= submit.MaxTokens || sequence.TokenCount >= _limits.ContextLength)
+        else if (!submit.Pool && (sequence.Emitted >= submit.MaxTokens || sequence.TokenCount >= _limits.ContextLength))
         {
             EndUnqueued(sequence, GenerationOutcome.Length, "");
         }
@@ -116,7 +116,12 @@ internal sealed partial class Scheduler
             return "the prompt is empty";
         }
 
-        if (submit.PromptTokens.Length >= _limits.ContextLength)
+        if (RefusalOfKind(submit) is { } kind)
+        {
+            return kind;
+        }
+
+        if (submit.PromptTokens.Length >= _limits.ContextLength + (submit.Pool ? 1 : 0))
         {
             return $"the prompt of {submit.PromptTokens.Length} tokens leaves no room in the context of {_limits.ContextLength}";
         }
@@ -141,6 +146,16 @@ internal sealed partial class Scheduler
             ? $"{_waiting.Count} generations are waiting already"
             : SamplingWire.Refuse(submit.Sampling, _limits.VocabularySize);
     }
+
+    /// <summary>Texts are continued by models with logits and embedded by those that say how.</summary>
+    private string? RefusalOfKind(GenerationProtocol.Submit submit) => submit.Pool switch
+    {
+        false when !_limits.Generates => "the model is an encoder: it embeds texts and continues none",
+        true when !_limits.Pools => "the model does not say how a text's embedding is made",
+        true when submit.EmittedTokens.Length > 0 => "an embedding is made of a prompt alone",
+        true when _limits.WholeTexts && submit.PromptTokens.Length > _limits.MaxBatchRows => $"the text has {submit.PromptTokens.Length} tokens, a step takes {_limits.MaxBatchRows}",
+        _ => null,
+    };
 
     private int? FirstUnknownToken(int[] tokens)
     {

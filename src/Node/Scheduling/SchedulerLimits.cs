@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
 
 namespace Lamina.Node.Scheduling;
 
@@ -16,6 +17,18 @@ internal sealed record SchedulerLimits
     public required int MaxBatchRows { get; init; }
     public required int VocabularySize { get; init; }
 
+    /// <summary>Values of an embedding.</summary>
+    public int EmbeddingLength { get; init; }
+
+    /// <summary>Whether the model continues texts.</summary>
+    public bool Generates { get; init; } = true;
+
+    /// <summary>Whether the file says how a text's rows become an embedding.</summary>
+    public bool Pools { get; init; }
+
+    /// <summary>Whether every row sees its whole text, which must then stand in one step.</summary>
+    public bool WholeTexts { get; init; }
+
     /// <summary>Stages of the pipeline: that many micro-batches keep all of them busy.</summary>
     public int Stages { get; init; } = 1;
 
@@ -27,6 +40,17 @@ internal sealed record SchedulerLimits
 
     /// <summary>Most tokens a decoding sequence guesses ahead.</summary>
     public int DraftTokens { get; init; }
+
+    public static SchedulerLimits From(StageSettings settings, int stages, ModelShape shape) => From(settings, stages, shape.VocabularySize) with
+    {
+        EmbeddingLength = shape.EmbeddingLength,
+        Generates = shape.HasLogits,
+        Pools = shape.Pooling != PoolingKind.None,
+        WholeTexts = !shape.IsCausal,
+
+        // What a block of an encoder holds depends on the tokens behind it too.
+        PrefixCache = shape.IsCausal,
+    };
 
     public static SchedulerLimits From(StageSettings settings, int stages, int vocabularySize) => new()
     {

@@ -11,7 +11,8 @@ internal sealed class Sequence
 
     public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival, int draftTokens = 0)
     {
-        Draft = draftTokens > 0 ? new Draft(draftTokens) : null;
+        Pool = submit.Pool;
+        Draft = draftTokens > 0 && !Pool ? new Draft(draftTokens) : null;
         Id = submit.Generation;
         PromptLength = submit.PromptTokens.Length;
         MaxTokens = submit.MaxTokens;
@@ -27,6 +28,10 @@ internal sealed class Sequence
     }
 
     public GenerationId Id { get; }
+
+    /// <summary>Whether its embedding is wanted and no tokens.</summary>
+    public bool Pool { get; }
+
     public int PromptLength { get; }
 
     /// <summary>Tokens to emit in all.</summary>

@@ -98,6 +98,15 @@ internal sealed class CoordinatorLink : ILinkHandler, IGenerationOwner
         ThreadPool.QueueUserWorkItem(static link => link.Close($"{MaxQueued} tokens wait: the coordinator is too slow"), _link, preferLocal: false);
     }
 
+    public void OnEmbedded(GenerationId generation, ReadOnlySpan<float> values)
+    {
+        lock (_gate)
+        {
+            _filling.Add(new GenerationProtocol.TextEmbedded(generation, values.ToArray()));
+            Monitor.Pulse(_gate);
+        }
+    }
+
     public void OnEnded(GenerationProtocol.GenerationEnded ended)
     {
         lock (_gate)

@@ -22,6 +22,8 @@ internal sealed class TokenOutbox
         _top.AddRange(top);
     }
 
+    public void Add(GenerationProtocol.TextEmbedded embedded) => _items.Add(new Item(embedded.Generation, 0, 0, 0, 0, 0, null) { Embedded = embedded });
+
     public void Add(GenerationProtocol.GenerationEnded ended) => _items.Add(new Item(ended.Generation, 0, 0, 0, 0, 0, ended));
 
     public void Clear()
@@ -49,12 +51,18 @@ internal sealed class TokenOutbox
                 continue;
             }
 
+            if (item.Embedded is { } embedded)
+            {
+                Send(link, epoch, FrameKind.TextEmbedded, embedded);
+                continue;
+            }
+
             // A slow link gathers several steps: each generation's tokens up to its end go together, which keeps their order.
             _run.Clear();
             for (int k = i; k < _items.Count; k++)
             {
                 Item later = _items[k];
-                if (!later.Sent && later.Ended is null && later.Generation == item.Generation)
+                if (!later.Sent && later.Ended is null && later.Embedded is null && later.Generation == item.Generation)
                 {
                     _run.Add(later);
                     _items[k] = later with { Sent = true };
@@ -102,5 +110,6 @@ internal sealed class TokenOutbox
     private readonly record struct Item(GenerationId Generation, int Index, int Token, float LogProb, int FirstTop, int TopCount, GenerationProtocol.GenerationEnded? Ended)
     {
         public bool Sent { get; init; }
+        public GenerationProtocol.TextEmbedded? Embedded { get; init; }
     }
 }

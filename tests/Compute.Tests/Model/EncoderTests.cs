@@ -68,7 +68,7 @@ public sealed class EncoderTests
             Array.ForEach(stages, stage => stage.Cache.Append(slot, [slot, slot + 2]));
             for (int i = 0; i < texts[slot].Length; i++)
             {
-                batch.Add(texts[slot][i], i, slot, true);
+                batch.Add(texts[slot][i], i, slot, wantsLogits: false, wantsEmbedding: true);
             }
         }
 

@@ -38,6 +38,8 @@ public sealed class AllocationTests : IDisposable
 
         public void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top) => _allocated[index] = GC.GetAllocatedBytesForCurrentThread();
 
+        public void OnEmbedded(GenerationId generation, ReadOnlySpan<float> values) => Ended.SetException(new InvalidOperationException("no embedding was asked for"));
+
         public void OnEnded(GenerationProtocol.GenerationEnded ended) => Ended.SetResult();
 
         public void OnLost(GenerationId generation, int emitted, string reason) => Ended.SetException(new InvalidOperationException(reason));
