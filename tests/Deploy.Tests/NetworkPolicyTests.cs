@@ -24,6 +24,7 @@ public sealed class NetworkPolicyTests
         new("another pod beside the DNS", "kube-system", new Dictionary<string, string> { ["app"] = "proxy" }),
     ];
 
+    [Trait("Attack", "I3")]
     [Theory]
     [InlineData(false, false)]
     [InlineData(false, true)]

@@ -11,6 +11,7 @@ public sealed partial class RuleTests
 
     private static readonly string[] s_volumes = ["config", "pki", "tmp", "models"];
 
+    [Trait("Attack", "M1")]
     [Theory]
     [MemberData(nameof(Cases))]
     public void Objects_OfEachCase_KeepTheRules(string name)

@@ -14,6 +14,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
 
     private static readonly JsonObject[] s_requests = [.. Enumerable.Range(0, 8).Select(Request)];
 
+    [Trait("Attack", "H4")]
     [Fact]
     public async Task Streams_AnyStageKilledWhileASpareStands_GiveTheUndisturbedAnswers()
     {
@@ -42,6 +43,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         stalls.AssertWithin(s_median, s_worst);
     }
 
+    [Trait("Attack", "C9")]
     [Fact]
     public async Task Streams_NodesKilledWithoutASpare_GoOnWithFewerStagesAndReturnToAll()
     {

@@ -9,6 +9,7 @@ public sealed class HostileFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
 
+    [Trait("Attack", "A1")]
     [Theory]
     [InlineData("empty")]
     [InlineData("wrong magic")]

@@ -29,6 +29,7 @@ public sealed class HostileRequestTests(ServedModel served) : IClassFixture<Serv
         { Chat("\"x\"", model: "no-such-model"), 404, "model" },
     };
 
+    [Trait("Attack", "C7")]
     [Theory]
     [MemberData(nameof(Bodies), DisableDiscoveryEnumeration = true)]
     public async Task Chat_HostileBody_IsRefusedInOpenAIsWordsAndTheServerGoesOn(string body, int status, string? parameter)
@@ -66,6 +67,7 @@ public sealed class HostileRequestTests(ServedModel served) : IClassFixture<Serv
         await StillAnswers();
     }
 
+    [Trait("Attack", "U1")]
     [Fact]
     public async Task Chat_ControlTokensInUserText_StayText()
     {

@@ -19,6 +19,7 @@ public sealed class RogueListenerTests : IAsyncLifetime
     private readonly CancellationTokenSource _ending = new();
     private readonly List<Rogue> _rogues = [];
 
+    [Trait("Attack", "B7")]
     [Fact]
     public async Task Node_SeedsThatResetCloseAnswerGarbageOrShowAForeignCertificate_StaysUp()
     {

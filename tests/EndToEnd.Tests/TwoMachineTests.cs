@@ -20,6 +20,7 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
     private readonly List<LaminaProcess> _processes = [];
 
+    [Trait("Attack", "B5")]
     [Fact]
     public async Task Cell_FromConfigurationFiles_ServesOverTlsAndRefusesStrangers()
     {

@@ -16,6 +16,7 @@ public sealed class RotationTests : IDisposable
 
     private readonly TestFolder _folder = new();
 
+    [Trait("Attack", "H5")]
     [Fact]
     public async Task RotateLeavesAndRoot_UnderTraffic_NoMessageIsLostAndNewConnectionsShowTheNewCertificate()
     {

@@ -24,6 +24,7 @@ public sealed class CertificateProviderTests : IDisposable
         return data;
     }
 
+    [Trait("Attack", "B7")]
     [Theory]
     [MemberData(nameof(WrongOnes))]
     public void Refuse_WrongCertificate_SaysWhyAndCounts(string name, bool peerIsServer)
@@ -54,6 +55,7 @@ public sealed class CertificateProviderTests : IDisposable
         Assert.Equal(new PeerIdentity("test.lamina", new TenantId("acme"), PeerRole.Node, "a"), identity);
     }
 
+    [Trait("Attack", "B7")]
     [Fact]
     public void Refuse_RoleNotAllowedHere_IsRefused()
     {

@@ -12,6 +12,7 @@ public sealed class PkiFolderTests : IDisposable
 
     private readonly TestFolder _folder = new();
 
+    [Trait("Attack", "H5")]
     [Fact]
     public void RootRotation_AtEveryStep_OldAndNewProcessesAcceptEachOther()
     {

@@ -12,6 +12,7 @@ public sealed class LinkHostilePeerTests
 {
     private static readonly byte[] s_nothing = [];
 
+    [Trait("Attack", "B1")]
     [Fact]
     public async Task Frame_LengthOverTheLimit_ClosesWithoutSettingMemoryAside()
     {
@@ -42,6 +43,7 @@ public sealed class LinkHostilePeerTests
         Assert.Contains("over the limit", await pair.Handler.Closed, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "B1")]
     [Fact]
     public async Task Frame_WithoutCredit_Closes()
     {
@@ -75,6 +77,7 @@ public sealed class LinkHostilePeerTests
         Assert.Contains("out of range", await pair.Handler.Closed, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "B1")]
     [Theory]
     [InlineData(new byte[] { 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 })]
     [InlineData(new byte[] { 0, 0, 0, 0, 16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 })]
@@ -137,6 +140,7 @@ public sealed class LinkHostilePeerTests
         Assert.InRange(Environment.TickCount64 - start, 250, 5000);
     }
 
+    [Trait("Attack", "B6")]
     [Fact]
     public async Task Peer_NeverReads_SenderIsFreedByTheSendDeadline()
     {
@@ -213,6 +217,7 @@ public sealed class LinkHostilePeerTests
 
     public static TheoryData<string> WrongServers() => [.. WrongCertificates.Names.Where(name => WrongCertificates.AppliesTo(name, peerIsServer: true))];
 
+    [Trait("Attack", "B7")]
     [Theory]
     [MemberData(nameof(WrongOnes))]
     public async Task Listener_WrongClientCertificate_RefusesAndCounts(string name)
@@ -228,6 +233,7 @@ public sealed class LinkHostilePeerTests
         Assert.True(good.IsOpen);
     }
 
+    [Trait("Attack", "B7")]
     [Theory]
     [MemberData(nameof(WrongServers))]
     public async Task Dialler_WrongServerCertificate_RefusesAndCounts(string name)
@@ -254,6 +260,7 @@ public sealed class LinkHostilePeerTests
         Assert.Contains("does not name host '127.0.0.1'", error.Message, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "B7")]
     [Theory]
     [InlineData(SslProtocols.Tls12)]
 #pragma warning disable SYSLIB0039 // Old versions are offered on purpose.
@@ -286,6 +293,7 @@ public sealed class LinkHostilePeerTests
         await Eventually.TrueAsync(() => pair.B.Refusals(RefusalReason.Protocol) + pair.B.Refusals(RefusalReason.Handshake) >= 1);
     }
 
+    [Trait("Attack", "B7")]
     [Fact]
     public async Task Listener_ClientAsksForAnotherServerName_GetsTheSameCertificate()
     {
@@ -337,6 +345,7 @@ public sealed class LinkHostilePeerTests
         Assert.Contains("PublicHost", Assert.Throws<IOException>(() => LinkListener.Start(LinkPair.Quick with { BindAddress = "0.0.0.0" }, pair.B, (_, _) => default)).Message, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "B1")]
     [Fact]
     public async Task Listener_RandomBytesAfterTheHandshake_LeaveItServing()
     {

@@ -199,6 +199,7 @@ public sealed class LinkTests
         Assert.Contains("b refused: no stage m/1/0/1 here", error.Message, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "I4")]
     [Theory]
     [InlineData("a", "globex", LinkPurpose.Activations, 1, "hello names tenant 'globex'")]
     [InlineData("c", "acme", LinkPurpose.Activations, 1, "hello names sender 'c'")]

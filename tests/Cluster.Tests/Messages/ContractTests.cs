@@ -28,10 +28,13 @@ public sealed class ContractTests
         Assert.Equal(expected, WireManifests.ByManifest.Values.OrderBy(e => int.Parse(e.Manifest)).Select(e => $"{e.Manifest} {e.Type.Name}").Take(expected.Length));
     }
 
+    [Trait("Attack", "B4")]
     [Fact]
     public void Manifests_EveryWireMessage_HasOne() =>
         Assert.Equal(s_messages.Select(t => t.FullName).Order(), WireManifests.ByType.Keys.Select(t => t.FullName).Order());
 
+    [Trait("Attack", "B2")]
+    [Trait("Attack", "B4")]
     [Theory]
     [MemberData(nameof(Contracts))]
     public void Contract_Shape_HoldsTheRules(string name)
@@ -64,6 +67,7 @@ public sealed class ContractTests
         }
     }
 
+    [Trait("Attack", "B8")]
     [Theory]
     [MemberData(nameof(Contracts))]
     public void Contract_BytesThatAreWrong_GiveATypedErrorAndLittleMemory(string name)

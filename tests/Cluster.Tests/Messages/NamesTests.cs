@@ -7,6 +7,7 @@ namespace Lamina.Cluster.Tests.Messages;
 
 public sealed partial class NamesTests
 {
+    [Trait("Attack", "C8")]
     [Fact]
     public void IsValid_AnyString_AgreesWithThePattern() =>
         Gen.OneOf(Gen.String[Gen.Char["abz09-.A/_é\n"], 0, 66], Gen.String).Sample(name => Names.IsValid(name) == Pattern().IsMatch(name));

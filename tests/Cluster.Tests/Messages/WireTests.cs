@@ -44,6 +44,7 @@ public sealed class WireTests
         Assert.Equal(LinkPair.HelloOf("a"), Wire.Decode<LinkHello>([.. bytes, 0xA3, 1, 2, 3]));
     }
 
+    [Trait("Attack", "C8")]
     [Theory]
     [InlineData("Upper")]
     [InlineData("")]
@@ -75,6 +76,7 @@ public sealed class WireTests
         { "an unknown member nested a million deep", [0x96, 1, 1, 0xA1, (byte)'a', 0xA1, (byte)'a', 0xC0, .. Enumerable.Repeat((byte)0x91, 1_000_000)] },
     };
 
+    [Trait("Attack", "B8")]
     [Theory]
     [MemberData(nameof(Advisories))]
     public void Decode_PayloadOfAnAdvisory_IsATypedErrorFastAndSmall(string _, byte[] bytes)

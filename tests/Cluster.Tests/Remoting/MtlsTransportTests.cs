@@ -36,6 +36,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
 
     public static TheoryData<string> WrongClients() => [.. WrongCertificates.Names.Where(name => WrongCertificates.AppliesTo(name, peerIsServer: false))];
 
+    [Trait("Attack", "B7")]
     [Theory]
     [MemberData(nameof(WrongClients))]
     public async Task Port_WrongClientCertificate_RefusesAndCounts(string name)
@@ -54,6 +55,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         await Eventually.TrueAsync(() => _certificates.Refusals(reason) == before + 1);
     }
 
+    [Trait("Attack", "B7")]
     [Theory]
     [InlineData(SslProtocols.Tls12, "lamina-akka/1")]
     [InlineData(SslProtocols.Tls13, "lamina-link/1")]
@@ -85,6 +87,8 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         Assert.Equal(("cell-acme", _front.ControlEndpoint), origin);
     }
 
+    [Trait("Attack", "B7")]
+    [Trait("Attack", "I4")]
     [Fact]
     public async Task Opening_NodeBClaimsTheAddressOfNodeA_IsRefused()
     {
@@ -98,6 +102,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         Assert.Equal(1, _certificates.Refusals(RefusalReason.Address));
     }
 
+    [Trait("Attack", "I4")]
     [Fact]
     public async Task Opening_ClaimsWhatCannotBeProven_IsRefused()
     {
@@ -167,6 +172,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         Assert.True(await peer.IsCutAsync());
     }
 
+    [Trait("Attack", "B1")]
     [Fact]
     public async Task Port_RandomBytesBeforeAndAfterAuthentication_StaysUpAndAcceptsAMember()
     {
@@ -224,6 +230,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         await Eventually.TrueAsync(() => _certificates.Refusals(RefusalReason.Deadline) == 2);
     }
 
+    [Trait("Attack", "B7")]
     [Theory]
     [InlineData("Reset")]
     [InlineData("Close")]
@@ -250,6 +257,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         Assert.False(joining.Stopped.IsCompleted);
     }
 
+    [Trait("Attack", "B6")]
     [Fact]
     public async Task Write_PeerThatNeverReads_IsBoundedAndCut()
     {

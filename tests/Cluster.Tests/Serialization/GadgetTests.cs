@@ -52,6 +52,7 @@ public sealed class GadgetTests : IAsyncLifetime
         await _cell.DisposeAsync();
     }
 
+    [Trait("Attack", "B3")]
     [Fact]
     public async Task Wire_GadgetsOfEveryKind_BuildNothingAndLeaveTheMemberServing()
     {
@@ -91,6 +92,7 @@ public sealed class GadgetTests : IAsyncLifetime
         Assert.Empty(secret.Received);
     }
 
+    [Trait("Attack", "I4")]
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -150,6 +152,7 @@ public sealed class GadgetTests : IAsyncLifetime
         };
     }
 
+    [Trait("Attack", "B3")]
     [Theory]
     [MemberData(nameof(InboundPayloads))]
     public void Deserialize_PayloadThatNamesAType_IsRefusedAndBuildsNothing(int serializer, string manifest, byte[] bytes)
@@ -160,6 +163,7 @@ public sealed class GadgetTests : IAsyncLifetime
         Assert.Equal(before, Canary.Sung);
     }
 
+    [Trait("Attack", "B3")]
     [Fact]
     public void Deserialize_IdWithoutSerializer_IsRefused()
     {

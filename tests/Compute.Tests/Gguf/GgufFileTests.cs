@@ -78,6 +78,7 @@ public sealed class GgufFileTests : IDisposable
         Assert.Contains("split.count", Rejects(folder.Write("n.gguf", Part(0, 60_000, "a", 1))));
     }
 
+    [Trait("Attack", "D3")]
     [Fact]
     public void Open_MissingOrEmptyFileOrFolder_IsClear()
     {
@@ -90,6 +91,7 @@ public sealed class GgufFileTests : IDisposable
         }
     }
 
+    [Trait("Attack", "D3")]
     [Fact]
     public void Open_NamedPipe_IsRefusedWithoutWaiting()
     {

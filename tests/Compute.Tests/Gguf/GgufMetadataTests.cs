@@ -56,6 +56,7 @@ public class GgufMetadataTests
     }
 
     /// <summary>Every getter against every one of the format's types: the right value, or an error that names the key.</summary>
+    [Trait("Attack", "A5")]
     [Fact]
     public void Getters_OfAnotherType_ThrowInsteadOfReinterpreting()
     {

@@ -44,6 +44,7 @@ public class GgufReaderTests
         Assert.Contains(expected, Rejects(GgufBytes.Header(0, 0, version).ToArray()).Message);
     }
 
+    [Trait("Attack", "A1")]
     [Theory]
     [InlineData(2ul)]
     [InlineData((1ul << 31) - 1)]
@@ -76,6 +77,7 @@ public class GgufReaderTests
     public void Metadata_DuplicateKey_IsRejected() =>
         Assert.Contains("'a'", Rejects(GgufBytes.Header(0, 2).Text("a").U32(0).Raw([1]).Text("a").U32(0).Raw([1]).ToArray()).Message);
 
+    [Trait("Attack", "A2")]
     [Fact]
     public void Metadata_KeyWithNulOrInvalidUtf8_IsRejected()
     {
@@ -83,15 +85,18 @@ public class GgufReaderTests
         Assert.Contains("UTF-8", Rejects(GgufBytes.Header(0, 1).U64(2).Raw([0xC3, 0x28]).U32(0).Raw([1]).ToArray()).Message);
     }
 
+    [Trait("Attack", "A5")]
     [Theory]
     [InlineData(13u)]
     [InlineData(uint.MaxValue)]
     public void Metadata_UnknownValueType_IsRejected(uint type) => Rejects(GgufBytes.Header(0, 1).Text("a").U32(type).Raw(new byte[16]).ToArray());
 
+    [Trait("Attack", "A5")]
     [Fact]
     public void Metadata_ArrayOfArrays_IsRejected() =>
         Assert.Contains("arrays inside an array", Rejects(GgufBytes.Header(0, 1).Text("a").U32(9).U32(9).U64(1).U32(9).U32(0).U64(0).ToArray()).Message);
 
+    [Trait("Attack", "A6")]
     [Theory]
     [InlineData(0u)]
     [InlineData(1u)]
@@ -104,6 +109,7 @@ public class GgufReaderTests
     public void Alignment_NoPowerOfTwoFrom8To65536_IsRejected(uint alignment) =>
         Assert.Contains("general.alignment", Rejects(GgufBytes.Header(0, 1).Text("general.alignment").U32(4).U32(alignment).ToArray()).Message);
 
+    [Trait("Attack", "A3")]
     [Theory]
     [InlineData(new ulong[0], 0u)]
     [InlineData(new ulong[] { 1, 1, 1, 1, 1 }, 0u)]
@@ -124,6 +130,7 @@ public class GgufReaderTests
     public void Tensor_ImpossibleShapeOrType_IsRejected(ulong[] dimensions, uint type) =>
         Rejects(GgufBytes.Header(1, 0).Tensor("w", dimensions, type, 0).Pad().Raw(new byte[256]).ToArray());
 
+    [Trait("Attack", "A4")]
     [Theory]
     [InlineData(1ul)]
     [InlineData(16ul)]
@@ -135,6 +142,7 @@ public class GgufReaderTests
     public void Tensor_OffsetUnalignedOrBeyondTheFile_IsRejected(ulong offset) =>
         Rejects(GgufBytes.Header(1, 0).Tensor("w", [32], 0, offset).Pad().Raw(new byte[256]).ToArray());
 
+    [Trait("Attack", "A4")]
     [Theory]
     [InlineData(0ul)]
     [InlineData(32ul)]
@@ -142,10 +150,12 @@ public class GgufReaderTests
     public void Tensor_OverlappingAnother_IsRejected(ulong offset) =>
         Assert.Contains("overlaps", Rejects(GgufBytes.Header(2, 0).Tensor("a", [32], 0, offset).Tensor("b", [32], 0, 0).Pad().Raw(new byte[256]).ToArray()).Message);
 
+    [Trait("Attack", "A4")]
     [Fact]
     public void Tensor_DuplicateName_IsRejected() =>
         Assert.Contains("twice", Rejects(GgufBytes.Header(2, 0).Tensor("a", [8], 0, 0).Tensor("a", [8], 0, 32).Pad().Raw(new byte[64]).ToArray()).Message);
 
+    [Trait("Attack", "A2")]
     [Fact]
     public void Tensor_NameOver64Bytes_IsRejected() => Rejects(GgufBytes.Header(1, 0).Tensor(new string('n', 65), [8], 0, 0).Pad().Raw(new byte[64]).ToArray());
 }

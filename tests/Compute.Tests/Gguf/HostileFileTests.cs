@@ -6,6 +6,7 @@ using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Quantization;
 using Lamina.Compute.Synthesis;
+using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Gguf;
 
@@ -85,6 +86,7 @@ public sealed class HostileFileTests : IDisposable
         }
     }
 
+    [Trait("Attack", "A4")]
     [Fact]
     public void Header_EveryPrefix_IsRefused()
     {
@@ -96,6 +98,7 @@ public sealed class HostileFileTests : IDisposable
         }
     }
 
+    [Trait("Attack", "A4")]
     [Fact]
     public void File_CutAnywhere_IsRefused()
     {
@@ -109,6 +112,7 @@ public sealed class HostileFileTests : IDisposable
         Assert.True(LoadsOrIsRefused([.. Model, 0, 1, 2]));
     }
 
+    [Trait("Attack", "A15")]
     [Fact]
     public void File_AThousandMutations_LoadOrAreRefused()
     {
@@ -118,6 +122,7 @@ public sealed class HostileFileTests : IDisposable
     }
 
     /// <summary>For as many seconds as LAMINA_FUZZ_SECONDS says; a failure names its seed.</summary>
+    [Trait("Attack", "A15")]
     [Fact]
     public void File_MutatedForAsLongAsAsked_LoadsOrIsRefused()
     {
@@ -175,6 +180,7 @@ public sealed class HostileFileTests : IDisposable
     }
 
     /// <summary>The size check against unbounded arithmetic: never a smaller number than the true one.</summary>
+    [Trait("Attack", "A3")]
     [Fact]
     public void TensorSize_AnyShape_IsExactOrRefused()
     {
@@ -197,10 +203,11 @@ public sealed class HostileFileTests : IDisposable
                     return !possible;
                 }
             },
-            iter: 100_000);
+            iter: AttackScale.Cases(100_000, 1_000_000));
     }
 
     /// <summary>A tensor of more than 2^31 elements in a file with holes: row addresses are computed in 64 bits.</summary>
+    [Trait("Attack", "A8")]
     [Fact]
     public void Tensor_BeyondTwoGigabytes_IsAddressedIn64Bits()
     {
@@ -222,6 +229,7 @@ public sealed class HostileFileTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => file.Tensors[0].RowBytes(long.MaxValue, 1).Length);
     }
 
+    [Trait("Attack", "A10")]
     [Fact]
     public void Vocabulary_OfTwoMillionTokens_IsWalkedOnceAndDecodedOnDemand()
     {
@@ -232,6 +240,7 @@ public sealed class HostileFileTests : IDisposable
         Assert.Equal(2_000_000, metadata.FindCount("tokenizer.ggml.tokens"));
     }
 
+    [Trait("Attack", "A2")]
     [Fact]
     public void Strings_BeyondTheirLimits_AreRefused()
     {
@@ -243,6 +252,7 @@ public sealed class HostileFileTests : IDisposable
         Rejects(GgufBytes.Header(0, 1).Text("fives").U32(0).Raw(new byte[1]));
     }
 
+    [Trait("Attack", "A4")]
     [Fact]
     public void RowBytes_OfAMappedFile_NeverLeavesIt()
     {

@@ -22,6 +22,8 @@ public sealed class HostileGrammarTests
         { "schema", "{\"enum\":[" + string.Join(",", Enumerable.Range(0, 50_000)) + "]}" },
     };
 
+    [Trait("Attack", "C4")]
+    [Trait("Attack", "C6")]
     [Theory]
     [MemberData(nameof(Sources), DisableDiscoveryEnumeration = true)]
     public void Grammar_Hostile_IsRefusedSoon(string kind, string source)
@@ -46,6 +48,7 @@ public sealed class HostileGrammarTests
         Assert.False(Matching.Accepts(grammar, new string('[', 400) + new string(']', 400)));
     }
 
+    [Trait("Attack", "C5")]
     [Fact]
     public void Grammar_ManyStates_AreForgottenAndFoundAgain()
     {
@@ -65,6 +68,7 @@ public sealed class HostileGrammarTests
         Assert.False(constraint.CanContinue);
     }
 
+    [Trait("Attack", "C4")]
     [Fact]
     public void Gbnf_RandomMutations_EndInGrammarOrTypedError()
     {

@@ -20,6 +20,7 @@ public sealed class RegexTests
         Assert.All(rejected, text => Assert.False(Matching.Accepts(compiled, text), text));
     }
 
+    [Trait("Attack", "C6")]
     [Theory]
     [InlineData("(?=a)b")]
     [InlineData("(a)\\1")]

@@ -11,6 +11,7 @@ public sealed unsafe class KvCacheTests : IDisposable
 
     public KvCacheTests() => _cache = new KvCache(_shape, new LayerRange(1, 3), Options);
 
+    [Trait("Attack", "E4")]
     [Fact]
     public void New_Cache_IsZeroAndAsLargeAsEstimated()
     {

@@ -18,6 +18,7 @@ public sealed class ModelShapeTests
     }
 
     /// <summary>A key that says something else than the tensors do is found before any kernel runs, whatever the lie.</summary>
+    [Trait("Attack", "A7")]
     [Theory]
     [InlineData("block_count")]
     [InlineData("embedding_length")]
@@ -77,6 +78,7 @@ public sealed class ModelShapeTests
         Assert.Contains("'spiral'", Assert.Throws<NotSupportedException>(() => ModelShape.FromGguf(metadata)).Message);
     }
 
+    [Trait("Attack", "A7")]
     [Fact]
     public void Load_WithATensorOfAnotherShape_NamesBothShapes()
     {

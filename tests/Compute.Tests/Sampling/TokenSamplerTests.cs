@@ -13,12 +13,14 @@ public sealed class TokenSamplerTests
         Assert.Equal(2, Sample(Greedy, [1, -3, 7, 7, 6, 7, 0, 0, 0, 7]).Id);
     }
 
+    [Trait("Attack", "A12")]
     [Fact]
     public void Sample_NaNAndInfinityAmongLogits_ChoosesLargestFinite()
     {
         Assert.Equal(3, Sample(Greedy, [float.NaN, float.PositiveInfinity, -5, -4, float.NegativeInfinity, -6, -7, -8, float.NaN]).Id);
     }
 
+    [Trait("Attack", "A12")]
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.NegativeInfinity)]

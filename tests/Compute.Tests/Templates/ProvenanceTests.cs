@@ -6,6 +6,7 @@ namespace Lamina.Compute.Tests.Templates;
 /// <summary>Which characters of a prompt count as the template's own. Trusted parts are shown here between brackets.</summary>
 public sealed class ProvenanceTests
 {
+    [Trait("Attack", "U1")]
     [Theory]
     [InlineData("<s>{{ c }}</s>", "[<s>]user[</s>]")]
     [InlineData("{{ '<s>' + c + '</s>' }}", "[<s>]user[</s>]")]

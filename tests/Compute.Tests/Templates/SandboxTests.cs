@@ -57,6 +57,8 @@ public sealed class SandboxTests
         "{{ strftime_now('%Q') }}",
     };
 
+    [Trait("Attack", "C1")]
+    [Trait("Attack", "C2")]
     [Theory]
     [MemberData(nameof(Hostile), DisableDiscoveryEnumeration = true)]
     public void Template_Hostile_IsATypedErrorWithinLimits(string source)
@@ -85,6 +87,7 @@ public sealed class SandboxTests
         Assert.Equal("<|user|>" + content + "<|end|>" + content, text);
     }
 
+    [Trait("Attack", "A15")]
     [Fact]
     public void Template_RandomMutations_EndInTextOrTypedError()
     {

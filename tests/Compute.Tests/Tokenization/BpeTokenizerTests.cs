@@ -84,6 +84,7 @@ public sealed class BpeTokenizerTests
         Assert.Equal([263, 263, 262, ' '], tokenizer.Encode(new string(' ', 11)));
     }
 
+    [Trait("Attack", "U1")]
     [Fact]
     public void Encode_ControlToken_OnlyInTrustedRanges()
     {
@@ -102,6 +103,7 @@ public sealed class BpeTokenizerTests
     [Fact]
     public void Encode_TextAcrossTrustedBorder_IsTokenisedJointly() => Assert.Equal([257], Make().Encode("low", [0..1]));
 
+    [Trait("Attack", "U1")]
     [Fact]
     public void Encode_HarmonyTokens_ShowInOutputButNotFromUserText()
     {

@@ -52,6 +52,7 @@ public sealed class SpmTokenizerTests
     [Fact]
     public void Encode_EmptyText_GivesNothing() => Assert.Empty(Make().Encode(""));
 
+    [Trait("Attack", "U1")]
     [Fact]
     public void Encode_ControlTokensText_StaysText()
     {
@@ -61,6 +62,7 @@ public sealed class SpmTokenizerTests
         Assert.Equal([1, First + 4, 2], tokenizer.Encode("<s>a</s>", [Range.All]));
     }
 
+    [Trait("Attack", "U1")]
     [Fact]
     public void Encode_ControlTokenReachableByMerges_StaysText()
     {

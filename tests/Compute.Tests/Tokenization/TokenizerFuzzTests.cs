@@ -14,6 +14,7 @@ public sealed class TokenizerFuzzTests
 {
     private static readonly string[] Rules = ["gpt-2", "smollm", "llama-bpe", "qwen35", "tekken", "gpt-4o", "tiny_aya", "youtu", "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon", "default", "bloom"];
 
+    [Trait("Attack", "A11")]
     [Fact]
     public void Encode_RandomUtf16_NeverFailsAndRoundTrips()
     {
@@ -29,6 +30,7 @@ public sealed class TokenizerFuzzTests
         });
     }
 
+    [Trait("Attack", "A10")]
     [Fact]
     public void Encode_RandomVocabulary_LoadsOrIsRefusedAndNeverFails()
     {
@@ -51,6 +53,7 @@ public sealed class TokenizerFuzzTests
         });
     }
 
+    [Trait("Attack", "A11")]
     [Theory]
     [InlineData("a")]
     [InlineData(" ")]

@@ -44,6 +44,7 @@ public sealed class VocabularyTests
         Assert.Equal([256, ' ', 'a'], file.Set("general.name", "other").ToTokenizer().Encode("<|user|> a", [Range.All]));
     }
 
+    [Trait("Attack", "A10")]
     [Fact]
     public void FromGguf_IdsNoTokenHas_MeanNone()
     {
@@ -56,6 +57,7 @@ public sealed class VocabularyTests
         Assert.Empty(tokenizer.EndOfGeneration);
     }
 
+    [Trait("Attack", "A10")]
     [Fact]
     public void FromGguf_DuplicateTokens_LoadAndTheLastCounts()
     {
@@ -88,6 +90,7 @@ public sealed class VocabularyTests
         Assert.Contains("precompiled_charsmap", Refusal(TestVocabularies.Metadata("t5", ("a", Kind.Normal, 0)).Set("tokenizer.ggml.precompiled_charsmap", "x")));
     }
 
+    [Trait("Attack", "A10")]
     [Fact]
     public void FromGguf_HugeTokens_AreRefused()
     {
@@ -98,6 +101,7 @@ public sealed class VocabularyTests
         Assert.Throws<InvalidDataException>(() => TestVocabularies.Metadata("bert", (huge[..2000], Kind.Normal, 0)).ToTokenizer());
     }
 
+    [Trait("Attack", "A10")]
     [Fact]
     public void Encode_HostileMergesAndScores_EndQuickly()
     {

@@ -35,6 +35,7 @@ public class FieldTableTests
         Assert.InRange(Rows().Count, 75, 200);
     }
 
+    [Trait("Attack", "C3")]
     [Theory]
     [MemberData(nameof(Rows))]
     public void Field_OfTheTable_IsHonouredOrRefusedByName(string route, string field, string value, bool honoured)

@@ -94,6 +94,7 @@ public class HttpTests(WaitingCoordinator waiting) : IClassFixture<WaitingCoordi
         }
     }
 
+    [Trait("Attack", "I6")]
     [Theory]
     [InlineData("evil.example", null)]
     [InlineData(null, "http://evil.example")]

@@ -40,6 +40,7 @@ public class RequestValidationTests
         { "top_logprobs", 0, 20, true },
     };
 
+    [Trait("Attack", "C7")]
     [Theory]
     [MemberData(nameof(NumberFields))]
     public void Number_OfAnyValue_IsTakenOrRefusedByName(string field, double min, double max, bool integer)
@@ -74,6 +75,7 @@ public class RequestValidationTests
         Assert.Null(Refusal($$"""{"model":"m","messages":{{Messages}},"logprobs":true,"{{field}}":null}"""));
     }
 
+    [Trait("Attack", "C7")]
     [Theory]
     [InlineData("""{"messages":[{"role":"user","content":"hi"}]}""", "model", "missing_required_parameter")]
     [InlineData("""{"model":5,"messages":[]}""", "model", "invalid_type")]
@@ -167,10 +169,12 @@ public class RequestValidationTests
         Assert.Equal("the request body is not valid UTF-8", refused.Error.Message);
     }
 
+    [Trait("Attack", "C7")]
     [Fact]
     public void Chat_DeepJson_IsRefused() =>
         Assert.Equal("invalid_body", Refusal($$"""{"model":"m","messages":{{new string('[', 100_000)}}{{new string(']', 100_000)}}}""")!.Code);
 
+    [Trait("Attack", "C7")]
     [Fact]
     public void Chat_TooManyMessages_AreRefused() =>
         Assert.Equal("messages", Refusal($$"""{"model":"m","messages":[{{string.Join(',', Enumerable.Repeat("""{"role":"user","content":"a"}""", 1025))}}]}""")!.Param);
@@ -284,6 +288,7 @@ public class RequestValidationTests
     }
 
     /// <summary>Whatever bytes come, the parser answers with a request or with a refusal.</summary>
+    [Trait("Attack", "C7")]
     [Fact]
     public void Bodies_MutatedAtRandom_AreParsedOrRefused()
     {

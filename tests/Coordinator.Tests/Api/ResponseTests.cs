@@ -11,6 +11,7 @@ namespace Lamina.Coordinator.Tests.Api;
 
 public class ResponseTests
 {
+    [Trait("Attack", "U2")]
     [Fact]
     public async Task Sse_TextOfAnyKind_StaysInOneDataLine()
     {
@@ -84,6 +85,7 @@ public class ResponseTests
         }
     }
 
+    [Trait("Attack", "U2")]
     [Fact]
     public void StatusPage_Names_AreEncoded()
     {

@@ -148,6 +148,7 @@ public class DeploymentStateTests
         Assert.True(_state.Probing);
     }
 
+    [Trait("Attack", "I4")]
     [Fact]
     public void Stage_ReportedByAnotherNode_IsNotBelieved()
     {

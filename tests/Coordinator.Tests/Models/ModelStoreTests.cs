@@ -50,6 +50,7 @@ public sealed class ModelStoreTests : IDisposable
         Assert.NotEmpty(Read(again, BlobDigest.Parse(model.Manifest.Tensors[0].Digest)));
     }
 
+    [Trait("Attack", "A13")]
     [Fact]
     public async Task Source_Deleted_BlobsAreStillServed()
     {
@@ -61,6 +62,7 @@ public sealed class ModelStoreTests : IDisposable
         Assert.NotEmpty(Read(store, BlobDigest.Parse(model.Manifest.Tensors[0].Digest)));
     }
 
+    [Trait("Attack", "A13")]
     [Fact]
     public async Task Source_TruncatedInPlace_IsAReadErrorAndNoCrash()
     {

@@ -51,6 +51,7 @@ public sealed class BlobDownloadTests : IDisposable
         Assert.True(_cache.Contains(_digest, 1000));
     }
 
+    [Trait("Attack", "A14")]
     [Fact]
     public void Blob_InterruptedAndDamagedMeanwhile_IsThrownAwayAndStartsAnew()
     {

@@ -29,6 +29,7 @@ public class NodeOptionsTests
         Refuses("Node:CachePath is empty", s_sound with { CachePath = " " });
     }
 
+    [Trait("Attack", "R3")]
     [Theory]
     [InlineData("8589934592\n", 8_589_934_592L), InlineData("max\n", null), InlineData("", null)]
     public void ReadLimit_OfAControlGroup_IsANumberOrNone(string content, long? limit)

@@ -36,6 +36,7 @@ public class SampledFrameTests
         Assert.Throws<InvalidDataException>(() => SampledFrame.Read([.. payload, 0], new SampledTokens()));
     }
 
+    [Trait("Attack", "B1")]
     [Theory, InlineData(0, 0xFFFFFFFFu), InlineData(16, 0xFFFFFFFFu), InlineData(16, 0x20000000u)]
     public void Frame_WithALyingCount_IsRefused(int offset, uint value)
     {

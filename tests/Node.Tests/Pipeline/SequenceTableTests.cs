@@ -21,6 +21,7 @@ public class SequenceTableTests
         Refuses("sequence of 65 tokens, the plan allows 1 to 64", () => _table.Open(2, new int[65]));
     }
 
+    [Trait("Attack", "B1")]
     [Fact]
     public void Blocks_OutsideThePlan_AreRefused()
     {
@@ -32,6 +33,7 @@ public class SequenceTableTests
         Refuses("slot 3 is not open", () => _table.Release(3));
     }
 
+    [Trait("Attack", "B1")]
     [Fact]
     public void Rows_OutsideTheirBlocks_AreRefused()
     {

@@ -37,6 +37,7 @@ public class StepFrameTests
         Assert.Equal(rows.Length * Width * sizeof(float), payload.Length - prologue);
     }, iter: 2000);
 
+    [Trait("Attack", "B1")]
     [Fact]
     public void Step_TruncatedAtAnyByte_IsRefused()
     {
@@ -47,6 +48,7 @@ public class StepFrameTests
         }
     }
 
+    [Trait("Attack", "B1")]
     [Theory]
     [InlineData(0, 0x7FFFFFFFu), InlineData(0, 0xFFFFFFFFu), InlineData(4, 0xFFFFFFFFu), InlineData(4, 17u), InlineData(8, 9u), InlineData(8, 0u), InlineData(12, 1u)]
     public void Step_WithALyingHeader_IsRefused(int offset, uint value)
@@ -56,6 +58,7 @@ public class StepFrameTests
         Assert.Throws<InvalidDataException>(() => StepFrame.Read(payload, 1, Width, new Step(MaxRows)));
     }
 
+    [Trait("Attack", "B1")]
     [Fact]
     public void Bytes_OfAnyKind_AreReadOrRefusedButNeverCrash() => Gen.Byte.Array[0, 400].Sample(bytes =>
     {

@@ -36,6 +36,7 @@ public class SchedulerProperties
         from seed in Gen.Int
         select new Load(stages, blocks, sequences, context, chunk, cache, draft, requests, seed);
 
+    [Trait("Attack", "B9")]
     [Fact]
     public void Scheduler_UnderAnyLoad_EndsEachGenerationOnceWithItsOwnTokensAndLeaksNoBlock()
     {

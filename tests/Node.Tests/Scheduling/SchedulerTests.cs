@@ -115,6 +115,7 @@ public class SchedulerTests
         Assert.False(clearing.Operations.IsEmpty);
     }
 
+    [Trait("Attack", "B9")]
     [Fact]
     public void Cancel_ByAnotherOwner_DoesNothing()
     {
@@ -124,6 +125,7 @@ public class SchedulerTests
         Assert.Equal(1, scheduler.Waiting);
     }
 
+    [Trait("Attack", "B9")]
     [Fact]
     public void Submit_OfARunningGenerationByAnotherOwner_TakesItOver()
     {

@@ -18,6 +18,7 @@ public sealed class MemoryBudgetTests
         Assert.Equal(40, _memory.Used);
     }
 
+    [Trait("Attack", "R3")]
     [Fact]
     public async Task Reserve_MoreThanIsLeft_IsRefusedWithBothFigures()
     {

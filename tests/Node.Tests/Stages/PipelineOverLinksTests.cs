@@ -80,6 +80,7 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         await Assert.ThrowsAsync<LinkClosedException>(() => generating.WaitAsync(Deadline));
     }
 
+    [Trait("Attack", "I4")]
     [Theory]
     [InlineData(LinkPurpose.Activations, 1, "stage tiny/1/0/1 follows a, not c")]
     [InlineData(LinkPurpose.Tokens, 0, "stage tiny/1/0/0 follows b, not c")]
@@ -98,6 +99,7 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Contains(reason, e.Message, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "C9")]
     [Fact]
     public async Task Stage_Unloaded_FreesItsMemoryAndTakesNoMoreLinks()
     {
@@ -110,6 +112,8 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Contains("stage tiny/1/0/0 is not on this node", e.Message, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "B9")]
+    [Trait("Attack", "I4")]
     [Fact]
     public async Task LoadStage_OfAnOlderEpoch_IsRefused()
     {
@@ -120,6 +124,7 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Equal((StageFailure.Superseded, "epoch 4 is older than 5"), (failed.Failure, failed.Reason));
     }
 
+    [Trait("Attack", "M3")]
     [Fact]
     public async Task LoadStage_NeedingMoreMemoryThanTheNodeHas_IsRefusedWithBothFigures()
     {
@@ -130,6 +135,7 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Contains("needs", failed.Reason, StringComparison.Ordinal);
     }
 
+    [Trait("Attack", "H1")]
     [Fact]
     public async Task LoadStage_WithADamagedCache_FetchesTheBlobAgain()
     {
@@ -145,6 +151,7 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Equal(bytes, File.ReadAllBytes(blob));
     }
 
+    [Trait("Attack", "H1")]
     [Fact]
     public async Task LoadStage_FromASourceThatLies_FailsAsCorruptAndKeepsNothing()
     {
@@ -167,6 +174,8 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Equal(before, _cell.Store.Opened);
     }
 
+    [Trait("Attack", "B9")]
+    [Trait("Attack", "I4")]
     [Fact]
     public async Task Command_OfAnotherTenant_IsIgnored()
     {

@@ -45,6 +45,7 @@ public class TenantGenerationsTests
         Assert.Equal((422, "idempotency_key_reused"), (refused.Error.Status, refused.Error.Code));
     }
 
+    [Trait("Attack", "C8")]
     [Fact]
     public void Join_AnotherCallersKey_StartsAGenerationOfItsOwn()
     {
