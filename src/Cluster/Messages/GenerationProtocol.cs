@@ -15,6 +15,8 @@ public static class GenerationProtocol
     /// <param name="StopTokens">Tokens that end the generation; the one that does is not reported.</param>
     /// <param name="MinTokens">Stop tokens are not chosen before that many.</param>
     /// <param name="Pool">Instead of tokens the prompt's embedding is wanted: <see cref="TextEmbedded"/>, then the end.</param>
+    /// <param name="Lane">Whose turn it counts against: lanes share the pipeline's time, each by its weight. Opaque; 0 for whoever needs no share of its own.</param>
+    /// <param name="Weight">The lane's share beside the others', from 1; what comes last counts.</param>
     [MessagePackObject]
     public sealed record Submit(
         [property: Key(0)] TenantId Tenant,
@@ -26,7 +28,9 @@ public static class GenerationProtocol
         [property: Key(6)] SamplingSettings Sampling,
         [property: Key(7)] int Priority,
         [property: Key(8)] int MinTokens = 0,
-        [property: Key(9)] bool Pool = false);
+        [property: Key(9)] bool Pool = false,
+        [property: Key(10)] ulong Lane = 0,
+        [property: Key(11)] int Weight = 1);
 
     [MessagePackObject]
     public sealed record Cancel([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation);

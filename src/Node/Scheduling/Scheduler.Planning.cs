@@ -35,74 +35,6 @@ internal sealed partial class Scheduler
         return true;
     }
 
-    private void Admit()
-    {
-        for (int i = 0; i < _waiting.Count && _freeSlots.Count > 0;)
-        {
-            Sequence next = _waiting[i];
-            if (!TryFindShared(next, out int positions, out int copied))
-            {
-                // It waits a step or two for the one that computes its prompt; others need not wait with it.
-                i++;
-                continue;
-            }
-
-            // A preempted sequence whose last token is still under way cannot be reopened: its history would lack it.
-            if (next.InFlight || !TryGiveBlocks(next, positions, copied))
-            {
-                return;
-            }
-
-            _waiting.Remove(next);
-            next.State = SequenceState.Running;
-            next.Slot = _freeSlots.Pop();
-            _running.Add(next);
-            _operations.Open(next.Slot, next.Tokens, next.Settings);
-            _operations.Append(next.Slot, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(next.Blocks));
-        }
-    }
-
-    /// <summary>Blocks for all known tokens and the next one: those found are shared, the rest new; the first new one begins as a copy unless <paramref name="copied"/> is -1.</summary>
-    /// <param name="positions">Positions that need not be computed.</param>
-    private bool TryGiveBlocks(Sequence sequence, int positions, int copied)
-    {
-        int idle = 0;
-        foreach (int block in _found)
-        {
-            idle += _blocks.Holders(block) == 0 ? 1 : 0;
-        }
-
-        int wanted = BlockPool.BlocksFor(Math.Min(sequence.TokenCount + 1, _limits.ContextLength)) - _found.Count;
-
-        // Each running sequence may soon need one more block; without that reserve, admission and preemption would chase each other.
-        if (_blocks.Available - idle < wanted + Math.Min(_running.Count, _blocks.Count - wanted - _found.Count))
-        {
-            return false;
-        }
-
-        foreach (int block in _found)
-        {
-            _blocks.Share(block);
-            sequence.Blocks.Add(block);
-        }
-
-        for (int i = 0; i < wanted && _blocks.TryTake(out int block); i++)
-        {
-            sequence.Blocks.Add(block);
-        }
-
-        if (copied >= 0)
-        {
-            // Every row planned so far reaches each stage before this, every row of the copy's owner after.
-            _operations.CopyBlock(copied, sequence.Blocks[_found.Count]);
-        }
-
-        sequence.Planned = positions;
-        sequence.Offered = 0;
-        sequence.CachedPromptTokens ??= Math.Min(sequence.Planned, sequence.PromptLength);
-        return true;
-    }
-
     private void PlanDecoding(StepBatch batch, List<Sequence> sampling)
     {
         Decoding = 0;
@@ -124,11 +56,14 @@ internal sealed partial class Scheduler
             Sequence sequence = _running[i];
             if (sequence.Pending == 1 && !sequence.Pool && TryGrow(sequence))
             {
+                int before = batch.RowCount;
                 AddRows(sequence, 1, batch, sampling);
                 if (guesses > 0 && sequence.Draft is not null)
                 {
                     AddGuesses(sequence, guesses, batch);
                 }
+
+                _lanes.Charge(sequence.Lane, batch.RowCount - before);
             }
         }
     }
@@ -171,7 +106,7 @@ internal sealed partial class Scheduler
     }
 
     /// <summary>
-    /// Sees to it that the next position has a block. When none is left, the last in order gives up its blocks and waits to be computed again; that may be the sequence itself.
+    /// Sees to it that the next position has a block. When none is left, another gives up its blocks and waits to be computed again; that may be the sequence itself.
     /// </summary>
     private bool TryGrow(Sequence sequence)
     {
@@ -184,7 +119,7 @@ internal sealed partial class Scheduler
                 continue;
             }
 
-            Sequence victim = _running[_running.Count - 1];
+            Sequence victim = VictimFor(sequence);
             if (victim == sequence && _running.Count == 1)
             {
                 End(sequence, Lamina.Cluster.Messages.GenerationOutcome.Length, "");
@@ -201,14 +136,9 @@ internal sealed partial class Scheduler
         return true;
     }
 
-    private void Preempt(Sequence sequence)
-    {
-        Withdraw(sequence);
-        sequence.State = SequenceState.Waiting;
-        _waiting.Add(sequence);
-        Preemptions++;
-    }
-
+    /// <summary>
+    /// Gives the step's prompt rows to the lanes in deficit round robin, and in a lane to its sequences in order. A lane that is alone gets all of them.
+    /// </summary>
     private void PlanPrefill(StepBatch batch, List<Sequence> sampling, int rows)
     {
         if (_limits.WholeTexts)
@@ -218,14 +148,25 @@ internal sealed partial class Scheduler
         }
 
         rows = Math.Min(Math.Min(rows, PipelinedChunk()), batch.MaxRows - batch.RowCount);
-        for (int i = 0; i < _running.Count && rows > 0; i++)
+        _lanes.ClearWants();
+        for (int i = 0; i < _running.Count; i++)
         {
             Sequence sequence = _running[i];
-            if (sequence.Pending > (sequence.Pool ? 0 : 1))
+            sequence.Granted = 0;
+            sequence.Lane.Wants |= sequence.WantsPrompt;
+        }
+
+        while (rows > 0 && _lanes.Next() is { } lane)
+        {
+            rows -= Grant(lane, rows);
+        }
+
+        for (int i = 0; i < _running.Count; i++)
+        {
+            Sequence sequence = _running[i];
+            if (sequence.Granted > 0)
             {
-                int chunk = Math.Min(rows, sequence.Pending);
-                AddRows(sequence, chunk, batch, sampling);
-                rows -= chunk;
+                AddRows(sequence, sequence.Granted, batch, sampling);
             }
         }
     }
@@ -242,6 +183,28 @@ internal sealed partial class Scheduler
                 AddRows(sequence, sequence.Pending, batch, sampling);
             }
         }
+    }
+
+    /// <summary>Rows for a lane's turn; the lane wants no more once all its prompts are provided for.</summary>
+    private int Grant(Lane lane, int rows)
+    {
+        int granted = 0;
+        int turn = (int)Math.Min(rows, lane.Balance);
+        lane.Wants = false;
+        for (int i = 0; i < _running.Count; i++)
+        {
+            Sequence sequence = _running[i];
+            if (sequence.Lane == lane && sequence.WantsPrompt)
+            {
+                int chunk = Math.Min(turn - granted, sequence.Pending - sequence.Granted);
+                sequence.Granted += chunk;
+                granted += chunk;
+                lane.Wants |= sequence.Granted < sequence.Pending;
+            }
+        }
+
+        _lanes.Charge(lane, granted);
+        return granted;
     }
 
     /// <summary>Rows of a chunk so small that the prompts at hand give every stage something to do, yet large enough that reading the weights pays.</summary>
@@ -272,6 +235,7 @@ internal sealed partial class Scheduler
             if (last)
             {
                 sequence.InFlight = true;
+                sequence.SampledIn = _steps + 1;
                 sampling.Add(sequence);
             }
         }

@@ -15,7 +15,7 @@ internal sealed partial class Scheduler
     private readonly PrefixCache? _cache;
     private readonly BlockPool _blocks;
     private readonly Dictionary<GenerationId, Sequence> _sequences = [];
-    private readonly SequenceQueue _waiting = new();
+    private readonly LaneRing _lanes = new();
     private readonly SequenceQueue _running = new();
     private readonly Stack<int> _freeSlots;
     private readonly Queue<StepInFlight> _inFlight = [];
@@ -43,7 +43,7 @@ internal sealed partial class Scheduler
     }
 
     public int Running => _running.Count;
-    public int Waiting => _waiting.Count;
+    public int Waiting => _sequences.Count - _running.Count;
     public int StepsInFlight => _inFlight.Count;
     public int FreeBlocks => _blocks.Available;
     public int Preemptions { get; private set; }
@@ -87,7 +87,8 @@ internal sealed partial class Scheduler
         else
         {
             _sequences.Add(sequence.Id, sequence);
-            _waiting.Add(sequence);
+            sequence.Lane = _lanes.Enter(submit.Lane, submit.Weight);
+            sequence.Lane.Waiting.Add(sequence);
         }
     }
 
@@ -142,8 +143,14 @@ internal sealed partial class Scheduler
             return $"token {token} is not in the vocabulary of {_limits.VocabularySize}";
         }
 
-        return _waiting.Count >= _limits.MaxWaiting
-            ? $"{_waiting.Count} generations are waiting already"
+        if (submit.Weight is < 1 or > Lane.MaxWeight)
+        {
+            return $"the lane's weight is {submit.Weight}, expected 1 to {Lane.MaxWeight}";
+        }
+
+        int ahead = _lanes.Find(submit.Lane)?.Waiting.Count ?? 0;
+        return Waiting >= _limits.MaxWaiting || ahead >= _limits.MaxWaitingPerLane
+            ? $"{ahead} generations of the lane and {Waiting} in all are waiting already"
             : SamplingWire.Refuse(submit.Sampling, _limits.VocabularySize);
     }
 
@@ -163,7 +170,6 @@ internal sealed partial class Scheduler
         return index < 0 ? null : tokens[index];
     }
 
-
     private void End(Sequence sequence, GenerationOutcome outcome, string reason)
     {
         if (sequence.State == SequenceState.Running)
@@ -172,10 +178,11 @@ internal sealed partial class Scheduler
         }
         else
         {
-            _waiting.Remove(sequence);
+            sequence.Lane.Waiting.Remove(sequence);
         }
 
         _sequences.Remove(sequence.Id);
+        _lanes.LeaveIfIdle(sequence.Lane);
         EndUnqueued(sequence, outcome, reason);
     }
 
@@ -190,6 +197,7 @@ internal sealed partial class Scheduler
     private void Withdraw(Sequence sequence)
     {
         _running.Remove(sequence);
+        sequence.Lane.Running--;
         _operations.Release(sequence.Slot);
         _blocks.Return(sequence.Blocks);
         _freeSlots.Push(sequence.Slot);

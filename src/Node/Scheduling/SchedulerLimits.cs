@@ -35,6 +35,9 @@ internal sealed record SchedulerLimits
     /// <summary>Generations that may wait; further ones are refused.</summary>
     public int MaxWaiting { get; init; } = 4096;
 
+    /// <summary>Generations of one lane that may wait, so that no lane fills the queue for all.</summary>
+    public int MaxWaitingPerLane { get; init; } = 1024;
+
     /// <summary>Whether full blocks of finished sequences are kept and shared with those that begin alike.</summary>
     public bool PrefixCache { get; init; } = true;
 

@@ -32,6 +32,9 @@ internal sealed class Sequence
     /// <summary>Whether its embedding is wanted and no tokens.</summary>
     public bool Pool { get; }
 
+    /// <summary>Whose share of the pipeline it takes; set once it is queued.</summary>
+    public Lane Lane { get; set; } = null!;
+
     public int PromptLength { get; }
 
     /// <summary>Tokens to emit in all.</summary>
@@ -75,11 +78,20 @@ internal sealed class Sequence
     /// <summary>Whether a token of it is being sampled in a step under way.</summary>
     public bool InFlight { get; set; }
 
+    /// <summary>The last step that samples for it.</summary>
+    public int SampledIn { get; set; }
+
     /// <summary>Prompt tokens that the prefix cache served when it first began to run.</summary>
     public int? CachedPromptTokens { get; set; }
 
+    /// <summary>Prompt rows that it was granted in the step being planned.</summary>
+    public int Granted { get; set; }
+
     /// <summary>Known tokens not yet handed to the pipeline.</summary>
     public int Pending => TokenCount - Planned;
+
+    /// <summary>Whether rows of its prompt are left; the last known token of one that generates is decoded, not prompt.</summary>
+    public bool WantsPrompt => Pending > (Pool ? 0 : 1);
 
     public void Add(int token)
     {

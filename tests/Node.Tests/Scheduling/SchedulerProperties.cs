@@ -10,7 +10,7 @@ namespace Lamina.Node.Tests.Scheduling;
 /// <summary>Random loads on random pipelines: whatever the scheduler decides, each generation ends once, with its own tokens, and no block is lost or shared wrongly.</summary>
 public class SchedulerProperties
 {
-    internal sealed record Request(int[] Prompt, int MaxTokens, int Priority, int CancelAt, int ArrivesAt, int Resumed);
+    internal sealed record Request(int[] Prompt, int MaxTokens, int Priority, int CancelAt, int ArrivesAt, int Resumed, int Lane, int Weight);
 
     internal sealed record Load(int Stages, int Blocks, int Sequences, int ContextLength, int Chunk, bool Cache, int Draft, Request[] Requests, int Seed);
 
@@ -22,7 +22,9 @@ public class SchedulerProperties
         from cancelAt in Gen.Int[-400, 200]
         from arrivesAt in Gen.Int[0, 120]
         from resumed in Gen.Int[-10, 10]
-        select new Request([.. Enumerable.Range(0, shared).Select(i => i % 7), .. own], max, priority, cancelAt, arrivesAt, resumed);
+        from lane in Gen.Int[0, 3]
+        from weight in Gen.Int[1, 4]
+        select new Request([.. Enumerable.Range(0, shared).Select(i => i % 7), .. own], max, priority, cancelAt, arrivesAt, resumed, lane, weight);
 
     private static readonly Gen<Load> s_load =
         from stages in Gen.Int[1, 5]
@@ -192,5 +194,5 @@ public class SchedulerProperties
 
     private static GenerationProtocol.Submit Submit(GenerationId id, Request request, int[] resumed) => new(
         new TenantId("test"), id, request.Prompt, resumed, request.MaxTokens, [PipelineModel.StopToken],
-        Generations.Greedy, request.Priority);
+        Generations.Greedy, request.Priority, Lane: (ulong)request.Lane, Weight: request.Weight);
 }
