@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api;
 using Microsoft.Extensions.Logging;
 using Prometheus;
@@ -11,10 +12,11 @@ public sealed class CoordinatorHost : IAsyncDisposable
     private readonly ApiServer _api;
     private readonly IReadOnlyList<Cell> _cells;
 
-    private CoordinatorHost(ApiServer api, IReadOnlyList<Cell> cells)
+    private CoordinatorHost(ApiServer api, IReadOnlyList<Cell> cells, AccessControl? access)
     {
         _api = api;
         _cells = cells;
+        Access = access;
     }
 
     /// <summary>Validates the options, opens the cells and the HTTP listener, starts to deploy the configured models. Throws with one clear sentence when it cannot.</summary>
@@ -22,21 +24,28 @@ public sealed class CoordinatorHost : IAsyncDisposable
     {
         CoordinatorOptionsValidator.Validate(options);
         var cells = new List<Cell>();
+        AccessControl? access = null;
         try
         {
+            access = options.KeepState ? await AccessControl.StartAsync(options, loggers.CreateLogger("Lamina.Access"), cancellation) : null;
             foreach (CellOptions cell in options.Cells)
             {
                 cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
             }
 
-            ApiServer api = await ApiServer.StartAsync(ListenAddress.Parse(options.Listen), options.Resumption, () => cells, cells[0].Tenant, loggers, cancellation);
-            return new CoordinatorHost(api, cells);
+            ApiServer api = await ApiServer.StartAsync(options, () => cells, access, loggers, cancellation);
+            return new CoordinatorHost(api, cells, access);
         }
         catch
         {
             foreach (Cell cell in cells)
             {
                 await cell.DisposeAsync();
+            }
+
+            if (access is not null)
+            {
+                await access.DisposeAsync();
             }
 
             throw;
@@ -47,6 +56,9 @@ public sealed class CoordinatorHost : IAsyncDisposable
     public Uri HttpAddress => _api.Address;
 
     public IReadOnlyList<Cell> Cells => _cells;
+
+    /// <summary>Database, tenants and keys; null where no state is kept.</summary>
+    public AccessControl? Access { get; }
 
     /// <summary>True while every configured model serves.</summary>
     public bool IsReady => _cells.All(cell => cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
@@ -64,6 +76,10 @@ public sealed class CoordinatorHost : IAsyncDisposable
 
         await _api.DisposeAsync();
         await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
+        if (Access is not null)
+        {
+            await Access.DisposeAsync();
+        }
     }
 }
 

@@ -1,4 +1,6 @@
+using System.Net;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Api;
 
 namespace Lamina.Coordinator;
 
@@ -11,11 +13,29 @@ public sealed record CoordinatorOptions
     /// <summary>Folder of the content-addressed model store.</summary>
     public required string StorePath { get; init; }
 
+    /// <summary>Connection string of a PostgreSQL database for tenants, keys and usage; null = SQLite, <c>state.db</c> in <see cref="StorePath"/>.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>File with the secret under which keys are hashed; null = <c>state.key</c> in <see cref="StorePath"/>. Coordinators that share a database share it.</summary>
+    public string? SecretPath { get; init; }
+
+    /// <summary>Whether the API asks for keys; null = unless it listens on a loopback address and serves one cell.</summary>
+    public bool? RequireKeys { get; init; }
+
+    /// <summary>False: no database; what needs one, such as keys, is refused. For runs that leave nothing behind.</summary>
+    public bool KeepState { get; init; } = true;
+
+    /// <summary>Answers in plain HTTP on an address that other machines reach, where something in front of it does the encryption.</summary>
+    public bool AllowPlainHttp { get; init; }
+
     /// <summary>What is kept for callers that lost their connection.</summary>
     public ResumptionOptions Resumption { get; init; } = new();
 
     /// <summary>One cell per tenant, at least one. A coordinator on a loopback address with one cell needs no API key.</summary>
     public required IReadOnlyList<CellOptions> Cells { get; init; }
+
+    /// <summary>Whether the API asks for keys.</summary>
+    internal bool NeedsKeys() => RequireKeys ?? (Cells.Count > 1 || !IPAddress.IsLoopback(ListenAddress.Parse(Listen).Address));
 }
 
 /// <summary>One tenant's cell as this coordinator joins it.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Cells;
@@ -17,13 +18,17 @@ internal static class CoordinatorOptionsValidator
     /// <summary>Throws <see cref="ArgumentException"/> with one sentence.</summary>
     public static void Validate(CoordinatorOptions options)
     {
-        _ = ListenAddress.Parse(options.Listen);
+        bool open = !IPAddress.IsLoopback(ListenAddress.Parse(options.Listen).Address);
         Require(!string.IsNullOrWhiteSpace(options.StorePath), "Coordinator:StorePath", "", "a folder");
         Validate(options.Resumption, "Coordinator:Resumption");
         Require(options.Cells is { Count: > 0 }, "Coordinator:Cells", "empty", "at least one cell");
-        Require(options.Cells.Count == 1, "Coordinator:Cells", $"{options.Cells.Count} cells", "one cell while the API has no keys");
+        Require(options.AllowPlainHttp || !open, "Coordinator:Listen", options.Listen, "127.0.0.1 or [::1]: other machines can reach this address, and plain HTTP would show them keys and prompts (Coordinator:AllowPlainHttp allows it behind something that encrypts)");
+        Require(options.RequireKeys != false || (options.Cells.Count == 1 && !open), "Coordinator:RequireKeys", "false", "true: only a loopback address with one cell may answer without keys");
+        Require(options.KeepState || !options.NeedsKeys(), "Coordinator:KeepState", "false", "true: keys are kept in the database");
+        var tenants = new HashSet<TenantId>();
         for (int i = 0; i < options.Cells.Count; i++)
         {
+            Require(tenants.Add(options.Cells[i].Tenant), $"Coordinator:Cells:{i}:Tenant", options.Cells[i].Tenant.Value, "a tenant that no other cell has");
             Validate(options.Cells[i], $"Coordinator:Cells:{i}");
         }
     }

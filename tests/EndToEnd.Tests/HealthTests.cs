@@ -54,7 +54,7 @@ public sealed partial class HealthTests : IDisposable
             Assert.Equal(HttpStatusCode.MethodNotAllowed, (await http.PostAsync("health/live", new StringContent("x"))).StatusCode);
         }
 
-        Assert.Contains("lamina_deployment_ready{model=\"lamina-tiny-q8_0\"} 1", await front.GetStringAsync("metrics"), StringComparison.Ordinal);
+        Assert.Contains("lamina_deployment_ready{model=\"lamina-tiny-q8_0\",tenant=\"acme\"} 1", await front.GetStringAsync("metrics"), StringComparison.Ordinal);
         string metrics = await worker.GetStringAsync("metrics");
         foreach (string name in new[] { "lamina_node_stage_memory_bytes{", "lamina_cluster_associations_open" })
         {

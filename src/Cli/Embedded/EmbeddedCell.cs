@@ -110,6 +110,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
         {
             Listen = options.Listen,
             StorePath = Path.Combine(folder, "store"),
+            KeepState = false,
             Cells =
             [
                 new CellOptions

@@ -79,7 +79,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         var tokens = Channel.CreateBounded<GenerationProtocol.TokensGenerated>(new BoundedChannelOptions(maxTokens + 1) { SingleReader = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         GenerationProtocol.Submit submit = Submission(choice, prompt, maxTokens);
-        GenerationTimer timer = metrics.StartGeneration(model.Name, prompt.Length);
+        GenerationTimer timer = metrics.StartGeneration(cell.Tenant, model.Name, prompt.Length);
 
         // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
         Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token);

@@ -52,6 +52,15 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError Forbidden(string message) => new(403, InvalidRequest, "forbidden", message);
 
+    public static ApiError MissingKey() => new(401, InvalidRequest, "missing_api_key", "an API key is required: send it as 'Authorization: Bearer lam_...'");
+
+    /// <summary>One answer for a key that is wrong, unknown, expired or revoked.</summary>
+    public static ApiError InvalidKey() => new(401, InvalidRequest, "invalid_api_key", "the API key is not valid");
+
+    public static ApiError MissingScope(string message) => new(403, InvalidRequest, "insufficient_permissions", message);
+
+    public static ApiError TenantSuspended() => new(403, InvalidRequest, "tenant_suspended", "the tenant of this API key is suspended");
+
     public static ApiError Overloaded(string message) => new(429, "rate_limit_error", "overloaded", message, RetryAfterSeconds: 2);
 
     public static ApiError Unavailable(string message, int retryAfterSeconds = 5) =>
@@ -85,6 +94,11 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
         {
             // The rest of the body is not read, so the connection cannot be used again: the client must learn that before it tries.
             context.Response.Headers.Connection = "close";
+        }
+
+        if (Status == StatusCodes.Status401Unauthorized)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
         }
 
         byte[] body = ToBody();

@@ -5,7 +5,7 @@ using Prometheus;
 
 namespace Lamina.Coordinator.Api;
 
-/// <summary>What <c>/metrics</c> shows. Labels come from closed sets: deployed models, routes, outcomes, status codes.</summary>
+/// <summary>What <c>/metrics</c> shows. Labels come from closed sets: tenants, deployed models, routes, outcomes, status codes.</summary>
 public sealed class ApiMetrics : IDisposable
 {
     private readonly Histogram _firstToken;
@@ -26,17 +26,17 @@ public sealed class ApiMetrics : IDisposable
     {
         MetricFactory metrics = Metrics.WithCustomRegistry(Registry);
         double[] latencies = Histogram.ExponentialBuckets(0.001, 2, 17);
-        _firstToken = metrics.CreateHistogram("lamina_time_to_first_token_seconds", "Time from a generation's submission to its first token.", ["model"], new HistogramConfiguration { Buckets = latencies });
-        _tokenTime = metrics.CreateHistogram("lamina_time_per_token_seconds", "Time between a generation's tokens.", ["model"], new HistogramConfiguration { Buckets = latencies });
-        _promptTokens = metrics.CreateCounter("lamina_prompt_tokens_total", "Prompt tokens submitted.", ["model"]);
-        _generatedTokens = metrics.CreateCounter("lamina_generated_tokens_total", "Tokens generated.", ["model"]);
-        _generations = metrics.CreateCounter("lamina_generations_total", "Generations ended.", ["model", "outcome"]);
+        _firstToken = metrics.CreateHistogram("lamina_time_to_first_token_seconds", "Time from a generation's submission to its first token.", ["model", "tenant"], new HistogramConfiguration { Buckets = latencies });
+        _tokenTime = metrics.CreateHistogram("lamina_time_per_token_seconds", "Time between a generation's tokens.", ["model", "tenant"], new HistogramConfiguration { Buckets = latencies });
+        _promptTokens = metrics.CreateCounter("lamina_prompt_tokens_total", "Prompt tokens submitted.", ["model", "tenant"]);
+        _generatedTokens = metrics.CreateCounter("lamina_generated_tokens_total", "Tokens generated.", ["model", "tenant"]);
+        _generations = metrics.CreateCounter("lamina_generations_total", "Generations ended.", ["model", "tenant", "outcome"]);
         _requests = metrics.CreateCounter("lamina_http_requests_total", "HTTP requests answered.", ["route", "status"]);
         _requestTime = metrics.CreateHistogram("lamina_http_request_duration_seconds", "Time to answer an HTTP request whole.", ["route"], new HistogramConfiguration { Buckets = latencies });
-        _running = metrics.CreateGauge("lamina_generations_running", "Sequences that the heads are computing.", ["model"]);
-        _waiting = metrics.CreateGauge("lamina_generations_waiting", "Generations that wait for a place or a pipeline.", ["model"]);
-        _ready = metrics.CreateGauge("lamina_deployment_ready", "1 when the deployment serves.", ["model"]);
-        _epoch = metrics.CreateGauge("lamina_deployment_epoch", "Counts the plans of a deployment.", ["model"]);
+        _running = metrics.CreateGauge("lamina_generations_running", "Sequences that the heads are computing.", ["model", "tenant"]);
+        _waiting = metrics.CreateGauge("lamina_generations_waiting", "Generations that wait for a place or a pipeline.", ["model", "tenant"]);
+        _ready = metrics.CreateGauge("lamina_deployment_ready", "1 when the deployment serves.", ["model", "tenant"]);
+        _epoch = metrics.CreateGauge("lamina_deployment_epoch", "Counts the plans of a deployment.", ["model", "tenant"]);
         _nodes = metrics.CreateGauge("lamina_nodes", "Nodes that are up.", ["tenant"]);
         Registry.AddBeforeCollectCallback(() => Collect(cells()));
         _meters = new MeterExport(Registry);
@@ -44,12 +44,12 @@ public sealed class ApiMetrics : IDisposable
 
     public CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();
 
-    public GenerationTimer StartGeneration(string model, int promptTokens)
+    public GenerationTimer StartGeneration(TenantId tenant, string model, int promptTokens)
     {
-        _promptTokens.WithLabels(model).Inc(promptTokens);
+        _promptTokens.WithLabels(model, tenant.Value).Inc(promptTokens);
         return new GenerationTimer(
-            _firstToken.WithLabels(model), _tokenTime.WithLabels(model), _generatedTokens.WithLabels(model),
-            outcome => _generations.WithLabels(model, outcome.ToString().ToLowerInvariant()).Inc());
+            _firstToken.WithLabels(model, tenant.Value), _tokenTime.WithLabels(model, tenant.Value), _generatedTokens.WithLabels(model, tenant.Value),
+            outcome => _generations.WithLabels(model, tenant.Value, outcome.ToString().ToLowerInvariant()).Inc());
     }
 
     /// <param name="route">The route's pattern, never the path that was asked for.</param>
@@ -69,10 +69,10 @@ public sealed class ApiMetrics : IDisposable
             foreach (DeploymentView deployment in cell.Deployments)
             {
                 GenerationProtocol.HeadLoad load = cell.LoadOf(deployment.Name, out int active);
-                _running.WithLabels(deployment.Name).Set(load.Running);
-                _waiting.WithLabels(deployment.Name).Set(Math.Max(load.Waiting, active - load.Running));
-                _ready.WithLabels(deployment.Name).Set(deployment.Phase == DeploymentPhase.Ready ? 1 : 0);
-                _epoch.WithLabels(deployment.Name).Set(deployment.Epoch);
+                _running.WithLabels(deployment.Name, cell.Tenant.Value).Set(load.Running);
+                _waiting.WithLabels(deployment.Name, cell.Tenant.Value).Set(Math.Max(load.Waiting, active - load.Running));
+                _ready.WithLabels(deployment.Name, cell.Tenant.Value).Set(deployment.Phase == DeploymentPhase.Ready ? 1 : 0);
+                _epoch.WithLabels(deployment.Name, cell.Tenant.Value).Set(deployment.Epoch);
             }
         }
     }

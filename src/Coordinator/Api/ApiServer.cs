@@ -1,4 +1,5 @@
 using System.Net;
+using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
 using Microsoft.AspNetCore.Builder;
@@ -36,8 +37,9 @@ internal sealed class ApiServer : IAsyncDisposable
 
     /// <summary>Binds and answers from then on. Throws <see cref="IOException"/> with one sentence when the port is taken.</summary>
     public static async Task<ApiServer> StartAsync(
-        IPEndPoint listen, ResumptionOptions resumption, Func<IReadOnlyList<Cell>> cells, Cluster.Messages.TenantId localTenant, ILoggerFactory loggers, CancellationToken cancellation)
+        CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, ILoggerFactory loggers, CancellationToken cancellation)
     {
+        IPEndPoint listen = ListenAddress.Parse(options.Listen);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Lamina.Coordinator" });
         builder.WebHost.UseKestrelCore();
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, listen));
@@ -52,8 +54,13 @@ internal sealed class ApiServer : IAsyncDisposable
         app.UseRouting();
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
         app.Use(new ErrorGuard(logger).InvokeAsync);
-        app.Use(LoopbackGuard.Middleware(localTenant));
-        var archive = new GenerationArchive(resumption, TimeProvider.System, logger);
+        app.Use(options.NeedsKeys() ? new AccessGuard(access!.Ring).InvokeAsync : LoopbackGuard.Middleware(options.Cells[0].Tenant));
+        var archive = new GenerationArchive(options.Resumption, TimeProvider.System, logger);
+        if (access is not null)
+        {
+            access.Ring.Ended += archive.CancelOf;
+        }
+
         MapAll(app, cells, metrics, archive);
         try
         {

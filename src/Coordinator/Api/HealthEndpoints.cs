@@ -1,3 +1,5 @@
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -5,7 +7,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Lamina.Coordinator.Api;
 
-/// <summary><c>GET /health/live</c>: the process answers. <c>GET /health/ready</c>: every configured model serves.</summary>
+/// <summary><c>GET /health/live</c>: the process answers. <c>GET /health/ready</c>: every model of the caller's tenant serves.</summary>
 internal sealed class HealthEndpoints(Func<IReadOnlyList<Cell>> cells)
 {
     public const string LiveRoute = "/health/live";
@@ -13,12 +15,13 @@ internal sealed class HealthEndpoints(Func<IReadOnlyList<Cell>> cells)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet(LiveRoute, context => WriteAsync(context, "live", 200));
+        routes.MapGet(LiveRoute, context => WriteAsync(context, "live", 200)).AllowEverybody();
         routes.MapGet(ReadyRoute, context =>
         {
-            bool ready = cells().All(cell => cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
+            TenantId tenant = Caller.Of(context).Tenant;
+            bool ready = cells().Where(cell => cell.Tenant == tenant).All(cell => cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
             return WriteAsync(context, ready ? "ready" : "not ready", ready ? 200 : 503);
-        });
+        }).Require(KeyScopes.None);
     }
 
     private static Task WriteAsync(HttpContext context, string status, int code) => JsonBody.WriteAsync(context, json =>

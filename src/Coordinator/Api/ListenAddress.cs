@@ -6,7 +6,7 @@ namespace Lamina.Coordinator.Api;
 /// <summary>Where the HTTP API listens.</summary>
 public static class ListenAddress
 {
-    /// <summary>Reads <c>host:port</c>; throws <see cref="ArgumentException"/> with one sentence unless it is an address of this machine that only this machine reaches.</summary>
+    /// <summary>Reads <c>host:port</c>; throws <see cref="ArgumentException"/> with one sentence.</summary>
     public static IPEndPoint Parse(string listen)
     {
         int colon = listen.LastIndexOf(':');
@@ -26,8 +26,6 @@ public static class ListenAddress
             throw new ArgumentException($"Coordinator:Listen is '{listen}', expected an IP address before the port");
         }
 
-        return IPAddress.IsLoopback(address)
-            ? new IPEndPoint(address, port)
-            : throw new ArgumentException($"Coordinator:Listen is '{listen}', which other machines can reach, and no API keys are configured; listen on 127.0.0.1 or [::1]");
+        return new IPEndPoint(address, port);
     }
 }

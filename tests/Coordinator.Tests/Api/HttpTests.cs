@@ -155,7 +155,7 @@ public class HttpTests(WaitingCoordinator waiting) : IClassFixture<WaitingCoordi
 
         Assert.Contains("lamina_http_requests_total{route=\"/health/live\",status=\"200\"}", text, StringComparison.Ordinal);
         Assert.Contains("lamina_http_requests_total{route=\"none\",status=\"404\"}", text, StringComparison.Ordinal);
-        Assert.Contains("lamina_deployment_ready{model=\"tiny\"} 0", text, StringComparison.Ordinal);
+        Assert.Contains("lamina_deployment_ready{model=\"tiny\",tenant=\"acme\"} 0", text, StringComparison.Ordinal);
         Assert.DoesNotContain("nobody", text, StringComparison.Ordinal);
     }
 
@@ -172,7 +172,7 @@ public class HttpTests(WaitingCoordinator waiting) : IClassFixture<WaitingCoordi
     {
         ArgumentException refused = await Assert.ThrowsAsync<ArgumentException>(() => TestCoordinator.StartAsync([], listen: "0.0.0.0:0"));
 
-        Assert.Contains("no API keys are configured", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("plain HTTP would show them keys and prompts", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

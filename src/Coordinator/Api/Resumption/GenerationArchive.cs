@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator.Api.Resumption;
@@ -26,6 +27,15 @@ internal sealed class GenerationArchive : IDisposable
     public long RetainedBytes => _tenants.Values.Sum(tenant => tenant.RetainedBytes);
 
     public TenantGenerations Of(Caller caller) => _tenants.GetOrAdd(caller.Tenant, _ => new TenantGenerations(_options, _time, _logger));
+
+    /// <summary>Ends and forgets what a key started.</summary>
+    public void CancelOf(KeyEnded ended)
+    {
+        if (ended.Tenant is { } tenant && _tenants.TryGetValue(tenant, out TenantGenerations? generations))
+        {
+            generations.CancelOf(ended.Key);
+        }
+    }
 
     public void Dispose()
     {

@@ -77,6 +77,15 @@ internal sealed class TenantGenerations
         }
     }
 
+    /// <summary>Ends and forgets what a key started.</summary>
+    public void CancelOf(string key)
+    {
+        foreach (RetainedGeneration generation in _byId.Values.Where(generation => generation.Owner.Key == key))
+        {
+            Remove(generation);
+        }
+    }
+
     public void CancelAll()
     {
         foreach (RetainedGeneration generation in _byId.Values)

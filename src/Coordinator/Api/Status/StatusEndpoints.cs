@@ -1,4 +1,5 @@
 using System.Text;
+using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -22,10 +23,10 @@ internal sealed class StatusEndpoints(ModelLookup models)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet(PageRoute, context => WriteAsync(context, "text/html; charset=utf-8", Encoding.UTF8.GetBytes(StatusPage.Render(ViewOf(context)))));
-        routes.MapGet(ScriptRoute, context => WriteAsync(context, "text/javascript; charset=utf-8", s_script));
-        routes.MapGet(StyleRoute, context => WriteAsync(context, "text/css; charset=utf-8", s_style));
-        routes.MapGet(JsonRoute, context => JsonBody.WriteAsync(context, json => StatusJson.Write(json, ViewOf(context))));
+        routes.MapGet(PageRoute, context => WriteAsync(context, "text/html; charset=utf-8", Encoding.UTF8.GetBytes(StatusPage.Render(ViewOf(context))))).Require(KeyScopes.Usage);
+        routes.MapGet(ScriptRoute, context => WriteAsync(context, "text/javascript; charset=utf-8", s_script)).Require(KeyScopes.Usage);
+        routes.MapGet(StyleRoute, context => WriteAsync(context, "text/css; charset=utf-8", s_style)).Require(KeyScopes.Usage);
+        routes.MapGet(JsonRoute, context => JsonBody.WriteAsync(context, json => StatusJson.Write(json, ViewOf(context)))).Require(KeyScopes.Usage);
     }
 
     private StatusView ViewOf(HttpContext context) => StatusView.Of(models.CellOf(Caller.Of(context)));

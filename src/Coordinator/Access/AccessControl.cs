@@ -1,0 +1,34 @@
+using Lamina.Coordinator.State;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Access;
+
+/// <summary>Database, keys and tenants of a running coordinator.</summary>
+public sealed class AccessControl : IAsyncDisposable
+{
+    private AccessControl(StateDatabase state, KeyRing ring, TimeProvider time)
+    {
+        State = state;
+        Ring = ring;
+        Keys = new KeyStore(state, time);
+        Tenants = new TenantStore(state, time);
+    }
+
+    public StateDatabase State { get; }
+
+    public KeyRing Ring { get; }
+
+    public KeyStore Keys { get; }
+
+    public TenantStore Tenants { get; }
+
+    /// <summary>Opens the database, adds the configured tenants and reads the keys. Throws with one sentence when it cannot.</summary>
+    public static async Task<AccessControl> StartAsync(CoordinatorOptions options, ILogger logger, CancellationToken cancellation)
+    {
+        StateDatabase state = await StateDatabase.OpenAsync(StateOptions.Of(options), cancellation);
+        await new TenantStore(state, TimeProvider.System).EnsureAsync([.. options.Cells.Select(cell => cell.Tenant)], cancellation);
+        return new AccessControl(state, await KeyRing.StartAsync(state, TimeProvider.System, logger, cancellation), TimeProvider.System);
+    }
+
+    public ValueTask DisposeAsync() => Ring.DisposeAsync();
+}

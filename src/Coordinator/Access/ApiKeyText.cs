@@ -1,0 +1,48 @@
+using System.Buffers.Text;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Lamina.Coordinator.Access;
+
+/// <summary>
+/// A key as its owner holds it: <c>lam_ID_SECRET</c>, where ID is 12 hexadecimal digits, by which it is found, and SECRET 256 random bits in base64url. The prefix lets
+/// scanners of source code find keys that were left there.
+/// </summary>
+public static class ApiKeyText
+{
+    public const string Prefix = "lam_";
+
+    private const int IdLength = 12;
+    private const int SecretBytes = 32;
+    private const int SecretLength = 43;
+
+    /// <summary>Characters of a key.</summary>
+    public const int Length = 4 + IdLength + 1 + SecretLength;
+
+    public static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdLength / 2));
+
+    /// <summary>A new key with the id.</summary>
+    public static string Create(string id) => $"{Prefix}{id}_{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes))}";
+
+    /// <summary>Whether the text has a key's form, and which id it claims.</summary>
+    public static bool TryParse(string text, [NotNullWhen(true)] out string? id)
+    {
+        id = null;
+        if (text.Length != Length || !text.StartsWith(Prefix, StringComparison.Ordinal) || text[Prefix.Length + IdLength] != '_')
+        {
+            return false;
+        }
+
+        string claimed = text.Substring(Prefix.Length, IdLength);
+        if (!claimed.All(char.IsAsciiHexDigitLower) || !text.AsSpan(Prefix.Length + IdLength + 1).ToString().All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
+        {
+            return false;
+        }
+
+        id = claimed;
+        return true;
+    }
+
+    internal static byte[] Hash(State.ServerSecret secret, string key) => secret.Mac(Encoding.ASCII.GetBytes(key));
+}

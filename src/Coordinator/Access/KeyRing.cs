@@ -1,0 +1,209 @@
+using System.Collections.Concurrent;
+using System.Collections.Frozen;
+using System.Globalization;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.State;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Access;
+
+/// <summary>
+/// The keys and tenants in memory, read again within half a second of each change of the database, whoever made it. While the database is away the last state holds,
+/// so requests and streams never wait for it.
+/// </summary>
+public sealed class KeyRing : IAsyncDisposable
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(400);
+
+    private readonly StateDatabase _state;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly SemaphoreSlim _refreshing = new(1);
+    private readonly ConcurrentDictionary<string, CancellationTokenSource> _running = new();
+    private readonly ConcurrentDictionary<string, int> _usedOn = new();
+    private readonly ConcurrentDictionary<string, int> _unwritten = new();
+    private volatile AccessView _view = AccessView.Empty;
+    private Task _watching = Task.CompletedTask;
+    private bool _isAway;
+
+    private KeyRing(StateDatabase state, TimeProvider time, ILogger logger)
+    {
+        _state = state;
+        _time = time;
+        _logger = logger;
+    }
+
+    /// <summary>A key was revoked, or its tenant suspended or removed; raised once each time, on a thread of the pool, after its token (<see cref="EndOf"/>) was cancelled.</summary>
+    public event Action<KeyEnded>? Ended;
+
+    /// <summary>Reads the keys and watches them from then on.</summary>
+    public static async Task<KeyRing> StartAsync(StateDatabase state, TimeProvider time, ILogger logger, CancellationToken cancellation)
+    {
+        var ring = new KeyRing(state, time, logger);
+        await ring.RefreshAsync(cancellation);
+        ring._watching = Task.Run(() => ring.WatchAsync(ring._stopping.Token), CancellationToken.None);
+        return ring;
+    }
+
+    /// <summary>Whose key this is, or why it is refused.</summary>
+    public (ApiKey? Key, KeyRefusal? Refusal) Authenticate(string text)
+    {
+        if (!ApiKeyText.TryParse(text, out string? id))
+        {
+            return (null, KeyRefusal.Unknown);
+        }
+
+        DateTimeOffset now = _time.GetUtcNow();
+        (ApiKey? Key, KeyRefusal? Refusal) found = _view.Find(id, ApiKeyText.Hash(_state.Secret, text), now);
+        if (found.Key is { } key)
+        {
+            NoteUse(key.Id, DateOnly.FromDateTime(now.UtcDateTime).DayNumber);
+        }
+
+        return found;
+    }
+
+    /// <summary>Cancelled when the key is revoked or its tenant suspended: what runs on its behalf ends then. Expiry only keeps new requests out.</summary>
+    public CancellationToken EndOf(string key)
+    {
+        CancellationToken token = _running.GetOrAdd(key, _ => new CancellationTokenSource()).Token;
+        AccessView view = _view;
+        if (view.Keys.TryGetValue(key, out KeyEntry? entry) && view.Refusal(entry.Key, DateTimeOffset.MinValue) is { } reason)
+        {
+            // It ended between the check of the request and here.
+            End(entry.Key, reason);
+        }
+
+        return token;
+    }
+
+    public Tenant? FindTenant(TenantId tenant) => _view.Tenants.GetValueOrDefault(tenant);
+
+    /// <summary>Reads the keys again now if they have changed; throws <see cref="StateUnavailableException"/> when it cannot.</summary>
+    public async Task RefreshAsync(CancellationToken cancellation)
+    {
+        await _refreshing.WaitAsync(cancellation);
+        try
+        {
+            await WriteUsesAsync(cancellation);
+            AccessView before = _view;
+            AccessView? after = await _state.RunAsync(context => ReadAsync(context, before.Version, cancellation), cancellation);
+            if (after is not null)
+            {
+                _view = after;
+                EndRunning(before, after);
+            }
+        }
+        finally
+        {
+            _refreshing.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _watching;
+        _stopping.Dispose();
+        _refreshing.Dispose();
+    }
+
+    private static async Task<AccessView?> ReadAsync(StateContext context, long known, CancellationToken cancellation)
+    {
+        // The version first: a change in between is then read again, never missed.
+        string? text = await context.Facts.Where(fact => fact.Name == FactRow.AccessVersion).Select(fact => fact.Value).SingleAsync(cancellation);
+        long version = long.Parse(text, CultureInfo.InvariantCulture);
+        if (version == known)
+        {
+            return null;
+        }
+
+        TenantRow[] tenants = await context.Tenants.AsNoTracking().ToArrayAsync(cancellation);
+        KeyRow[] keys = await context.Keys.AsNoTracking().ToArrayAsync(cancellation);
+        return new AccessView(
+            keys.Select(KeyEntry.Of).ToFrozenDictionary(entry => entry.Key.Id, StringComparer.Ordinal),
+            tenants.Select(TenantStore.TenantOf).ToFrozenDictionary(tenant => tenant.Id),
+            version);
+    }
+
+    private async Task WatchAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(s_interval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stopping))
+            {
+                await TryRefreshAsync(stopping);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The coordinator stops.
+        }
+    }
+
+    private async Task TryRefreshAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await RefreshAsync(stopping);
+            if (_isAway)
+            {
+                _logger.LogInformation("the state database answers again");
+            }
+
+            _isAway = false;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            if (!_isAway)
+            {
+                _logger.LogWarning("{Problem}; keys and tenants stay as they were last read", e.Message);
+            }
+
+            _isAway = true;
+        }
+    }
+
+    private void EndRunning(AccessView before, AccessView after)
+    {
+        foreach (string id in _running.Keys)
+        {
+            KeyEntry? entry = after.Keys.GetValueOrDefault(id);
+            KeyRefusal? reason = entry is null ? KeyRefusal.Revoked : after.Refusal(entry.Key, DateTimeOffset.MinValue);
+            if (reason is { } why && (entry ?? before.Keys.GetValueOrDefault(id)) is { } ended)
+            {
+                End(ended.Key, why);
+            }
+        }
+    }
+
+    private void End(ApiKey key, KeyRefusal reason)
+    {
+        if (_running.TryRemove(key.Id, out CancellationTokenSource? running))
+        {
+            running.Cancel();
+            Ended?.Invoke(new KeyEnded(key.Id, key.Tenant, reason));
+        }
+    }
+
+    private void NoteUse(string key, int today)
+    {
+        if (!_usedOn.TryGetValue(key, out int day) || day != today)
+        {
+            _usedOn[key] = today;
+            _unwritten[key] = today;
+        }
+    }
+
+    private async Task WriteUsesAsync(CancellationToken cancellation)
+    {
+        foreach ((string id, int day) in _unwritten)
+        {
+            await _state.RunAsync(context => context.Keys.Where(key => key.Id == id).ExecuteUpdateAsync(set => set.SetProperty(key => key.LastUsedDay, day), cancellation), cancellation);
+            _unwritten.TryRemove(KeyValuePair.Create(id, day));
+        }
+    }
+}

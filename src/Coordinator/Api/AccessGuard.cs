@@ -1,0 +1,61 @@
+using Lamina.Coordinator.Access;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
+
+namespace Lamina.Coordinator.Api;
+
+/// <summary>
+/// Resolves the caller of every request from its key and refuses what has none, before any endpoint runs and whatever the address: without a key one cannot even
+/// learn which addresses exist. What runs for a key that is revoked is cut off.
+/// </summary>
+internal sealed class AccessGuard(KeyRing ring)
+{
+    private const string Scheme = "Bearer ";
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        RequiredScope required = context.GetEndpoint()?.Metadata.GetMetadata<RequiredScope>() ?? RequiredScope.Default;
+        if (ReferenceEquals(required, RequiredScope.Nothing))
+        {
+            await next(context);
+            return;
+        }
+
+        (ApiKey? key, ApiError? error) = Authenticate(context.Request.Headers.Authorization);
+        error ??= Authorize(key!, context.GetEndpoint() is null ? KeyScopes.None : required.Scope);
+        if (error is not null)
+        {
+            await error.WriteAsync(context);
+            return;
+        }
+
+        context.Features.Set(new Caller(key!.Tenant!.Value, key.Id, key.Scopes));
+        await using CancellationTokenRegistration ended = ring.EndOf(key.Id).Register(context.Abort);
+        await next(context);
+    }
+
+    private (ApiKey? Key, ApiError? Error) Authenticate(StringValues header)
+    {
+        if (header.Count == 0)
+        {
+            return (null, ApiError.MissingKey());
+        }
+
+        if (header.Count > 1 || header[0] is not { } text || !text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            return (null, ApiError.InvalidKey());
+        }
+
+        return ring.Authenticate(text[Scheme.Length..].Trim()) switch
+        {
+            ({ } key, _) => (key, null),
+            (_, KeyRefusal.TenantSuspended) => (null, ApiError.TenantSuspended()),
+            _ => (null, ApiError.InvalidKey()),
+        };
+    }
+
+    private static ApiError? Authorize(ApiKey key, KeyScopes required) =>
+        key.Tenant is null ? ApiError.MissingScope("an operator's key works on the admin listener only")
+        : (key.Scopes & required) != required ? ApiError.MissingScope($"the key lacks the scope {KeyScopeNames.Format(required)}")
+        : null;
+}

@@ -1,0 +1,120 @@
+using System.Runtime.Versioning;
+using Lamina.Coordinator.State;
+using Lamina.Coordinator.Tests.Support;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+
+namespace Lamina.Coordinator.Tests.State;
+
+[UnsupportedOSPlatform("windows")]
+public class StateDatabaseTests
+{
+    [Fact]
+    public async Task Open_NewFolder_MakesFilesOnlyTheOwnerReads()
+    {
+        await using TestState state = await TestState.CreateAsync();
+
+        foreach (string file in Directory.GetFiles(state.Options.Folder))
+        {
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        }
+
+        Assert.True(File.Exists(state.Options.SqlitePath) && File.Exists(state.Options.SecretFile));
+    }
+
+    [Fact]
+    public async Task Open_Again_KeepsWhatIsThere()
+    {
+        await using TestState state = await TestState.CreateAsync();
+
+        StateDatabase again = await StateDatabase.OpenAsync(state.Options, CancellationToken.None);
+        string[] tenants = await again.RunAsync(context => context.Tenants.Select(tenant => tenant.Id).Order().ToArrayAsync(), CancellationToken.None);
+
+        Assert.Equal(["alpha", "beta"], tenants);
+    }
+
+    [Fact]
+    public async Task Open_WithAnotherSecret_IsRefused()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        await File.WriteAllTextAsync(state.Options.SecretFile, new string('a', 64));
+
+        InvalidDataException other = await Assert.ThrowsAsync<InvalidDataException>(() => StateDatabase.OpenAsync(state.Options, CancellationToken.None));
+        Assert.Contains("is not the one", other.Message, StringComparison.Ordinal);
+        File.Delete(state.Options.SecretFile);
+        InvalidDataException missing = await Assert.ThrowsAsync<InvalidDataException>(() => StateDatabase.OpenAsync(state.Options, CancellationToken.None));
+        Assert.Contains("is missing", missing.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Open_FileOpenToOthers_IsRefused(bool database)
+    {
+        await using TestState state = await TestState.CreateAsync();
+        string path = database ? state.Options.SqlitePath : state.Options.SecretFile;
+        File.SetUnixFileMode(path, File.GetUnixFileMode(path) | UnixFileMode.OtherRead);
+
+        InvalidDataException refused = await Assert.ThrowsAsync<InvalidDataException>(() => StateDatabase.OpenAsync(state.Options, CancellationToken.None));
+        Assert.Contains("set its mode to 0600", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_UsedByANewerProgram_IsRefused()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        await state.Database.RunAsync(context => context.Database.ExecuteSqlRawAsync("INSERT INTO schema_versions (number, name) VALUES (4000, 'later')"), CancellationToken.None);
+
+        InvalidDataException refused = await Assert.ThrowsAsync<InvalidDataException>(() => StateDatabase.OpenAsync(state.Options, CancellationToken.None));
+        Assert.Contains("schema 4000", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_NotADatabase_SaysSo()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        SqliteConnection.ClearAllPools();
+        await File.WriteAllTextAsync(state.Options.SqlitePath, new string('x', 4096));
+
+        IOException refused = await Assert.ThrowsAsync<IOException>(() => StateDatabase.OpenAsync(state.Options, CancellationToken.None));
+        Assert.Contains("state.db cannot be opened", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_ByManyAtOnce_MigratesOnce()
+    {
+        string folder = Directory.CreateTempSubdirectory("lamina-state-").FullName;
+        try
+        {
+            var options = new StateOptions(folder);
+            StateDatabase[] all = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => StateDatabase.OpenAsync(options, CancellationToken.None))));
+
+            Assert.Single(all.Select(database => database.Secret.Fingerprint).Distinct());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Two writers that both read before they write: none of their additions is lost.</summary>
+    [Fact]
+    public async Task Change_FromTwoSides_IsSerialised()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        const int Rounds = 20;
+        Task<int> Add() => state.Database.ChangeAsync(
+            async context =>
+            {
+                FactRow? row = await context.Facts.SingleOrDefaultAsync(fact => fact.Name == "sum");
+                row ??= context.Facts.Add(new FactRow { Name = "sum", Value = "0" }).Entity;
+                row.Value = $"{int.Parse(row.Value, System.Globalization.CultureInfo.InvariantCulture) + 1}";
+                return 0;
+            },
+            CancellationToken.None);
+
+        await Task.WhenAll(Enumerable.Range(0, Rounds).Select(_ => Task.Run(Add)));
+
+        Assert.Equal($"{Rounds}", await state.Database.RunAsync(context => context.Facts.Where(fact => fact.Name == "sum").Select(fact => fact.Value).SingleAsync(), CancellationToken.None));
+    }
+}
