@@ -146,5 +146,7 @@ internal sealed unsafe partial class LayerStack
         {
             _kernels.AddBias(weights.Bias, y, count, weights.Rows);
         }
+
+        _adapters.Add(weights, _batch, inputs, rowOfUse + first, _state.Experts!.UseRows + first, count, y);
     }
 }

@@ -1,6 +1,7 @@
 using Lamina.Compute.Kernels;
 using Lamina.Compute.Kernels.Attention;
 using Lamina.Compute.Kernels.Elementwise;
+using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Compute.Model;
 
@@ -13,12 +14,16 @@ internal sealed unsafe partial class LayerStack
     private readonly State _state;
     private readonly KvCache _cache;
     private readonly CpuKernels _kernels;
+    private readonly AdapterStep _adapters;
+
+    /// <summary>The step at hand.</summary>
+    private StepBatch _batch = null!;
 
     /// <summary>[layers of the stage]: null where positions do not rotate; layers that rotate alike share one.</summary>
     private readonly RopeTable?[] _ropes;
     private readonly RopeTable[] _distinctRopes;
 
-    public LayerStack(ModelShape shape, LayerRange range, Weights weights, State state, KvCache cache, CpuKernels kernels, int maxRows)
+    public LayerStack(ModelShape shape, LayerRange range, Weights weights, State state, KvCache cache, CpuKernels kernels, AdapterStep adapters, int maxRows)
     {
         _shape = shape;
         _range = range;
@@ -26,6 +31,7 @@ internal sealed unsafe partial class LayerStack
         _state = state;
         _cache = cache;
         _kernels = kernels;
+        _adapters = adapters;
 
         var tables = new Dictionary<RopeShape, RopeTable>();
         _ropes = new RopeTable?[range.Count];
@@ -48,11 +54,19 @@ internal sealed unsafe partial class LayerStack
         _distinctRopes = [.. tables.Values];
     }
 
+    /// <summary>Takes the next step; the calls that follow belong to it.</summary>
+    public void Begin(StepBatch batch)
+    {
+        _batch = batch;
+        _adapters.Begin(batch);
+    }
+
     /// <summary>Tokens to rows of the residual stream.</summary>
     public void Embed(StepBatch batch)
     {
         Rows x = _state.Hidden;
         Embedding.Lookup(_weights.Embedding!.Parts[0].Matrix, batch.Tokens, x.First, (nint)x.Stride);
+        _adapters.AddEmbedding(_weights.EmbeddingDeltas, batch, x);
         if (_shape.EmbeddingScale != 1)
         {
             _kernels.Scale(x, _shape.EmbeddingScale, batch.RowCount, _shape.EmbeddingLength);
@@ -107,7 +121,7 @@ internal sealed unsafe partial class LayerStack
 
         _state.EnsureLogits(rows);
         Rows logits = _state.Logits;
-        Multiply(_weights.Output!, _state.Normed, rows, logits);
+        Multiply(_weights.Output!, _state.Normed, rows, logits, _adapters.LogitRows);
         if (_shape.LogitScale != 1)
         {
             _kernels.Scale(logits, _shape.LogitScale, rows, _shape.VocabularySize);
@@ -179,8 +193,9 @@ internal sealed unsafe partial class LayerStack
         Multiply(weights.Down, gateUp, rows, output);
     }
 
-    /// <summary>y = W x + b.</summary>
-    private void Multiply(Linear weights, Rows x, int rows, Rows y)
+    /// <summary>y = W x + b, and what adapters change.</summary>
+    /// <param name="batchRows">Row of the step of each row; null for the same.</param>
+    private void Multiply(Linear weights, Rows x, int rows, Rows y, int* batchRows = null)
     {
         _state.Inputs.Set(x.First, (nint)x.Stride, rows, weights.Columns);
         foreach ((WeightMatrix matrix, int firstOutput) in weights.Parts)
@@ -192,6 +207,8 @@ internal sealed unsafe partial class LayerStack
         {
             _kernels.AddBias(weights.Bias, y, rows, weights.Rows);
         }
+
+        _adapters.Add(weights, _batch, _state.Inputs, null, batchRows, rows, y);
     }
 
     /// <summary>y = norm(x), or x itself where the layer has no such norm.</summary>

@@ -1,5 +1,6 @@
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Kernels;
+using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Compute.Model;
 
@@ -13,6 +14,7 @@ public sealed unsafe class Stage : IDisposable
     private readonly WorkerTeam _team;
     private readonly Weights _weights;
     private readonly State _state;
+    private readonly AdapterStep _adapterStep;
     private readonly LayerStack _stack;
 
     private Stage(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options, Action<long, long>? progress)
@@ -26,7 +28,11 @@ public sealed unsafe class Stage : IDisposable
             _weights = WeightLoader.Load(tensors, shape, layers, options.ContextLength, _team, progress);
             Cache = new KvCache(shape, layers, options);
             _state = new State(shape, layers, options, _team, Cache);
-            _stack = new LayerStack(shape, layers, _weights, _state, Cache, CpuKernels.For(_team), options.MaxBatchRows);
+            Adapters = new StageAdapters(shape, layers, _weights, _team, options.MaxSequences);
+            CpuKernels kernels = CpuKernels.For(_team);
+            BufferSizes sizes = BufferSizes.Of(shape, layers, options);
+            _adapterStep = new AdapterStep(Adapters, kernels, Math.Max(sizes.Rows, sizes.Rows * sizes.Used), sizes.Rows);
+            _stack = new LayerStack(shape, layers, _weights, _state, Cache, kernels, _adapterStep, options.MaxBatchRows);
         }
         catch
         {
@@ -39,6 +45,9 @@ public sealed unsafe class Stage : IDisposable
     public LayerRange Layers { get; }
     public KvCache Cache { get; }
 
+    /// <summary>Adapters held beside the weights, and who uses them.</summary>
+    public StageAdapters Adapters { get; }
+
     /// <summary>True when the stage holds layer 0 and turns tokens into rows itself.</summary>
     public bool IsFirst => Layers.First == 0;
 
@@ -46,7 +55,7 @@ public sealed unsafe class Stage : IDisposable
     public bool IsLast => Layers.End == Shape.LayerCount;
 
     /// <summary>Bytes of weights, cache and buffers held; logits of many rows at once come on top.</summary>
-    public long MemoryBytes => _weights.Bytes + Cache.MemoryBytes + _state.Bytes;
+    public long MemoryBytes => _weights.Bytes + Adapters.MemoryBytes + Cache.MemoryBytes + _state.Bytes;
 
     /// <summary>
     /// Loads and repacks the tensors of <paramref name="layers"/>. Throws <see cref="InvalidDataException"/> when a tensor is missing or has another
@@ -80,6 +89,7 @@ public sealed unsafe class Stage : IDisposable
     {
         Check(batch, input, output);
         int width = Shape.EmbeddingLength;
+        _stack.Begin(batch);
         if (IsFirst)
         {
             _stack.Embed(batch);
@@ -120,6 +130,8 @@ public sealed unsafe class Stage : IDisposable
         _weights?.Dispose();
         Cache?.Dispose();
         _state?.Dispose();
+        _adapterStep?.Dispose();
+        Adapters?.Dispose();
     }
 
     private static void Check(ModelShape shape, LayerRange layers, StageOptions options)

@@ -183,13 +183,13 @@ internal sealed class WeightLoader
             parts[i] = new WeightPart(tensor, (long)part * rows, rows);
         }
 
-        return Linear(parts, i => Bias(names[i], part, count));
+        return Linear(parts, i => Bias(names[i], part, count), part, count);
     }
 
     /// <summary>The tensors stacked by rows, with their biases where they have any.</summary>
-    private Linear Linear(params string[] names) => Linear([.. names.Select(name => (WeightPart)_tensors[name + ".weight"])], i => Bias(names[i], 0, 1));
+    private Linear Linear(params string[] names) => Linear([.. names.Select(name => (WeightPart)_tensors[name + ".weight"])], i => Bias(names[i], 0, 1), 0, 1);
 
-    private Linear Linear(WeightPart[] parts, Func<int, float[]?> biasOf)
+    private Linear Linear(WeightPart[] parts, Func<int, float[]?> biasOf, int part, int count)
     {
         var matrices = new List<(WeightMatrix, int)>();
         int output = 0;
@@ -212,8 +212,10 @@ internal sealed class WeightLoader
         }
 
         Vector? bias = null;
+        var sources = new LinearSource[parts.Length];
         for (int i = 0, offset = 0; i < parts.Length; offset += parts[i].Rows, i++)
         {
+            sources[i] = new LinearSource(parts[i].Tensor.Name, offset, parts[i].Rows, part, count);
             if (biasOf(i) is { } values)
             {
                 bias ??= Own(new Vector(output));
@@ -221,7 +223,9 @@ internal sealed class WeightLoader
             }
         }
 
-        return new Linear([.. matrices], bias);
+        var linear = new Linear([.. matrices], bias, sources);
+        _weights.Linears.Add(linear);
+        return linear;
     }
 
     private float[]? Bias(string name, int part, int parts)

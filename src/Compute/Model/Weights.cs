@@ -1,3 +1,5 @@
+using Lamina.Compute.Model.Adapters;
+
 namespace Lamina.Compute.Model;
 
 /// <summary>A stage's weights.</summary>
@@ -28,6 +30,12 @@ internal sealed class Weights : IDisposable
 
     /// <summary>Divisors of the rotation frequencies, [pairs], or null.</summary>
     public float[]? RopeFactors { get; set; }
+
+    /// <summary>Everything that multiplies.</summary>
+    public List<Linear> Linears { get; } = [];
+
+    /// <summary>What adapters add to embedding rows, of a first stage.</summary>
+    public AdapterDeltas EmbeddingDeltas { get; } = new();
 
     public long Bytes { get; private set; }
 
