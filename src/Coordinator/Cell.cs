@@ -78,6 +78,15 @@ public sealed class Cell : IAsyncDisposable
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 
+    /// <summary>The embedding of a submission's prompt, with the same failover; null unless the outcome is Stop. Throws as <see cref="GenerateAsync"/>.</summary>
+    internal Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(string deployment, GenerationProtocol.Submit submit, CancellationToken cancellation)
+    {
+        var id = new DeploymentId(deployment);
+        return _context.Models.ContainsKey(id)
+            ? _context.RouterOf(id).EmbedAsync(submit, cancellation)
+            : throw new InvalidOperationException($"there is no deployment named {deployment}");
+    }
+
     internal static async Task<Cell> StartAsync(CellOptions options, string storePath, ILoggerFactory loggers, CancellationToken cancellation)
     {
         ILogger logger = loggers.CreateLogger("Lamina.Cell");

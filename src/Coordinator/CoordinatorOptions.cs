@@ -87,4 +87,7 @@ public sealed record ModelOptions
 
     /// <summary>Most tokens a generation guesses ahead from its own text and verifies in one step, with the same answer; 0 = none.</summary>
     public int DraftTokens { get; init; }
+
+    /// <summary>Lengths that the model was trained to have its embeddings cut to (Matryoshka); other lengths than these and its own are refused.</summary>
+    public IReadOnlyList<int> EmbeddingDimensions { get; init; } = [];
 }

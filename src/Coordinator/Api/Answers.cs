@@ -138,6 +138,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         {
             GenerationOutcome.Stop => new AnswerEvent(choice, rest, "stop", usage, null),
             GenerationOutcome.Length => new AnswerEvent(choice, rest, "length", usage, null),
+            GenerationOutcome.GrammarExhausted => new AnswerEvent(choice, default, null, usage, ApiError.GrammarExhausted(ended.Reason)),
             GenerationOutcome.Refused => new AnswerEvent(choice, default, null, usage, ApiError.Overloaded("the model has as many requests as it can take; try again later")),
             _ => new AnswerEvent(choice, default, null, usage, ApiError.Unavailable("the model's pipeline was lost and has not come back in time")),
         };

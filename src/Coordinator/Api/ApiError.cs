@@ -29,6 +29,11 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
         400, InvalidRequest, "context_length_exceeded",
         $"the prompt has {promptTokens} tokens, but the model's context is {contextLength} tokens, of which at least one must be left for the answer", param);
 
+    public static ApiError TextTooLong(string param, int tokens, int contextLength) => new(
+        400, InvalidRequest, "context_length_exceeded", $"a text has {tokens} tokens, but the model takes at most {contextLength} at once", param);
+
+    public static ApiError GrammarExhausted(string reason) => new(400, InvalidRequest, "grammar_exhausted", reason);
+
     public static ApiError ModelNotFound() => new(404, InvalidRequest, "model_not_found", "the model does not exist here; GET /v1/models lists those that do", "model");
 
     public static ApiError GenerationNotFound() => new(

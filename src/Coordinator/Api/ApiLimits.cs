@@ -14,6 +14,10 @@ public static class ApiLimits
     /// <summary>Prompts of one /v1/completions request, and prompts times <c>n</c>.</summary>
     public const int MaxPrompts = 32;
 
+    /// <summary>Texts of one /v1/embeddings request, as OpenAI has it; and documents of one /v1/rerank request.</summary>
+    public const int MaxEmbeddings = 2048;
+    public const int MaxDocuments = 1024;
+
     public const int MaxTopLogProbs = 20;
     public const int MaxTokens = 1 << 20;
     public const int MaxTopK = 1 << 20;

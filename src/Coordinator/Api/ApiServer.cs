@@ -123,7 +123,7 @@ internal sealed class ApiServer : IAsyncDisposable
         new CompletionsEndpoint(models, metrics, TimeProvider.System, responder).Map(app);
         new GenerationsEndpoint(responder).Map(app);
         new TextEndpoints(models, TimeProvider.System).Map(app);
-        new EncoderEndpoints(models).Map(app);
+        new EncoderEndpoints(models, metrics).Map(app);
         new ModelsEndpoint(models).Map(app);
         new HealthEndpoints(cells).Map(app);
         new MetricsEndpoint(metrics).Map(app);

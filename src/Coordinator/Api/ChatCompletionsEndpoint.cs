@@ -21,7 +21,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
     private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body)
     {
         ChatCompletionRequest request = ChatCompletionRequest.Parse(body);
-        (Cell cell, ServedModel model) = models.Require(caller, request.Options.Model);
+        (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[] prompt = PromptEncoder.Encode(model, request.Conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning);
         ChatForm form = ChatForm.Of(model.ToolFormat, request.Conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);

@@ -20,7 +20,7 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
     private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body)
     {
         CompletionRequest request = CompletionRequest.Parse(body);
-        (Cell cell, ServedModel model) = models.Require(caller, request.Options.Model);
+        (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[][] prompts = [.. request.Prompts.Select((prompt, i) => PromptEncoder.Encode(model, prompt, request.Prompts.Count == 1 ? "prompt" : $"prompt[{i}]"))];
         var answers = new Answers(cell, model, request.Options, metrics);

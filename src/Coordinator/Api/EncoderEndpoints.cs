@@ -1,5 +1,8 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Lamina.Coordinator.Api.Requests;
+using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Models;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -7,50 +10,149 @@ using Microsoft.AspNetCore.Routing;
 namespace Lamina.Coordinator.Api;
 
 /// <summary>
-/// <c>POST /v1/embeddings</c> and <c>POST /v1/rerank</c>. Pipelines serve text generation only, so a sound request is refused by its model, in one sentence,
-/// and an unsound one by its field.
+/// <c>POST /v1/embeddings</c>, and <c>POST /v1/rerank</c>, which orders documents by the cosine of the angle between their embeddings and the query's.
 /// </summary>
-internal sealed class EncoderEndpoints(ModelLookup models)
+internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics)
 {
     public const string EmbeddingsRoute = "/v1/embeddings";
     public const string RerankRoute = "/v1/rerank";
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(EmbeddingsRoute, context => RefuseAsync(context, ReadEmbedding, "gives no embeddings: it is served as a text generator"));
-        routes.MapPost(RerankRoute, context => RefuseAsync(context, ReadRerank, "ranks no documents: it is served as a text generator"));
+        routes.MapPost(EmbeddingsRoute, EmbedAsync);
+        routes.MapPost(RerankRoute, RerankAsync);
     }
 
-    /// <summary>Checks OpenAI's fields; <c>input</c> has the forms of a completion's prompt.</summary>
-    public static void ReadEmbedding(JsonFields fields)
+    private async Task EmbedAsync(HttpContext context)
     {
-        _ = CompletionRequest.ReadPrompts(fields.TakeRequired("input"), "input");
-        string encoding = fields.TakeString("encoding_format", ApiLimits.MaxNameLength) ?? "float";
-        if (encoding is not ("float" or "base64"))
+        EmbeddingRequest request = EmbeddingRequest.Parse(await RequestBody.ReadAsync(context.Request));
+        (Cell cell, ServedModel model) = models.RequireEmbedder(Caller.Of(context), request.Model);
+        int length = Length(model, request.Dimensions);
+        bool many = request.Inputs.Count > 1;
+        int[][] texts = [.. request.Inputs.Select((input, i) => PromptEncoder.EncodeText(model, input, many ? $"input[{i}]" : "input"))];
+        RequestLog.Describe(context, $"embd-{Guid.NewGuid():n}", request.User);
+        float[][] embeddings = await new Embedder(cell, model, metrics).EmbedAsync(texts, context.RequestAborted);
+        await JsonBody.WriteAsync(context, json =>
         {
-            throw ApiError.InvalidValue("encoding_format", "'encoding_format' must be float or base64").AsException();
+            json.WriteStartObject();
+            json.WriteString("object", "list");
+            json.WriteString("model", model.Name);
+            json.WriteStartArray("data");
+            for (int i = 0; i < embeddings.Length; i++)
+            {
+                json.WriteStartObject();
+                json.WriteString("object", "embedding");
+                json.WriteNumber("index", i);
+                WriteValues(json, Cut(embeddings[i], length), request.Base64);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            WriteUsage(json, texts.Sum(text => text.Length));
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task RerankAsync(HttpContext context)
+    {
+        RerankRequest request = RerankRequest.Parse(await RequestBody.ReadAsync(context.Request));
+        (Cell cell, ServedModel model) = models.RequireEmbedder(Caller.Of(context), request.Model);
+        int[][] texts =
+        [
+            PromptEncoder.EncodeText(model, new CompletionPrompt(request.Query, null), "query"),
+            .. request.Documents.Select((document, i) => PromptEncoder.EncodeText(model, new CompletionPrompt(document, null), $"documents[{i}]")),
+        ];
+        RequestLog.Describe(context, $"rerank-{Guid.NewGuid():n}", null);
+        float[][] embeddings = await new Embedder(cell, model, metrics).EmbedAsync(texts, context.RequestAborted);
+
+        // Embeddings have unit length: their inner product is the cosine.
+        (int Index, float Score)[] ranked = [.. embeddings.Skip(1).Select((embedding, i) => (i, InnerProduct(embeddings[0], embedding))).OrderByDescending(result => result.Item2)];
+        await JsonBody.WriteAsync(context, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("object", "list");
+            json.WriteString("model", model.Name);
+            json.WriteStartArray("results");
+            foreach ((int index, float score) in ranked.Take(request.Best ?? ranked.Length))
+            {
+                json.WriteStartObject();
+                json.WriteNumber("index", index);
+                json.WriteNumber("relevance_score", score);
+                if (request.ReturnDocuments)
+                {
+                    json.WriteStartObject("document");
+                    json.WriteString("text", request.Documents[index]);
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            WriteUsage(json, texts.Sum(text => text.Length));
+            json.WriteEndObject();
+        });
+    }
+
+    /// <summary>A shorter length has a meaning only where the model was trained for it.</summary>
+    private static int Length(ServedModel model, int? wanted)
+    {
+        int whole = model.Shape.EmbeddingLength;
+        if (wanted is not { } length || length == whole || (length < whole && model.EmbeddingDimensions.Contains(length)))
+        {
+            return wanted ?? whole;
         }
 
-        _ = fields.TakeInteger("dimensions", 1, ApiLimits.MaxTokens);
-        _ = fields.TakeString("user", ApiLimits.MaxUserLength);
+        int[] allowed = [.. model.EmbeddingDimensions.Where(d => d < whole).Order(), whole];
+        throw ApiError.InvalidValue("dimensions", $"'dimensions' is {length}; the model's embeddings have {string.Join(" or ", allowed)} values").AsException();
     }
 
-    private static void ReadRerank(JsonFields fields)
+    /// <summary>The first values, again of unit length.</summary>
+    internal static float[] Cut(float[] embedding, int length)
     {
-        _ = JsonFields.Text(fields.TakeRequired("query"), "query", ApiLimits.MaxBodyBytes);
-        _ = SamplingFields.ReadTexts(fields, "documents", ApiLimits.MaxMessages, ApiLimits.MaxBodyBytes) ?? throw ApiError.Missing("documents").AsException();
-        _ = fields.TakeInteger("top_n", 1, ApiLimits.MaxMessages);
+        if (length == embedding.Length)
+        {
+            return embedding;
+        }
+
+        float[] cut = embedding[..length];
+        double norm = Math.Sqrt(cut.Sum(value => (double)value * value));
+        return norm > 0 ? [.. cut.Select(value => (float)(value / norm))] : cut;
     }
 
-    private async Task RefuseAsync(HttpContext context, Action<JsonFields> read, string why)
+    private static float InnerProduct(float[] a, float[] b)
     {
-        ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
-        using JsonDocument document = JsonFields.Parse(body);
-        JsonFields fields = JsonFields.Of(document.RootElement);
-        string name = JsonFields.Text(fields.TakeRequired("model"), "model", ApiLimits.MaxModelNameLength);
-        read(fields);
-        fields.RefuseOthers();
-        _ = models.Require(Caller.Of(context), name);
-        throw ApiError.InvalidValue("model", $"the model {why}").AsException();
+        double sum = 0;
+        for (int i = 0; i < a.Length; i++)
+        {
+            sum += (double)a[i] * b[i];
+        }
+
+        return (float)sum;
+    }
+
+    private static void WriteValues(Utf8JsonWriter json, float[] values, bool base64)
+    {
+        if (base64)
+        {
+            json.WriteBase64String("embedding", MemoryMarshal.AsBytes(values.AsSpan()));
+            return;
+        }
+
+        json.WriteStartArray("embedding");
+        foreach (float value in values)
+        {
+            json.WriteNumberValue(value);
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteUsage(Utf8JsonWriter json, int tokens)
+    {
+        json.WriteStartObject("usage");
+        json.WriteNumber("prompt_tokens", tokens);
+        json.WriteNumber("total_tokens", tokens);
+        json.WriteEndObject();
     }
 }

@@ -28,6 +28,20 @@ public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells)
             : throw ApiError.Unavailable($"the model is not ready yet: {PhaseText(view.Phase)}").AsException();
     }
 
+    /// <summary>As <see cref="Require"/>, for a model that continues texts.</summary>
+    public (Cell Cell, ServedModel Model) RequireGenerator(Caller caller, string name)
+    {
+        (Cell cell, ServedModel model) = Require(caller, name);
+        return model.Generates ? (cell, model) : throw ApiError.InvalidValue("model", "the model generates no text: it embeds texts, by /v1/embeddings").AsException();
+    }
+
+    /// <summary>As <see cref="Require"/>, for a model whose file says how embeddings are made.</summary>
+    public (Cell Cell, ServedModel Model) RequireEmbedder(Caller caller, string name)
+    {
+        (Cell cell, ServedModel model) = Require(caller, name);
+        return model.Embeds ? (cell, model) : throw ApiError.InvalidValue("model", "the model gives no embeddings: its file does not say how they are pooled").AsException();
+    }
+
     private static string PhaseText(DeploymentPhase phase) => phase switch
     {
         DeploymentPhase.Importing => "it is being imported",

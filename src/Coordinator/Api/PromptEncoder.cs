@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Lamina.Compute.Templates;
+using Lamina.Compute.Tokenization;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Models;
 
@@ -44,14 +45,25 @@ internal static class PromptEncoder
     {
         if (prompt.Tokens is { } tokens)
         {
-            int unknown = Array.FindIndex(tokens, token => token >= model.Tokenizer.VocabularySize);
-            return unknown < 0
-                ? Checked(model, tokens, param)
-                : throw ApiError.InvalidValue(param, $"token {unknown} of the prompt is {tokens[unknown]}, but the vocabulary has {model.Tokenizer.VocabularySize} tokens").AsException();
+            return Checked(model, Known(model, tokens, param), param);
         }
 
         RequireCouldFit(model, prompt.Text!.Length, param);
         return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text)), param);
+    }
+
+    /// <summary>A text to embed, with the tokens that the model wants around it; ids are taken as they are.</summary>
+    public static int[] EncodeText(ServedModel model, CompletionPrompt text, string param)
+    {
+        if (text.Text is { } characters)
+        {
+            RequireCouldFit(model, characters.Length, param);
+        }
+
+        int[] tokens = text.Text is { } given ? Prompt.Build(model.Tokenizer, given) : Known(model, text.Tokens!, param);
+        return tokens.Length <= model.ContextLength
+            ? tokens
+            : throw ApiError.TextTooLong(param, tokens.Length, model.ContextLength).AsException();
     }
 
     /// <summary>Refuses what is too long by far without spending time on its tokens.</summary>
@@ -62,6 +74,14 @@ internal static class PromptEncoder
         {
             throw ApiError.ContextLengthExceeded(param, $"more than {characters / model.LongestTokenBytes / ShrinkAllowance}", model.ContextLength).AsException();
         }
+    }
+
+    private static int[] Known(ServedModel model, int[] tokens, string param)
+    {
+        int unknown = Array.FindIndex(tokens, token => token >= model.Tokenizer.VocabularySize);
+        return unknown < 0
+            ? tokens
+            : throw ApiError.InvalidValue(param, $"token {unknown} of the prompt is {tokens[unknown]}, but the vocabulary has {model.Tokenizer.VocabularySize} tokens").AsException();
     }
 
     private static int[] WithBos(ServedModel model, int[] tokens) => model.Tokenizer is { AddBos: true, Bos: int bos } ? [bos, .. tokens] : tokens;

@@ -28,7 +28,7 @@ internal sealed record CellContext(
     /// Dials the heads of an epoch and lets each run a short generation, so that an epoch serves only once its whole pipeline has computed, and the first caller
     /// does not wait for cold code. Throws <see cref="LinkClosedException"/> when one cannot be reached or fails; then none stays open.
     /// </summary>
-    public async Task<IReadOnlyList<HeadLink>> OpenHeadsAsync(IReadOnlyList<StageState> heads)
+    public async Task<IReadOnlyList<HeadLink>> OpenHeadsAsync(IReadOnlyList<StageState> heads, bool encoder)
     {
         var open = new List<HeadLink>();
         try
@@ -40,7 +40,7 @@ internal sealed record CellContext(
                 open.Add(HeadLink.Start(link, head.Address.Epoch));
             }
 
-            await Task.WhenAll(open.Select(head => head.WarmUpAsync(Tenant, s_warmUpDeadline, Stopping)));
+            await Task.WhenAll(open.Select(head => head.WarmUpAsync(Tenant, encoder, s_warmUpDeadline, Stopping)));
             return open;
         }
         catch

@@ -102,7 +102,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
                 break;
             case DeploymentEffect.OpenHeads open:
                 LogPlan();
-                _cell.OpenHeadsAsync(open.Heads).PipeTo(
+                _cell.OpenHeadsAsync(open.Heads, _state.Model!.IsEncoder).PipeTo(
                     _self,
                     success: links => new HeadsDialled(open.Epoch, links),
                     failure: e => new DeploymentEvent.HeadsFailed(open.Epoch, e is LinkClosedException ? e.Message : $"opening the head failed: {e.Message}"));
@@ -142,7 +142,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         async Task<Imported> RunAsync()
         {
             StoredModel stored = await _cell.Store.ImportAsync(options.Path, Report, _cell.Stopping);
-            return new Imported(ServedModel.Of(_id.Value, stored, options.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()));
+            return new Imported(ServedModel.Of(_id.Value, stored, options.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = options.EmbeddingDimensions });
         }
 
         RunAsync().PipeTo(_self, failure: e => new DeploymentEvent.ImportFailed(e.Message));
@@ -153,7 +153,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         ServedModel model = imported.Model;
         _cell.Board.SetModel(_id.Value, model);
         ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, ModelFacts.KvType);
-        Apply(new DeploymentEvent.ModelImported(new ModelFacts(model.Stored.Digest.ToString(), cost, [_cell.BlobEndpoint])));
+        Apply(new DeploymentEvent.ModelImported(new ModelFacts(model.Stored.Digest.ToString(), cost, [_cell.BlobEndpoint], !model.Generates)));
     }
 
     private void OnHeadsDialled(HeadsDialled dialled)

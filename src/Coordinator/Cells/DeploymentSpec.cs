@@ -13,12 +13,13 @@ public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes,
 
 /// <summary>What planning and loading need to know of an imported model.</summary>
 /// <param name="Sources">Where nodes pull its blobs.</param>
-public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<Endpoint> Sources)
+/// <param name="IsEncoder">It embeds texts, each of which must stand in one step.</param>
+public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<Endpoint> Sources, bool IsEncoder = false)
 {
     public const GgmlType KvType = GgmlType.F16;
     public const int MaxBatchRows = 512;
     public const int PrefillChunk = 128;
 
     public StageSettings Settings(Plan plan, DeploymentSpec spec) =>
-        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, MaxBatchRows, PrefillChunk, (int)KvType, spec.Threads, spec.DraftTokens);
+        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, IsEncoder ? Math.Max(MaxBatchRows, Cost.ContextLength) : MaxBatchRows, PrefillChunk, (int)KvType, spec.Threads, spec.DraftTokens);
 }

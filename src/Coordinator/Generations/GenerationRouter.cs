@@ -89,8 +89,20 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     /// Runs a generation to its end. Never throws for what happens to pipelines: the outcome says it. <paramref name="onTokens"/> is called on a link's thread, in
     /// order and with each index once, and must not block.
     /// </summary>
-    public async Task<GenerationProtocol.GenerationEnded> RunAsync(
-        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
+    public Task<GenerationProtocol.GenerationEnded> RunAsync(
+        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
+        RunCountedAsync(new GenerationRun(submit, onTokens), submit, cancellation);
+
+    /// <summary>As <see cref="RunAsync"/>, for the embedding of a prompt; null unless the outcome is Stop.</summary>
+    public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(GenerationProtocol.Submit submit, CancellationToken cancellation)
+    {
+        GenerationProtocol.Submit pooled = submit with { Pool = true };
+        var run = new GenerationRun(pooled, _ => { });
+        GenerationProtocol.GenerationEnded ended = await RunCountedAsync(run, pooled, cancellation);
+        return (ended, run.Embedding);
+    }
+
+    private async Task<GenerationProtocol.GenerationEnded> RunCountedAsync(GenerationRun run, GenerationProtocol.Submit submit, CancellationToken cancellation)
     {
         if (Interlocked.Increment(ref _active) > limits.MaxActive)
         {
@@ -98,7 +110,6 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
             return Ended(submit, GenerationOutcome.Refused, submit.EmittedTokens.Length, $"{limits.MaxActive} generations are running or waiting already");
         }
 
-        var run = new GenerationRun(submit, onTokens);
         try
         {
             return await RunAsync(run, submit, cancellation);

@@ -27,6 +27,9 @@ internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<Gen
         }
     }
 
+    /// <summary>Of a submission that pools: what came of its prompt, once it has ended.</summary>
+    public float[]? Embedding { get; private set; }
+
     public GenerationAttempt BeginAttempt()
     {
         lock (_lock)
@@ -46,6 +49,16 @@ internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<Gen
             {
                 _current = null;
             }
+        }
+    }
+
+    /// <summary>Takes the embedding of a submission that asked for one.</summary>
+    internal bool Embed(GenerationAttempt attempt, float[] values)
+    {
+        lock (_lock)
+        {
+            Embedding = _current == attempt && submit.Pool ? values : Embedding;
+            return submit.Pool;
         }
     }
 
@@ -84,6 +97,14 @@ internal sealed class GenerationAttempt(GenerationRun run, GenerationProtocol.Su
         if (!run.Accept(this, report))
         {
             Lose("the head reported tokens that do not continue the stream");
+        }
+    }
+
+    public void OnEmbedded(float[] values)
+    {
+        if (!run.Embed(this, values))
+        {
+            Lose("the head reported an embedding that nobody asked for");
         }
     }
 

@@ -66,12 +66,12 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
         }
     }
 
-    /// <summary>Runs a few tokens through the pipeline. Throws <see cref="LinkClosedException"/> when they do not come.</summary>
-    public async Task WarmUpAsync(TenantId tenant, TimeSpan deadline, CancellationToken cancellation)
+    /// <summary>Runs a few tokens, of an encoder a text, through the pipeline. Throws <see cref="LinkClosedException"/> when nothing comes of it.</summary>
+    public async Task WarmUpAsync(TenantId tenant, bool encoder, TimeSpan deadline, CancellationToken cancellation)
     {
         int[] prompt = new int[8];
         var id = new GenerationId(0, (ulong)Random.Shared.NextInt64());
-        var submit = new GenerationProtocol.Submit(tenant, id, prompt, [], 4, [], SamplingSettings.From(new SamplingParameters { Temperature = 0 }), 0);
+        var submit = new GenerationProtocol.Submit(tenant, id, prompt, [], 4, [], SamplingSettings.From(new SamplingParameters { Temperature = 0 }), 0, Pool: encoder);
         GenerationAttempt attempt = new GenerationRun(submit, _ => { }).BeginAttempt();
         Submit(attempt);
         try
@@ -121,6 +121,15 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
                     if (_running.TryGetValue(tokens.Generation, out GenerationAttempt? running))
                     {
                         running.OnTokens(tokens);
+                    }
+
+                    link.Grant();
+                    break;
+                case FrameKind.TextEmbedded:
+                    var embedded = Wire.Decode<GenerationProtocol.TextEmbedded>(payload);
+                    if (_running.TryGetValue(embedded.Generation, out GenerationAttempt? embedding))
+                    {
+                        embedding.OnEmbedded(embedded.Values);
                     }
 
                     link.Grant();

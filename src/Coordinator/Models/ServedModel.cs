@@ -13,8 +13,20 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
 {
     private const int DefaultContextLimit = 8192;
 
+    /// <summary>Encoders keep buffers for a whole text.</summary>
+    private const int DefaultEncoderLimit = 2048;
+
     private readonly (int Id, string Text)[] _controls =
         [.. Enumerable.Range(0, Tokenizer.VocabularySize).Where(Tokenizer.IsControl).Select(id => (id, Tokenizer.Decode([id], special: true)))];
+
+    /// <summary>Whether it continues texts; one that does not embeds them.</summary>
+    public bool Generates => Shape.HasLogits;
+
+    /// <summary>Whether the file says how the rows of a text become its embedding.</summary>
+    public bool Embeds => Shape.Pooling != PoolingKind.None;
+
+    /// <summary>Shorter lengths that its embeddings may be cut to.</summary>
+    public IReadOnlyList<int> EmbeddingDimensions { get; init; } = [];
 
     /// <summary>Names the weights in answers, so that a caller notices when they change.</summary>
     public string Fingerprint => "lamina-" + Stored.Digest.ToString()[7..19];
@@ -34,7 +46,7 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
         stored.Metadata.FindString("tokenizer.chat_template.tool_use") ?? stored.Metadata.FindString("tokenizer.chat_template") ?? "";
 
     /// <summary>Throws with one clear sentence when the model cannot be served: unknown architecture, tokenizer or template.</summary>
-    /// <param name="contextLength">0 = the model's own, at most 8192.</param>
+    /// <param name="contextLength">0 = the model's own, at most 8192, of an encoder 2048.</param>
     public static ServedModel Of(string name, StoredModel stored, int contextLength, long nowUnixSeconds)
     {
         ModelShape shape = ModelShape.FromGguf(stored.Metadata);
@@ -45,7 +57,7 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
         }
 
         return new ServedModel(
-            name, stored, shape, tokenizer, ReadTemplate(stored, tokenizer), contextLength > 0 ? contextLength : Math.Min(shape.ContextLength, DefaultContextLimit), nowUnixSeconds);
+            name, stored, shape, tokenizer, ReadTemplate(stored, tokenizer), contextLength > 0 ? contextLength : Math.Min(shape.ContextLength, shape.IsCausal ? DefaultContextLimit : DefaultEncoderLimit), nowUnixSeconds);
     }
 
     private static ChatPrompt ReadTemplate(StoredModel stored, Tokenizer tokenizer)

@@ -31,7 +31,7 @@ public class FieldTableTests
     [Fact]
     public void Table_HoldsOpenAIsFields()
     {
-        Assert.Equal(3, Rows().Select(row => row.Data.Item1).Distinct().Count());
+        Assert.Equal(4, Rows().Select(row => row.Data.Item1).Distinct().Count());
         Assert.InRange(Rows().Count, 75, 200);
     }
 
@@ -45,9 +45,15 @@ public class FieldTableTests
         {
             "POST /v1/chat/completions" => ("messages", """[{"role":"user","content":"hi"}]"""),
             "POST /v1/completions" => ("prompt", "\"hi\""),
+            "POST /v1/rerank" => ("query", "\"hi\""),
             _ => ("input", "\"hi\""),
         };
         body[required] = JsonNode.Parse(content);
+        if (route == "POST /v1/rerank")
+        {
+            body["documents"] = new JsonArray("a");
+        }
+
         body[field] = JsonNode.Parse(value);
 
         string? refused = Refused(route, Encoding.UTF8.GetBytes(body.ToJsonString()));
@@ -67,15 +73,11 @@ public class FieldTableTests
                 case "POST /v1/completions":
                     _ = CompletionRequest.Parse(body);
                     break;
+                case "POST /v1/rerank":
+                    _ = RerankRequest.Parse(body);
+                    break;
                 default:
-                    using (var json = JsonFields.Parse(body))
-                    {
-                        JsonFields fields = JsonFields.Of(json.RootElement);
-                        _ = fields.TakeRequired("model");
-                        EncoderEndpoints.ReadEmbedding(fields);
-                        fields.RefuseOthers();
-                    }
-
+                    _ = EmbeddingRequest.Parse(body);
                     break;
             }
 

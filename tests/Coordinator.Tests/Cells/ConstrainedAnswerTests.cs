@@ -60,6 +60,7 @@ public class ConstrainedAnswerTests(ThreeNodeCell shared) : IClassFixture<ThreeN
     [InlineData("/v1/embeddings", """{"model":"tiny","input":"a"}""", "model")]
     [InlineData("/v1/embeddings", """{"model":"tiny","input":"a","encoding_format":"int8"}""", "encoding_format")]
     [InlineData("/v1/rerank", """{"model":"tiny","query":"a","documents":["b"]}""", "model")]
+    [InlineData("/v1/rerank", """{"model":"tiny","query":"a","documents":[{"text":"b","x":1}]}""", "documents[0].x")]
     [InlineData("/detokenize", """{"model":"tiny","tokens":[1,99999999]}""", "tokens[1]")]
     [InlineData("/tokenize", """{"model":"tiny","content":"a","x":1}""", "x")]
     [InlineData("/v1/chat/completions", """{"model":"tiny","messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f"}}]}""", "tools")]

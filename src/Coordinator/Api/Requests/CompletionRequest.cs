@@ -42,7 +42,7 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
     }
 
     /// <summary>One text, texts, the ids of one text or of several.</summary>
-    public static IReadOnlyList<CompletionPrompt> ReadPrompts(JsonElement json, string path)
+    public static IReadOnlyList<CompletionPrompt> ReadPrompts(JsonElement json, string path, int most = ApiLimits.MaxPrompts)
     {
         if (json.ValueKind == JsonValueKind.String)
         {
@@ -65,9 +65,9 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
             return [new CompletionPrompt(null, ReadTokens(json, path))];
         }
 
-        return count <= ApiLimits.MaxPrompts
+        return count <= most
             ? [.. json.EnumerateArray().Select((prompt, i) => ReadPrompt(prompt, $"{path}[{i}]"))]
-            : throw ApiError.InvalidValue(path, $"'{path}' has {count} entries; at most {ApiLimits.MaxPrompts} are allowed").AsException();
+            : throw ApiError.InvalidValue(path, $"'{path}' has {count} entries; at most {most} are allowed").AsException();
     }
 
     private static CompletionPrompt ReadPrompt(JsonElement json, string path) => json.ValueKind switch

@@ -123,7 +123,7 @@ internal sealed record GenerationOptions
             : throw ApiError.InvalidValue("min_tokens", $"'min_tokens' is {minTokens}, more than the {maxTokens} that the answer may have").AsException();
     }
 
-    private static string? ReadUser(JsonFields fields)
+    public static string? ReadUser(JsonFields fields)
     {
         string? user = fields.TakeString("user", ApiLimits.MaxUserLength);
         return user is not null && user.Any(char.IsControl)
