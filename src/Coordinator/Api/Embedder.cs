@@ -25,7 +25,7 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics)
     private async Task<float[]> EmbedAsync(int[] tokens, CancellationToken cancellation)
     {
         var id = new GenerationId(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
-        GenerationTimer timer = metrics.StartGeneration(model.Name, tokens.Length);
+        GenerationTimer timer = metrics.StartGeneration(cell.Tenant, model.Name, tokens.Length);
         GenerationOutcome outcome = GenerationOutcome.Failed;
         try
         {
