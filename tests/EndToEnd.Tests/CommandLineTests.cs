@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
 using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests;
@@ -54,6 +55,31 @@ public sealed class CommandLineTests
         Dictionary<string, string> limited = new() { ["DOTNET_GCHeapHardLimit"] = "0xC800000" };
         using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, ["bench", Model, "-p", "4", "-n", "4", "--concurrency", "256"], limited);
         AssertOneSentence(process, "this process may use 160 MiB");
+    }
+
+    [Fact]
+    public async Task Run_ThroughAnAdapter_AnswersDifferentlyByItsScaleAndInAnyNumberOfStages()
+    {
+        using TemporaryFolder temporary = new();
+        string model = Path.Combine(temporary.Path, "model.gguf"), adapter = Path.Combine(temporary.Path, "adapter.gguf");
+        await Succeed("synth", model, "--type", "F16");
+        await Succeed("synth", adapter, "--adapter-of", model);
+        string[] run = ["run", model, "--tokens", "5,6,7,8", "-n", "8", "--temp", "0", "--json"];
+        string plain = await Tokens(run), adapted = await Tokens([.. run, "--lora", adapter]);
+        Assert.NotEqual(plain, adapted);
+        Assert.Equal(plain, await Tokens([.. run, "--lora", adapter + "=0"]));
+        Assert.Equal(adapted, await Tokens([.. run, "--lora", adapter + "=1", "--stages", "0-1,2-3"]));
+        using LaminaProcess refused = await LaminaProcess.RunAsync(s_limit, [.. run, "--lora", model]);
+        AssertOneSentence(refused, "expected adapter");
+
+        static async Task<string> Succeed(params string[] arguments)
+        {
+            using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, arguments);
+            Assert.True(process.ExitCode == 0, process.Error);
+            return process.Output;
+        }
+
+        static async Task<string> Tokens(string[] arguments) => JsonNode.Parse(await Succeed(arguments))!["tokens"]!.ToJsonString();
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 // usage: node evaluate.mjs STEPS MODEL.gguf... < PROMPTS > ANSWERS
 // PROMPTS is JSON, a list of lists of token ids. One line of ANSWERS for each model and prompt: a list of steps, each the ten likeliest next
 // tokens as [id, log-probability], where every step feeds the likeliest token of the one before. Null for a model that does not load.
+// MODEL.gguf+ADAPTER.gguf+SCALE answers through an adapter.
 import {readFileSync} from "node:fs";
 import {getLlama} from "node-llama-cpp";
 
@@ -9,7 +10,8 @@ const prompts = JSON.parse(readFileSync(0, "utf8"));
 const llama = await getLlama({gpu: false, build: "never", progressLogs: false, logger: () => {}});
 const options = {temperature: 1, topK: 0, topP: 1, minP: 0};
 const lines = [];
-for (const path of paths) {
+for (const argument of paths) {
+    const [path, adapter, scale] = argument.split("+");
     let model;
     try {
         model = await llama.loadModel({modelPath: path});
@@ -18,7 +20,7 @@ for (const path of paths) {
         continue;
     }
 
-    const context = await model.createContext({contextSize: 512, threads: 2});
+    const context = await model.createContext({contextSize: 512, threads: 2, ...(adapter ? {lora: {adapters: [{filePath: adapter, scale: Number(scale)}]}} : {})});
     const sequence = context.getSequence();
     for (const prompt of prompts) {
         await sequence.clearHistory();

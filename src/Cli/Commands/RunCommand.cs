@@ -19,14 +19,16 @@ internal static class RunCommand
         Option<FileInfo?> chat = new("--chat") { Description = "JSON file with a list of chat messages to answer." };
         Option<int> count = new("--count", "-n") { Description = "Tokens to generate at most.", DefaultValueFactory = _ => 128 };
         Option<bool> json = new("--json") { Description = "Print one JSON object on standard output." };
-        Command command = new("run", "Answer one prompt and print the answer as it comes.") { prompt, tokens, chat, count, json };
+        Option<string[]> lora = LoraOption.Create();
+        Command command = new("run", "Answer one prompt and print the answer as it comes.") { prompt, tokens, chat, count, lora, json };
         run.AddTo(command);
         sampling.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
             int maxTokens = Bounds.AtLeast(parsed.GetValue(count), 1, "-n");
             bool asJson = parsed.GetValue(json);
-            await using ModelSession session = await ModelSession.OpenAsync(run.Read(parsed), new LoadProgress(quiet: asJson), cancellation);
+            SessionOptions options = LoraOption.Apply(run.Read(parsed), parsed.GetValue(lora) ?? []);
+            await using ModelSession session = await ModelSession.OpenAsync(options, new LoadProgress(quiet: asJson), cancellation);
             int[] promptTokens = PromptSource.Read(session, parsed.GetValue(prompt), parsed.GetValue(tokens), parsed.GetValue(chat));
             GenerationProtocol.Submit submit = new(
                 session.Tenant, NewGeneration(), promptTokens, [], maxTokens, [.. session.Tokenizer.EndOfGeneration], sampling.Read(parsed), Priority: 0);

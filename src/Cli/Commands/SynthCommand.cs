@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Lamina.Compute.Gguf;
 using Lamina.Compute.Quantization;
 using Lamina.Compute.Synthesis;
 
@@ -15,10 +16,19 @@ internal static class SynthCommand
         Option<string> architecture = new("--arch") { Description = "Architecture.", DefaultValueFactory = _ => "llama" };
         Option<int?> layers = new("--layers") { Description = "Layers, instead of the shape's." };
         Option<ulong> seed = new("--seed") { Description = "Seed of the weights: the same options give the same file.", DefaultValueFactory = _ => 1 };
-        Command command = new("synth", "Write a model of random weights, for measuring and testing.") { output, shape, type, architecture, layers, seed };
+        Option<FileInfo?> adapterOf = new("--adapter-of") { Description = "Write an adapter for this model instead, changing attention and feed-forward matrices." };
+        Command command = new("synth", "Write a model of random weights, for measuring and testing.") { output, shape, type, architecture, layers, seed, adapterOf };
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(output);
+            if (parsed.GetValue(adapterOf) is { } model)
+            {
+                using GgufFile file = GgufFile.Open(model.FullName);
+                AdapterSynthesizer.Write(path, file, new AdapterSynthesisOptions(Seed: parsed.GetValue(seed)), name => name.StartsWith("blk.", StringComparison.Ordinal) && !name.Contains("ffn_gate_inp", StringComparison.Ordinal));
+                Console.Error.WriteLine($"wrote {path}: {new FileInfo(path).Length >> 10} KiB");
+                return 0;
+            }
+
             try
             {
                 SynthesisOptions options = new SynthesisOptions(

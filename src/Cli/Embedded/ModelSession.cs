@@ -17,6 +17,7 @@ internal sealed class ModelSession : IAsyncDisposable
 
     private readonly GgufFile _file;
     private readonly LocalEngine? _engine;
+    private List<GgufFile> _adapters = [];
     private readonly EmbeddedCell? _cell;
 
     private ModelSession(GgufFile file, LocalEngine? engine, EmbeddedCell? cell, IReadOnlyList<SessionStage> stages)
@@ -75,6 +76,7 @@ internal sealed class ModelSession : IAsyncDisposable
         }
 
         _file.Dispose();
+        _adapters.ForEach(adapter => adapter.Dispose());
     }
 
     private static ModelSession OpenLocal(GgufFile file, SessionOptions options, LoadProgress progress)
@@ -87,8 +89,19 @@ internal sealed class ModelSession : IAsyncDisposable
             context, blocks, options.Concurrency, MaxBatchRows: 512, PrefillChunk: 512, (int)GgmlType.F16,
             options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count),
             options.DraftTokens);
-        LocalEngine engine = LocalEngine.Load(file, settings, stages, (done, total) => progress.Report("loading", done, total));
-        return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]);
+        var adapters = new List<GgufFile>();
+        try
+        {
+            adapters.AddRange(options.Adapters.Select(adapter => GgufFile.Open(adapter.Path)));
+            LocalEngine engine = LocalEngine.Load(
+                file, settings, stages, (done, total) => progress.Report("loading", done, total), [.. adapters.Zip(options.Adapters, (adapter, option) => new LocalAdapter(adapter, option.Scale))]);
+            return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]) { _adapters = adapters };
+        }
+        catch
+        {
+            adapters.ForEach(adapter => adapter.Dispose());
+            throw;
+        }
     }
 
     private static async Task<ModelSession> OpenCellAsync(GgufFile file, SessionOptions options, LoadProgress progress, CancellationToken cancellation)

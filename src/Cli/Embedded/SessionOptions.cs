@@ -17,6 +17,9 @@ internal sealed record SessionOptions
     /// <summary>Explicit layer ranges, or null.</summary>
     public string? Stages { get; init; }
 
+    /// <summary>Adapter files and their scales; in this process only.</summary>
+    public IReadOnlyList<AdapterOption> Adapters { get; init; } = [];
+
     /// <summary>0 = the model's own, at most <see cref="DefaultContextLimit"/>.</summary>
     public int ContextLength { get; init; }
 
@@ -28,6 +31,9 @@ internal sealed record SessionOptions
 
     public const int DefaultContextLimit = 8192;
 }
+
+/// <summary>An adapter file and how strongly it works.</summary>
+internal sealed record AdapterOption(string Path, float Scale);
 
 /// <summary>A stage as reports name it; layers are inclusive.</summary>
 internal sealed record SessionStage(string Node, int FirstLayer, int LastLayer);

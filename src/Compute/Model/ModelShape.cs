@@ -60,6 +60,11 @@ public sealed partial record ModelShape
     /// <summary>Reads and checks the shape. Throws <see cref="InvalidDataException"/> naming key, found and expected value, <see cref="NotSupportedException"/> naming what is not supported.</summary>
     public static ModelShape FromGguf(GgufMetadata metadata)
     {
+        if (Adapters.AdapterShape.IsAdapter(metadata))
+        {
+            throw new InvalidDataException("the file is an adapter ('general.type'), not a model; it is loaded beside one");
+        }
+
         string architecture = metadata.GetString("general.architecture");
         return ArchitectureList.Read(architecture, new HyperParameters(metadata, architecture));
     }

@@ -2,6 +2,7 @@ using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 using Lamina.Compute.Sampling;
 using Lamina.Node.Hosting;
 using Lamina.Node.Pipeline;
@@ -40,10 +41,20 @@ public sealed class LocalEngine : IDisposable
     public (long Made, long Right) Guesses => _head.Guesses;
 
     /// <param name="stages">Layer ranges of the stages, contiguous and complete; null = one stage.</param>
-    public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null) =>
-        Load(model, ModelShape.FromGguf(model.Metadata), settings, stages, progress, model.Metadata);
+    /// <param name="adapters">What every generation passes through.</param>
+    public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null, IReadOnlyList<LocalAdapter>? adapters = null)
+    {
+        ModelShape shape = ModelShape.FromGguf(model.Metadata);
+        foreach (LocalAdapter adapter in adapters ?? [])
+        {
+            adapter.Check(model, shape);
+        }
 
-    internal static LocalEngine Load(ITensorSource tensors, ModelShape shape, StageSettings settings, IReadOnlyList<LayerRange>? stages, Action<long, long>? progress, GgufMetadata? metadata = null)
+        return Load(model, shape, settings, stages, progress, model.Metadata, adapters);
+    }
+
+    internal static LocalEngine Load(
+        ITensorSource tensors, ModelShape shape, StageSettings settings, IReadOnlyList<LayerRange>? stages, Action<long, long>? progress, GgufMetadata? metadata = null, IReadOnlyList<LocalAdapter>? adapters = null)
     {
         stages ??= [new LayerRange(0, shape.LayerCount)];
         CheckRanges(stages, shape.LayerCount);
@@ -62,6 +73,7 @@ public sealed class LocalEngine : IDisposable
                     progress((all * layersBefore / shape.LayerCount) + done, all);
                 };
                 executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report));
+                LocalAdapter.AddTo(executors[i].Stage, adapters ?? [], settings.MaxSequences);
             }
 
             return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.Stage.MemoryBytes) };

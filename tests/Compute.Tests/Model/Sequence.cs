@@ -1,5 +1,6 @@
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Compute.Tests.Model;
 
@@ -20,6 +21,15 @@ internal sealed class Sequence : IDisposable
         foreach (Stage stage in _stages)
         {
             stage.Cache.Append(0, blocks.AsSpan(0, Math.Min(blocks.Length, (options.ContextLength + 31) / 32)));
+        }
+    }
+
+    /// <summary>Lets the sequence pass through an adapter from now on.</summary>
+    public void Adapt(GgufFile adapter, float scale)
+    {
+        foreach (Stage stage in _stages)
+        {
+            stage.Adapters.Assign(0, [new AdapterUse(stage.Adapters.Load(adapter, AdapterShape.FromGguf(adapter.Metadata)), scale)]);
         }
     }
 

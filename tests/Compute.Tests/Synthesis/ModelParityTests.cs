@@ -28,13 +28,23 @@ public sealed class ModelParityTests(ITestOutputHelper output) : IDisposable
 
     [Fact]
     public void LogProbabilities_EveryArchitecture_AreLlamaCpps() =>
-        Compare([.. SyntheticArchitectures.All.Where(architecture => !architecture.IsEncoder).Select(architecture => (architecture.Name, QuantizationMix.F16))]);
+        Compare([.. SyntheticArchitectures.All.Where(architecture => !architecture.IsEncoder).Select(architecture => new Peered(architecture.Name, QuantizationMix.F16))]);
 
     [Fact]
     public void LogProbabilities_EveryQuantisation_AreLlamaCpps() =>
-        Compare([.. Enum.GetValues<QuantizationMix>().Where(mix => Quantizer.Supports(mix.BaseType())).Select(mix => ("llama", mix)), ("mixtral", QuantizationMix.Q4_K_M), ("qwen3moe", QuantizationMix.Q8_0), ("gpt-oss", QuantizationMix.MXFP4)]);
+        Compare([.. Enum.GetValues<QuantizationMix>().Where(mix => Quantizer.Supports(mix.BaseType())).Select(mix => new Peered("llama", mix)), new("mixtral", QuantizationMix.Q4_K_M), new("qwen3moe", QuantizationMix.Q8_0), new("gpt-oss", QuantizationMix.MXFP4)]);
 
-    private void Compare((string Architecture, QuantizationMix Mix)[] models)
+    [Fact]
+    public void LogProbabilities_ThroughAdapters_AreLlamaCpps() =>
+        Compare([.. new[] { "llama", "mixtral", "gemma2", "phi3", "qwen2", "qwen3moe", "granite", "gpt2" }.Select(name => new Peered(name, QuantizationMix.F16, AdapterScale: 0.7f)), new("llama", QuantizationMix.Q4_0, AdapterScale: -1)]);
+
+    /// <param name="AdapterScale">0 for the model as it is.</param>
+    private sealed record Peered(string Architecture, QuantizationMix Mix, float AdapterScale = 0)
+    {
+        public override string ToString() => $"{Architecture} {Mix}{(AdapterScale == 0 ? "" : $" x {AdapterScale}")}";
+    }
+
+    private void Compare(Peered[] models)
     {
         string? peer = Environment.GetEnvironmentVariable("LAMINA_PARITY_PEER");
         Assert.SkipWhen(peer is null, "compares with llama.cpp only under ./test --parity");
@@ -44,13 +54,14 @@ public sealed class ModelParityTests(ITestOutputHelper output) : IDisposable
             ModelSynthesizer.Write(paths[i], new SynthesisOptions(SyntheticShape.Preset("tiny"), models[i].Mix, models[i].Architecture));
         }
 
-        string[] answers = AskPeer(peer!, paths);
+        string[] adapters = [.. models.Select((model, i) => model.AdapterScale == 0 ? "" : Adapter(paths[i], model))];
+        string[] answers = AskPeer(peer!, [.. paths.Select((path, i) => adapters[i].Length == 0 ? path : $"{path}+{adapters[i]}+{models[i].AdapterScale}")]);
         var failures = new List<string>();
         for (int i = 0; i < models.Length; i++)
         {
-            string name = $"{models[i].Architecture} {models[i].Mix}";
+            string name = models[i].ToString();
             double bound = models[i].Mix is QuantizationMix.F32 or QuantizationMix.F16 or QuantizationMix.BF16 or QuantizationMix.Q8_0 ? UnquantisedBound : QuantisedBound;
-            double[] differences = Differences(paths[i], answers.AsSpan(i * Prompts.Length, Prompts.Length));
+            double[] differences = Differences(paths[i], adapters[i], models[i].AdapterScale, answers.AsSpan(i * Prompts.Length, Prompts.Length));
             double mean = differences.DefaultIfEmpty(double.NaN).Average();
             double median = differences.DefaultIfEmpty(double.NaN).ElementAt(differences.Length / 2);
             // Where a near tie lets rounding choose another expert, single answers differ much: of models with experts the median counts.
@@ -65,6 +76,15 @@ public sealed class ModelParityTests(ITestOutputHelper output) : IDisposable
         Assert.Empty(failures);
     }
 
+    private string Adapter(string model, Peered peered)
+    {
+        using GgufFile file = GgufFile.Open(model);
+        string path = folder[$"{peered.Architecture}-{peered.Mix}-adapter.gguf"];
+        bool tied = !file.TryGet("output.weight", out _);
+        AdapterSynthesizer.Write(path, file, new AdapterSynthesisOptions(), name => !name.Contains("ffn_gate_inp") && !(tied && name == "token_embd.weight"));
+        return path;
+    }
+
     private static bool HasExperts(string path)
     {
         using GgufFile file = GgufFile.Open(path);
@@ -72,9 +92,10 @@ public sealed class ModelParityTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <summary>Rising; empty when the peer did not load the file.</summary>
-    private static double[] Differences(string path, ReadOnlySpan<string> answers)
+    private static double[] Differences(string path, string adapter, float scale, ReadOnlySpan<string> answers)
     {
         using GgufFile file = GgufFile.Open(path);
+        using GgufFile? adapterFile = adapter.Length == 0 ? null : GgufFile.Open(adapter);
         var differences = new List<double>();
         for (int p = 0; p < Prompts.Length; p++)
         {
@@ -84,6 +105,11 @@ public sealed class ModelParityTests(ITestOutputHelper output) : IDisposable
             }
 
             using var sequence = new Sequence(file, ModelShape.FromGguf(file.Metadata), Options);
+            if (adapterFile is not null)
+            {
+                sequence.Adapt(adapterFile, scale);
+            }
+
             int[] feed = Prompts[p];
             foreach (double[][] step in steps)
             {
