@@ -31,6 +31,9 @@ public sealed record CoordinatorOptions
     /// <summary>What is kept for callers that lost their connection.</summary>
     public ResumptionOptions Resumption { get; init; } = new();
 
+    /// <summary>Bounds of files and batches.</summary>
+    public BatchOptions Batches { get; init; } = new();
+
     /// <summary>One cell per tenant, at least one. A coordinator on a loopback address with one cell needs no API key.</summary>
     public required IReadOnlyList<CellOptions> Cells { get; init; }
 

@@ -21,6 +21,7 @@ internal static class CoordinatorOptionsValidator
         bool open = !IPAddress.IsLoopback(ListenAddress.Parse(options.Listen).Address);
         Require(!string.IsNullOrWhiteSpace(options.StorePath), "Coordinator:StorePath", "", "a folder");
         Validate(options.Resumption, "Coordinator:Resumption");
+        Validate(options.Batches, "Coordinator:Batches");
         Require(options.Cells is { Count: > 0 }, "Coordinator:Cells", "empty", "at least one cell");
         Require(options.AllowPlainHttp || !open, "Coordinator:Listen", options.Listen, "127.0.0.1 or [::1]: other machines can reach this address, and plain HTTP would show them keys and prompts (Coordinator:AllowPlainHttp allows it behind something that encrypts)");
         Require(options.RequireKeys != false || (options.Cells.Count == 1 && !open), "Coordinator:RequireKeys", "false", "true: only a loopback address with one cell may answer without keys");
@@ -38,6 +39,17 @@ internal static class CoordinatorOptionsValidator
         Require(resumption.RetentionSeconds is >= 0 and <= MaxResumptionSeconds, $"{key}:RetentionSeconds", resumption.RetentionSeconds, $"0 to {MaxResumptionSeconds}");
         Require(resumption.GraceSeconds is >= 1 and <= MaxResumptionSeconds, $"{key}:GraceSeconds", resumption.GraceSeconds, $"1 to {MaxResumptionSeconds}");
         Require(resumption.BytesPerTenant >= MinResumptionBytes, $"{key}:BytesPerTenant", resumption.BytesPerTenant, $"at least {MinResumptionBytes}");
+    }
+
+    private static void Validate(BatchOptions batches, string key)
+    {
+        Require(batches.InFlight is >= 1 and <= 256, $"{key}:InFlight", batches.InFlight, "1 to 256");
+        Require(batches.MaxRequests is >= 1 and <= 1_000_000, $"{key}:MaxRequests", batches.MaxRequests, "1 to 1000000");
+        Require(batches.MaxOpen is >= 1 and <= 1024, $"{key}:MaxOpen", batches.MaxOpen, "1 to 1024");
+        Require(batches.MaxFileBytes is >= 1 << 10 and <= 1L << 32, $"{key}:MaxFileBytes", batches.MaxFileBytes, $"1024 to {1L << 32}");
+        Require(batches.BytesPerTenant >= batches.MaxFileBytes, $"{key}:BytesPerTenant", batches.BytesPerTenant, $"at least MaxFileBytes, {batches.MaxFileBytes}");
+        Require(batches.MaxFiles is >= 1 and <= 1_000_000, $"{key}:MaxFiles", batches.MaxFiles, "1 to 1000000");
+        Require(batches.RetentionDays is >= 1 and <= 3650, $"{key}:RetentionDays", batches.RetentionDays, "1 to 3650");
     }
 
     private static void Validate(CellOptions cell, string key)

@@ -79,6 +79,13 @@ public sealed class KeyRing : IAsyncDisposable
         return token;
     }
 
+    /// <summary>Why what a key started may not go on; null when it may. Expiry only keeps new requests out.</summary>
+    public KeyRefusal? RefusalOf(string key)
+    {
+        AccessView view = _view;
+        return view.Keys.TryGetValue(key, out KeyEntry? entry) ? view.Refusal(entry.Key, DateTimeOffset.MinValue) : KeyRefusal.Unknown;
+    }
+
     public Tenant? FindTenant(TenantId tenant) => _view.Tenants.GetValueOrDefault(tenant);
 
     /// <summary>Reads the keys again now if they have changed; throws <see cref="StateUnavailableException"/> when it cannot.</summary>

@@ -157,7 +157,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             TopLogProbs = options.TopLogProbs,
             LogProbs = options.LogProbs,
         }),
-        Priority: 0,
+        options.Priority,
         MinTokens: options.MinTokens);
 
     private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)

@@ -2,6 +2,8 @@ using System.Net;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
+using Lamina.Coordinator.Batches;
+using Lamina.Coordinator.Batches.Files;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -22,9 +24,11 @@ internal sealed class ApiServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ApiMetrics _metrics;
     private readonly GenerationArchive _archive;
+    private readonly BatchService _batches;
 
-    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, Uri address)
+    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Uri address)
     {
+        _batches = batches;
         _app = app;
         _metrics = metrics;
         _archive = archive;
@@ -61,7 +65,7 @@ internal sealed class ApiServer : IAsyncDisposable
             access.Ring.Ended += archive.CancelOf;
         }
 
-        MapAll(app, cells, metrics, archive);
+        BatchService batches = MapAll(app, options, cells, access, metrics, archive, logger);
         try
         {
             await app.StartAsync(cancellation);
@@ -69,6 +73,7 @@ internal sealed class ApiServer : IAsyncDisposable
         catch (Exception e)
         {
             await app.DisposeAsync();
+            await batches.DisposeAsync();
             archive.Dispose();
             metrics.Dispose();
             if (e is IOException && e.InnerException is AddressInUseException)
@@ -80,12 +85,13 @@ internal sealed class ApiServer : IAsyncDisposable
         }
 
         string bound = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new ApiServer(app, metrics, archive, new Uri(bound));
+        return new ApiServer(app, metrics, archive, batches, new Uri(bound));
     }
 
     public async ValueTask DisposeAsync()
     {
         _archive.Dispose();
+        await _batches.DisposeAsync();
         using var deadline = new CancellationTokenSource(s_stopDeadline);
         try
         {
@@ -115,19 +121,32 @@ internal sealed class ApiServer : IAsyncDisposable
         kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
     }
 
-    private static void MapAll(WebApplication app, Func<IReadOnlyList<Cell>> cells, ApiMetrics metrics, GenerationArchive archive)
+    private static BatchService MapAll(
+        WebApplication app, CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, ApiMetrics metrics, GenerationArchive archive, ILogger logger)
     {
         var responder = new Responder(archive);
         var models = new ModelLookup(cells);
-        new ChatCompletionsEndpoint(models, metrics, TimeProvider.System, responder).Map(app);
-        new CompletionsEndpoint(models, metrics, TimeProvider.System, responder).Map(app);
+        var chats = new ChatCompletionsEndpoint(models, metrics, TimeProvider.System, responder);
+        var completions = new CompletionsEndpoint(models, metrics, TimeProvider.System, responder);
+        chats.Map(app);
+        completions.Map(app);
         new GenerationsEndpoint(responder).Map(app);
         new TextEndpoints(models, TimeProvider.System).Map(app);
-        new EncoderEndpoints(models, metrics).Map(app);
+        var encoders = new EncoderEndpoints(models, metrics);
+        encoders.Map(app);
         new ModelsEndpoint(models).Map(app);
         new HealthEndpoints(cells).Map(app);
         new MetricsEndpoint(metrics).Map(app);
         new StatusEndpoints(models).Map(app);
+
+        var batched = new Dictionary<string, BeginAnswer>
+        {
+            [ChatCompletionsEndpoint.Route] = chats.Begin, [CompletionsEndpoint.Route] = completions.Begin, [EncoderEndpoints.EmbeddingsRoute] = encoders.BeginEmbedding,
+        };
+        var batches = new BatchService(options.StorePath, options.Batches, batched, options.NeedsKeys() ? BatchAccess.Of(access!.Ring) : BatchAccess.Open, cells, TimeProvider.System, logger);
+        new FilesEndpoint(batches).Map(app);
+        new BatchesEndpoint(batches).Map(app);
+        return batches;
     }
 
     /// <summary>Signals belong to the process that hosts the coordinator, not to its web server.</summary>

@@ -16,16 +16,17 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
 {
     public const string Route = "/v1/chat/completions";
 
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body)));
+    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body, priority: 0)));
 
-    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body)
+    /// <param name="priority">Of its generations against others; higher comes first.</param>
+    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority)
     {
         ChatCompletionRequest request = ChatCompletionRequest.Parse(body);
         (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[] prompt = PromptEncoder.Encode(model, request.Conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning);
         ChatForm form = ChatForm.Of(model.ToolFormat, request.Conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
-        var answers = new Answers(cell, model, request.Options, metrics, model.ControlTokens(form.Shows));
+        var answers = new Answers(cell, model, request.Options with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
         var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {

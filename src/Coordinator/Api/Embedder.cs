@@ -6,7 +6,8 @@ using Lamina.Coordinator.Models;
 namespace Lamina.Coordinator.Api;
 
 /// <summary>Embeds the texts of one request side by side.</summary>
-internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics)
+/// <param name="priority">Against other work; higher comes first.</param>
+internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics, int priority = 0)
 {
     /// <summary>Texts of one request that are under way: enough to fill steps, few enough to leave room for others.</summary>
     private const int MaxSideBySide = 32;
@@ -30,7 +31,7 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics)
         try
         {
             (GenerationProtocol.GenerationEnded ended, float[]? embedding) = await cell.EmbedAsync(
-                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, Priority: 0, Pool: true), cancellation);
+                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, priority, Pool: true), cancellation);
             cancellation.ThrowIfCancellationRequested();
             outcome = ended.Outcome;
             return embedding?.Length == model.Shape.EmbeddingLength && embedding.All(float.IsFinite) ? embedding

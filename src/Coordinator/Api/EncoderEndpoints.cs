@@ -1,7 +1,9 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Models;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -25,18 +27,35 @@ internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics)
 
     private async Task EmbedAsync(HttpContext context)
     {
-        EmbeddingRequest request = EmbeddingRequest.Parse(await RequestBody.ReadAsync(context.Request));
-        (Cell cell, ServedModel model) = models.RequireEmbedder(Caller.Of(context), request.Model);
+        PendingAnswer answer = BeginEmbedding(Caller.Of(context), await RequestBody.ReadAsync(context.Request), priority: 0);
+        RequestLog.Describe(context, answer.Id, answer.User);
+        await foreach (byte[] json in answer.Run(context.RequestAborted))
+        {
+            await JsonBody.WriteAsync(context, json);
+        }
+    }
+
+    /// <param name="priority">Of its texts against other work; higher comes first.</param>
+    internal PendingAnswer BeginEmbedding(Caller caller, ReadOnlyMemory<byte> body, int priority)
+    {
+        EmbeddingRequest request = EmbeddingRequest.Parse(body);
+        (Cell cell, ServedModel model) = models.RequireEmbedder(caller, request.Model);
         int length = Length(model, request.Dimensions);
         bool many = request.Inputs.Count > 1;
         int[][] texts = [.. request.Inputs.Select((input, i) => PromptEncoder.EncodeText(model, input, many ? $"input[{i}]" : "input"))];
-        RequestLog.Describe(context, $"embd-{Guid.NewGuid():n}", request.User);
-        float[][] embeddings = await new Embedder(cell, model, metrics).EmbedAsync(texts, context.RequestAborted);
-        await JsonBody.WriteAsync(context, json =>
+        var embedder = new Embedder(cell, model, metrics, priority);
+        return new PendingAnswer($"embd-{Guid.NewGuid():n}", Stream: false, Seed: 0, request.User, cancellation => EmbedAsync(embedder, request, texts, length, model.Name, cancellation));
+    }
+
+    private static async IAsyncEnumerable<byte[]> EmbedAsync(
+        Embedder embedder, EmbeddingRequest request, int[][] texts, int length, string model, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        float[][] embeddings = await embedder.EmbedAsync(texts, cancellation);
+        yield return JsonBody.Of(json =>
         {
             json.WriteStartObject();
             json.WriteString("object", "list");
-            json.WriteString("model", model.Name);
+            json.WriteString("model", model);
             json.WriteStartArray("data");
             for (int i = 0; i < embeddings.Length; i++)
             {

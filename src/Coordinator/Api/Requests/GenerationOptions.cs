@@ -29,6 +29,9 @@ internal sealed record GenerationOptions
     /// <summary>Answers per prompt.</summary>
     public int Choices { get; init; } = 1;
 
+    /// <summary>Higher comes first; not for callers to choose.</summary>
+    public int Priority { get; init; }
+
     /// <summary>The caller's own name for its end user; appears in the request log.</summary>
     public string? User { get; init; }
 
