@@ -46,6 +46,11 @@ public sealed record GrammarSource(GrammarKind Kind, string Text)
 
     private CompiledGrammar FromJson(Func<JsonElement, CompiledGrammar> compile)
     {
+        if (HasLoneSurrogate(Text))
+        {
+            throw new GrammarException("the grammar is not JSON: it holds half of a surrogate pair");
+        }
+
         try
         {
             using JsonDocument document = JsonDocument.Parse(Text, Limits);
@@ -55,5 +60,21 @@ public sealed record GrammarSource(GrammarKind Kind, string Text)
         {
             throw new GrammarException($"the grammar is not JSON: {exception.Message}");
         }
+    }
+
+    /// <summary>The reader of JSON takes no such text.</summary>
+    private static bool HasLoneSurrogate(ReadOnlySpan<char> text)
+    {
+        while (text.IndexOfAnyInRange('\uD800', '\uDFFF') is var at and >= 0)
+        {
+            if (at + 1 == text.Length || !char.IsSurrogatePair(text[at], text[at + 1]))
+            {
+                return true;
+            }
+
+            text = text[(at + 2)..];
+        }
+
+        return false;
     }
 }

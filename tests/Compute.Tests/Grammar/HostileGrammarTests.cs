@@ -40,6 +40,11 @@ public sealed class HostileGrammarTests
         Assert.InRange(watch.ElapsedMilliseconds, 0, 2000);
     }
 
+    [Trait("Attack", "C4")]
+    [Fact]
+    public void Schema_HalfASurrogatePair_IsRefused() => Assert.Contains(
+        "surrogate", Assert.Throws<GrammarException>(() => new GrammarSource(GrammarKind.JsonSchema, "{\"const\":\"\udeeb\"}").Compile()).Message);
+
     [Fact]
     public void Grammar_DeepNestingInText_StopsAtTheBound()
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Tests.Fuzzing;
 using Lamina.Compute.Tokenization;
 
 namespace Lamina.Compute.Tests.Tokenization;
@@ -10,7 +11,7 @@ namespace Lamina.Compute.Tests.Tokenization;
 /// Random UTF-16, lone surrogates and all, against every algorithm, and random vocabularies against random texts. Seeded; LAMINA_FUZZ_SECONDS lengthens the run, with a seed
 /// of its own that a failure names.
 /// </summary>
-public sealed class TokenizerFuzzTests
+public sealed class TokenizerFuzzTests(ITestOutputHelper output)
 {
     private static readonly string[] Rules = ["gpt-2", "smollm", "llama-bpe", "qwen35", "tekken", "gpt-4o", "tiny_aya", "youtu", "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon", "default", "bloom"];
 
@@ -19,7 +20,7 @@ public sealed class TokenizerFuzzTests
     public void Encode_RandomUtf16_NeverFailsAndRoundTrips()
     {
         Tokenizer[] tokenizers = [TestVocabularies.BuiltInModel(), .. Rules.Select(rule => TestVocabularies.Bpe(rule, ["a b", "ab ab", "Ġ Ġ"], ("<|end|>", Kind.Control), ("\n\n", Kind.UserDefined)).ToTokenizer())];
-        Repeat(iterations: 300, random =>
+        Repeat("texts", iterations: 300, random =>
         {
             string text = RandomUtf16(random, random.Next(400));
             Range[] trusted = RandomRanges(random, text.Length);
@@ -34,7 +35,7 @@ public sealed class TokenizerFuzzTests
     [Fact]
     public void Encode_RandomVocabulary_LoadsOrIsRefusedAndNeverFails()
     {
-        Repeat(iterations: 200, random =>
+        Repeat("vocabularies", iterations: 200, random =>
         {
             Tokenizer tokenizer;
             try
@@ -86,22 +87,16 @@ public sealed class TokenizerFuzzTests
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), $"took {watch.Elapsed}");
     }
 
-    private static void Repeat(int iterations, Action<Random> body)
+    private void Repeat(string name, int iterations, Action<Random> body)
     {
-        int seconds = int.TryParse(Environment.GetEnvironmentVariable("LAMINA_FUZZ_SECONDS"), out int value) ? value : 0;
-        int seed = seconds > 0 ? Environment.TickCount : 1;
-        var watch = Stopwatch.StartNew();
-        for (int i = 0; i < iterations || watch.Elapsed.TotalSeconds < seconds; i++)
+        var run = new FuzzRun(name);
+        while (run.Continues(iterations))
         {
-            try
-            {
-                body(new Random(seed + i));
-            }
-            catch (Exception exception)
-            {
-                throw new InvalidOperationException($"seed {seed + i}", exception);
-            }
+            int seed = unchecked(run.Seed + (int)run.Inputs);
+            run.Try(() => body(new Random(seed)), () => $"seed {seed}");
         }
+
+        output.WriteLine(run.ToString());
     }
 
     private static string RandomUtf16(Random random, int length)

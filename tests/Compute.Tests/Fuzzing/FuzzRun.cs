@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Lamina.Compute.Tests.Fuzzing;
+
+/// <summary>
+/// How long a fuzzer runs, and what no input may do: fail, take over two seconds, hold over a gigabyte. Without LAMINA_FUZZ_SECONDS a few seeded inputs; with it as many as fit
+/// that time, from a seed of its own that a failure names. The last input of a long run lies in LAMINA_FUZZ_FOLDER, in UTF-16, for crashes that leave nothing else.
+/// </summary>
+internal sealed class FuzzRun
+{
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
+    private const long MostBytes = 1L << 30;
+
+    private readonly string _name;
+    private readonly Stopwatch _total = Stopwatch.StartNew();
+    private readonly string? _folder = Environment.GetEnvironmentVariable("LAMINA_FUZZ_FOLDER");
+
+    public FuzzRun(string name)
+    {
+        _name = name;
+        Seconds = int.TryParse(Environment.GetEnvironmentVariable("LAMINA_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out int seconds) ? seconds : 0;
+        Seed = int.TryParse(Environment.GetEnvironmentVariable("LAMINA_FUZZ_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed
+            : Seconds > 0 ? Environment.TickCount & 0x3FFF_FFFF : 1;
+    }
+
+    /// <summary>0 for a short run.</summary>
+    public int Seconds { get; }
+
+    public int Seed { get; }
+
+    public long Inputs { get; private set; }
+
+    public TimeSpan Slowest { get; private set; }
+
+    /// <summary>Most bytes of heap seen between two inputs.</summary>
+    public long LargestHeap { get; private set; }
+
+    public bool Continues(int iterations) => Seconds > 0 ? _total.Elapsed.TotalSeconds < Seconds : Inputs < iterations;
+
+    /// <summary>Runs one input within the bounds; <paramref name="describe"/> gives it to whoever looks into a failure.</summary>
+    public void Try(Action input, Func<string> describe)
+    {
+        if (Seconds > 0 && _folder is not null)
+        {
+            File.WriteAllBytes(Path.Combine(_folder, _name + ".last"), MemoryMarshal.AsBytes(describe().AsSpan()).ToArray());
+        }
+
+        TimeSpan taken = TimeSpan.MaxValue;
+
+        // A loaded machine stops a thread for seconds: what is slow must be slow three times.
+        for (int attempt = 0; attempt < 3 && taken > Longest; attempt++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            try
+            {
+                input();
+            }
+            catch (Exception exception)
+            {
+                throw new InvalidOperationException($"{_name}, seed {Seed}, input {Inputs}: {describe()}", exception);
+            }
+
+            taken = Stopwatch.GetElapsedTime(start) < taken ? Stopwatch.GetElapsedTime(start) : taken;
+        }
+
+        Assert.True(taken <= Longest, $"{_name}, seed {Seed}, input {Inputs} takes {taken}: {describe()}");
+        Slowest = taken > Slowest ? taken : Slowest;
+        if (Inputs++ % 64 == 0)
+        {
+            LargestHeap = Math.Max(LargestHeap, GC.GetGCMemoryInfo().TotalCommittedBytes);
+            Assert.True(LargestHeap <= MostBytes, $"{_name}, seed {Seed}, input {Inputs} holds {LargestHeap >> 20} MiB: {describe()}");
+        }
+    }
+
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture, $"{_name}: {Inputs} inputs in {_total.Elapsed.TotalSeconds:f0} s, slowest {Slowest.TotalMilliseconds:f0} ms, heap at most {LargestHeap >> 20} MiB, seed {Seed}");
+}
