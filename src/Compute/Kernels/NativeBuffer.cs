@@ -6,7 +6,7 @@ namespace Lamina.Compute.Kernels;
 /// Zeroed native memory aligned to cache lines, zeroed again on disposal. Large buffers ask for huge pages and take memory only where they are touched: a cache is sized
 /// for its fullest hour, and clearing all of it at load would take longer than loading the weights.
 /// </summary>
-public sealed unsafe class NativeBuffer : IDisposable
+public sealed unsafe class NativeBuffer : IBuffer
 {
     private readonly bool _isMapped;
     private byte* _pointer;

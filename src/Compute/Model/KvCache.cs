@@ -15,7 +15,12 @@ public sealed unsafe class KvCache : IDisposable
     public const int BlockPositions = KvLayout.BlockPositions;
 
     private readonly KvLayout[] _layouts;
-    private readonly NativeBuffer[] _pools;
+    private readonly IKernels _kernels;
+    private readonly IBuffer[] _pools;
+
+    /// <summary>The tables as the device sees them; null where it sees the host's.</summary>
+    private readonly IBuffer? _deviceTables;
+    private bool _tablesChanged = true;
 
     /// <summary>[slots × blocks per sequence], on the pinned heap: kernels read it by address.</summary>
     private readonly int[] _tables;
@@ -24,19 +29,25 @@ public sealed unsafe class KvCache : IDisposable
     private readonly int[] _lengths;
     private readonly int _tableLength;
 
-    internal KvCache(ModelShape shape, LayerRange layers, StageOptions options)
+    internal KvCache(ModelShape shape, LayerRange layers, StageOptions options, IKernels kernels)
     {
+        _kernels = kernels;
         BlockCount = options.KvBlocks;
-        _tableLength = TableLength(options);
+        _tableLength = BlocksPerSequence(options);
         _lengths = new int[options.MaxSequences];
         _tables = GC.AllocateArray<int>(checked(options.MaxSequences * _tableLength), pinned: true);
         _layouts = [.. Enumerable.Range(layers.First, layers.Count).Select(layer => shape.KvLayout(layer, options.KvType))];
-        _pools = new NativeBuffer[layers.Count];
+        _pools = new IBuffer[layers.Count];
         try
         {
             for (int i = 0; i < _pools.Length; i++)
             {
-                _pools[i] = new NativeBuffer(checked(_layouts[i].BlockBytes * BlockCount));
+                _pools[i] = kernels.Allocate(checked(_layouts[i].BlockBytes * BlockCount));
+            }
+
+            if (!kernels.SharesHostMemory)
+            {
+                _deviceTables = kernels.Allocate((long)_tables.Length * sizeof(int));
             }
         }
         catch
@@ -79,6 +90,7 @@ public sealed unsafe class KvCache : IDisposable
 
         blocks.CopyTo(_tables.AsSpan((slot * _tableLength) + length));
         _lengths[slot] = length + blocks.Length;
+        _tablesChanged = true;
     }
 
     /// <summary>Empties a slot's table; the blocks' contents stay until cleared.</summary>
@@ -92,7 +104,7 @@ public sealed unsafe class KvCache : IDisposable
             CheckBlock(block);
             for (int layer = 0; layer < _pools.Length; layer++)
             {
-                NativeMemory.Clear(Block(layer, block), (nuint)_layouts[layer].BlockBytes);
+                _kernels.Clear(Block(layer, block), _layouts[layer].BlockBytes);
             }
         }
     }
@@ -104,17 +116,18 @@ public sealed unsafe class KvCache : IDisposable
         CheckBlock(destination);
         for (int layer = 0; layer < _pools.Length; layer++)
         {
-            long bytes = _layouts[layer].BlockBytes;
-            Buffer.MemoryCopy(Block(layer, source), Block(layer, destination), bytes, bytes);
+            _kernels.CopyBytes(Block(layer, source), Block(layer, destination), _layouts[layer].BlockBytes);
         }
     }
 
     public void Dispose()
     {
-        foreach (NativeBuffer? pool in _pools)
+        foreach (IBuffer? pool in _pools)
         {
             pool?.Dispose();
         }
+
+        _deviceTables?.Dispose();
     }
 
     /// <summary>Positions that the blocks of a slot can hold.</summary>
@@ -127,9 +140,25 @@ public sealed unsafe class KvCache : IDisposable
 
     internal KvLayout Layout(int layer) => _layouts[layer];
 
+    /// <summary>Blocks in a slot's table at most.</summary>
+    internal int TableLength => _tableLength;
+
+    /// <summary>All tables, [slots × <see cref="TableLength"/>], as the device sees them.</summary>
+    internal int* Tables => _deviceTables is null ? Table(0) : (int*)_deviceTables.Pointer;
+
+    /// <summary>Brings tables that changed to a device that does not see the host's.</summary>
+    internal void UploadTables()
+    {
+        if (_deviceTables is not null && _tablesChanged)
+        {
+            _kernels.Upload(_tables, (int*)_deviceTables.Pointer);
+            _tablesChanged = false;
+        }
+    }
+
     internal int* Table(int slot) => (int*)Marshal.UnsafeAddrOfPinnedArrayElement(_tables, slot * _tableLength);
 
-    private static int TableLength(StageOptions options) => (int)(((long)options.ContextLength + BlockPositions - 1) / BlockPositions);
+    private static int BlocksPerSequence(StageOptions options) => (int)(((long)options.ContextLength + BlockPositions - 1) / BlockPositions);
 
     private byte* Block(int layer, int block) => _pools[layer].Pointer + (block * _layouts[layer].BlockBytes);
 

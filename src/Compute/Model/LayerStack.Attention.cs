@@ -5,26 +5,12 @@ namespace Lamina.Compute.Model;
 
 internal sealed unsafe partial class LayerStack
 {
-    /// <summary>Where the batch's rows stand: positions, rotation factors and cache blocks, the same for all layers.</summary>
     private void Place(StepBatch batch)
     {
-        for (int row = 0; row < batch.RowCount; row++)
-        {
-            int position = batch.Positions[row];
-            _state.Positions[row] = position;
-            _state.Blocks[row] = _cache.Table(batch.Slots[row])[position / KvCache.BlockPositions];
-        }
-
-        for (int row = batch.RowCount - 1, last = 0; row >= 0; row--)
-        {
-            bool endsSequence = row == batch.RowCount - 1 || batch.Slots[row + 1] != batch.Slots[row];
-            last = endsSequence ? batch.Positions[row] : last;
-            _state.LastPositions[row] = last;
-        }
-
+        _state.Placement.Set(batch, _cache);
         foreach (RopeTable rope in _distinctRopes)
         {
-            _kernels.RopeFactors(rope.Angles, _state.Positions, batch.RowCount, rope.Cosines, rope.Sines);
+            _kernels.RopeFactors(rope.Angles, batch.Positions, rope.Cosines, rope.Sines);
         }
     }
 
@@ -38,7 +24,7 @@ internal sealed unsafe partial class LayerStack
 
         int rows = batch.RowCount;
         Rows queries = _state.QueryKeyValue, keys = queries.From(shape.QueryWidth), values = keys.From(shape.KeyWidth);
-        Multiply(weights.QueryKeyValue!, input, rows, queries);
+        _kernels.Multiply(weights.QueryKeyValue!, input, rows, queries);
         if (shape.Clamp != 0)
         {
             _kernels.Clamp(queries, shape.Clamp, rows, shape.QueryWidth + shape.KeyWidth + shape.ValueWidth);
@@ -54,19 +40,20 @@ internal sealed unsafe partial class LayerStack
         }
 
         Attend(shape, weights, index, batch, queries, keys, values);
-        Multiply(weights.AttentionOutput, _state.Attended, rows, output);
+        _kernels.Multiply(weights.AttentionOutput, _state.Attended, rows, output);
     }
 
     private void Attend(AttentionShape shape, LayerWeights weights, int index, StepBatch batch, Rows queries, Rows keys, Rows values)
     {
+        Placement place = _state.Placement;
         _kernels.StoreKeyValues(
             new KeyValueRows
             {
                 Layout = _cache.Layout(index),
                 Keys = keys,
                 Values = values,
-                Positions = _state.Positions,
-                Blocks = _state.Blocks,
+                Positions = place.Positions,
+                Blocks = place.Blocks,
                 Pool = _cache.Pool(index),
             },
             batch.RowCount);
@@ -84,12 +71,15 @@ internal sealed unsafe partial class LayerStack
                 Sinks = weights.Sinks is null ? null : weights.Sinks.Values,
                 Queries = queries,
                 Output = _state.Attended,
-                Positions = _state.Positions,
-                LastPositions = _state.LastPositions,
+                Positions = place.Positions,
+                LastPositions = place.LastPositions,
                 Pool = _cache.Pool(index),
+                Slots = place.Slots,
+                Tables = _cache.Tables,
+                TableLength = _cache.TableLength,
+                LastPosition = place.LastPosition,
             },
-            batch.Slots,
-            _state.Attention);
+            batch.Slots);
     }
 
     private void NormaliseHeads(AttentionShape shape, Rows x, int rows, int heads, Vector? weight)

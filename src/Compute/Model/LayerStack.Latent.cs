@@ -10,7 +10,7 @@ internal sealed unsafe partial class LayerStack
         LatentShape latentShape = shape.Latent!;
         int rows = batch.RowCount, rank = latentShape.KvRank;
         Rows plain = LatentQueries(latentShape, latent, input, rows), compressed = _state.LatentKeyValue;
-        Multiply(latent.CompressKeyValue, input, rows, compressed);
+        _kernels.Multiply(latent.CompressKeyValue, input, rows, compressed);
         _kernels.RmsNorm(compressed, latent.KeyValueNorm.Values, compressed, rows, rank, _shape.NormEpsilon);
         if (_ropes[index] is { } rope)
         {
@@ -27,7 +27,7 @@ internal sealed unsafe partial class LayerStack
             Decompressed(shape, latent, weights, index, batch, plain, compressed);
         }
 
-        Multiply(weights.AttentionOutput, _state.Attended, rows, output);
+        _kernels.Multiply(weights.AttentionOutput, _state.Attended, rows, output);
     }
 
     /// <summary>Queries before rotation, [rows × (heads × query length)].</summary>
@@ -35,12 +35,12 @@ internal sealed unsafe partial class LayerStack
     {
         if (latent.CompressQuery is { } compress)
         {
-            Multiply(compress, input, rows, _state.LatentQuery);
+            _kernels.Multiply(compress, input, rows, _state.LatentQuery);
             _kernels.RmsNorm(_state.LatentQuery, latent.QueryNorm!.Values, _state.LatentQuery, rows, shape.QueryRank, _shape.NormEpsilon);
             input = _state.LatentQuery;
         }
 
-        Multiply(latent.Query, input, rows, _state.LatentQueries);
+        _kernels.Multiply(latent.Query, input, rows, _state.LatentQueries);
         return _state.LatentQueries;
     }
 
@@ -53,17 +53,17 @@ internal sealed unsafe partial class LayerStack
         for (int h = 0; h < shape.Heads; h++)
         {
             Rows head = plain.From(h * latentShape.QueryLength), query = queries.From(h * shape.KeyLength);
-            Multiply(latent.AbsorbKey[h], head, rows, query);
-            Copy(head.From(latentShape.PlainLength), query.From(rank), rows, latentShape.RopeLength);
+            _kernels.Multiply(latent.AbsorbKey[h], head, rows, query);
+            _kernels.Copy(head.From(latentShape.PlainLength), query.From(rank), rows, latentShape.RopeLength);
         }
 
         Attend(shape, weights, index, batch, queries, compressed, compressed);
         for (int h = 0; h < shape.Heads; h++)
         {
-            Multiply(latent.DecompressValue[h], attended.From(h * rank), rows, _state.Decompressed.From(h * latentShape.ValueLength));
+            _kernels.Multiply(latent.DecompressValue[h], attended.From(h * rank), rows, _state.Decompressed.From(h * latentShape.ValueLength));
         }
 
-        Copy(_state.Decompressed, attended, rows, shape.OutputWidth);
+        _kernels.Copy(_state.Decompressed, attended, rows, shape.OutputWidth);
     }
 
     /// <summary>Every head's keys and values in full.</summary>
@@ -72,23 +72,15 @@ internal sealed unsafe partial class LayerStack
         LatentShape latentShape = shape.Latent!;
         int rows = batch.RowCount, plainLength = latentShape.PlainLength, valueLength = latentShape.ValueLength;
         Rows keys = _state.QueryKeyValue, values = keys.From(shape.KeyWidth);
-        Multiply(latent.DecompressKeyValue!, compressed, rows, _state.Decompressed);
+        _kernels.Multiply(latent.DecompressKeyValue!, compressed, rows, _state.Decompressed);
         for (int h = 0; h < shape.Heads; h++)
         {
             Rows head = _state.Decompressed.From(h * (plainLength + valueLength)), key = keys.From(h * shape.KeyLength);
-            Copy(head, key, rows, plainLength);
-            Copy(compressed.From(latentShape.KvRank), key.From(plainLength), rows, latentShape.RopeLength);
-            Copy(head.From(plainLength), values.From(h * valueLength), rows, valueLength);
+            _kernels.Copy(head, key, rows, plainLength);
+            _kernels.Copy(compressed.From(latentShape.KvRank), key.From(plainLength), rows, latentShape.RopeLength);
+            _kernels.Copy(head.From(plainLength), values.From(h * valueLength), rows, valueLength);
         }
 
         Attend(shape, weights, index, batch, plain, keys, values);
-    }
-
-    private static void Copy(Rows source, Rows destination, int rows, int length)
-    {
-        for (int row = 0; row < rows; row++)
-        {
-            new ReadOnlySpan<float>(source[row], length).CopyTo(new Span<float>(destination[row], length));
-        }
     }
 }

@@ -13,17 +13,14 @@ internal sealed unsafe partial class LayerStack
     private readonly Weights _weights;
     private readonly State _state;
     private readonly KvCache _cache;
-    private readonly CpuKernels _kernels;
-    private readonly AdapterStep _adapters;
-
-    /// <summary>The step at hand.</summary>
-    private StepBatch _batch = null!;
+    private readonly IKernels _kernels;
+    private readonly AdapterStep? _adapters;
 
     /// <summary>[layers of the stage]: null where positions do not rotate; layers that rotate alike share one.</summary>
     private readonly RopeTable?[] _ropes;
     private readonly RopeTable[] _distinctRopes;
 
-    public LayerStack(ModelShape shape, LayerRange range, Weights weights, State state, KvCache cache, CpuKernels kernels, AdapterStep adapters, int maxRows)
+    public LayerStack(ModelShape shape, LayerRange range, Weights weights, State state, KvCache cache, IKernels kernels, AdapterStep? adapters, int maxRows)
     {
         _shape = shape;
         _range = range;
@@ -55,18 +52,14 @@ internal sealed unsafe partial class LayerStack
     }
 
     /// <summary>Takes the next step; the calls that follow belong to it.</summary>
-    public void Begin(StepBatch batch)
-    {
-        _batch = batch;
-        _adapters.Begin(batch);
-    }
+    public void Begin(StepBatch batch) => _adapters?.Begin(batch);
 
     /// <summary>Tokens to rows of the residual stream.</summary>
     public void Embed(StepBatch batch)
     {
         Rows x = _state.Hidden;
-        Embedding.Lookup(_weights.Embedding!.Parts[0].Matrix, batch.Tokens, x.First, (nint)x.Stride);
-        _adapters.AddEmbedding(_weights.EmbeddingDeltas, batch, x);
+        _kernels.Embed(_weights.Embedding!.Parts[0].Matrix, batch.Tokens, x);
+        _adapters?.AddEmbedding(_weights.EmbeddingDeltas, batch, x);
         if (_shape.EmbeddingScale != 1)
         {
             _kernels.Scale(x, _shape.EmbeddingScale, batch.RowCount, _shape.EmbeddingLength);
@@ -75,14 +68,14 @@ internal sealed unsafe partial class LayerStack
         if (_weights.Positions is { } positions)
         {
             Rows learned = _state.Branch;
-            Embedding.Lookup(positions.Parts[0].Matrix, batch.Positions, learned.First, (nint)learned.Stride);
+            _kernels.Embed(positions.Parts[0].Matrix, batch.Positions, learned);
             _kernels.Add(learned, 1, x, batch.RowCount, _shape.EmbeddingLength);
         }
 
         if (_weights.TokenTypes is { } types)
         {
             Rows first = _state.Branch;
-            Embedding.Lookup(types.Parts[0].Matrix, [0], first.First, (nint)first.Stride);
+            _kernels.Embed(types.Parts[0].Matrix, [0], first);
             _kernels.AddBias(first.First, x, batch.RowCount, _shape.EmbeddingLength);
         }
 
@@ -102,18 +95,22 @@ internal sealed unsafe partial class LayerStack
     /// <summary>Logit rows of the batch finished last; the embedding rows stand behind them.</summary>
     public int LogitRows { get; private set; }
 
+    /// <summary>Logit and embedding rows of the batch finished last.</summary>
+    public int FinalRows { get; private set; }
+
     /// <summary>Final rows of those that ask, and the logits of those that ask for logits.</summary>
     public void Finish(StepBatch batch)
     {
         int rows = LogitRows = batch.LogitRowCount;
-        if (rows + batch.EmbeddingRowCount == 0)
+        FinalRows = rows + batch.EmbeddingRowCount;
+        if (FinalRows == 0)
         {
             return;
         }
 
-        Gather(batch.LogitRows, 0);
-        Gather(batch.EmbeddingRows, rows);
-        Normalise(_weights.OutputNorm, _state.Branch, _state.Normed, rows + batch.EmbeddingRowCount);
+        _kernels.Gather(_state.Hidden, batch.LogitRows, _state.Branch, _shape.EmbeddingLength);
+        _kernels.Gather(_state.Hidden, batch.EmbeddingRows, _state.Branch.Skip(rows), _shape.EmbeddingLength);
+        Normalise(_weights.OutputNorm, _state.Branch, _state.Normed, FinalRows);
         if (!_shape.HasLogits || rows == 0)
         {
             return;
@@ -121,7 +118,7 @@ internal sealed unsafe partial class LayerStack
 
         _state.EnsureLogits(rows);
         Rows logits = _state.Logits;
-        Multiply(_weights.Output!, _state.Normed, rows, logits, _adapters.LogitRows);
+        _kernels.Multiply(_weights.Output!, _state.Normed, rows, logits, ofLogitRows: true);
         if (_shape.LogitScale != 1)
         {
             _kernels.Scale(logits, _shape.LogitScale, rows, _shape.VocabularySize);
@@ -130,14 +127,6 @@ internal sealed unsafe partial class LayerStack
         if (_shape.LogitSoftCap != 0)
         {
             _kernels.SoftCap(logits, _shape.LogitSoftCap, rows, _shape.VocabularySize);
-        }
-    }
-
-    private void Gather(ReadOnlySpan<int> rows, int first)
-    {
-        for (int i = 0; i < rows.Length; i++)
-        {
-            new ReadOnlySpan<float>(_state.Hidden[rows[i]], _shape.EmbeddingLength).CopyTo(new Span<float>(_state.Branch[first + i], _shape.EmbeddingLength));
         }
     }
 
@@ -188,27 +177,9 @@ internal sealed unsafe partial class LayerStack
     private void FeedForward(FeedForwardShape block, FeedForwardWeights weights, Rows input, int rows, Rows output)
     {
         Rows gateUp = _state.GateUp;
-        Multiply(weights.GateUp, input, rows, gateUp);
+        _kernels.Multiply(weights.GateUp, input, rows, gateUp);
         _kernels.Activate(block.Activation, gateUp, block.Gated ? gateUp.From(weights.Length) : null, gateUp, rows, weights.Length);
-        Multiply(weights.Down, gateUp, rows, output);
-    }
-
-    /// <summary>y = W x + b, and what adapters change.</summary>
-    /// <param name="batchRows">Row of the step of each row; null for the same.</param>
-    private void Multiply(Linear weights, Rows x, int rows, Rows y, int* batchRows = null)
-    {
-        _state.Inputs.Set(x.First, (nint)x.Stride, rows, weights.Columns);
-        foreach ((WeightMatrix matrix, int firstOutput) in weights.Parts)
-        {
-            MatMul.Multiply(_kernels.Team, matrix, _state.Inputs, y.First + firstOutput, (nint)y.Stride);
-        }
-
-        if (weights.Bias is not null)
-        {
-            _kernels.AddBias(weights.Bias, y, rows, weights.Rows);
-        }
-
-        _adapters.Add(weights, _batch, _state.Inputs, null, batchRows, rows, y);
+        _kernels.Multiply(weights.Down, gateUp, rows, output);
     }
 
     /// <summary>y = norm(x), or x itself where the layer has no such norm.</summary>
@@ -219,7 +190,7 @@ internal sealed unsafe partial class LayerStack
         {
             if (x.First != y.First)
             {
-                Copy(x, y, rows, width);
+                _kernels.Copy(x, y, rows, width);
             }
         }
         else if (_shape.Norm == NormKind.Rms)

@@ -12,9 +12,10 @@ public sealed unsafe class Stage : IDisposable
 {
     private readonly StageOptions _options;
     private readonly WorkerTeam _team;
+    private readonly IKernels _kernels;
     private readonly Weights _weights;
     private readonly State _state;
-    private readonly AdapterStep _adapterStep;
+    private readonly AdapterStep? _adapterStep;
     private readonly LayerStack _stack;
 
     private Stage(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options, Action<long, long>? progress)
@@ -25,14 +26,19 @@ public sealed unsafe class Stage : IDisposable
         _team = new WorkerTeam(options.Threads, options.Variant);
         try
         {
-            _weights = WeightLoader.Load(tensors, shape, layers, options.ContextLength, _team, progress);
-            Cache = new KvCache(shape, layers, options);
-            _state = new State(shape, layers, options, _team, Cache);
-            Adapters = new StageAdapters(shape, layers, _weights, _team, options.MaxSequences);
-            CpuKernels kernels = CpuKernels.For(_team);
             BufferSizes sizes = BufferSizes.Of(shape, layers, options);
-            _adapterStep = new AdapterStep(Adapters, kernels, Math.Max(sizes.Rows, sizes.Rows * sizes.Used), sizes.Rows);
-            _stack = new LayerStack(shape, layers, _weights, _state, Cache, kernels, _adapterStep, options.MaxBatchRows);
+            _kernels = CpuKernels.For(_team);
+            _weights = WeightLoader.Load(tensors, shape, layers, options.ContextLength, _team, _kernels, progress);
+            Cache = new KvCache(shape, layers, options, _kernels);
+            _state = new State(shape, sizes, _kernels);
+            _kernels.Reserve(sizes, Cache);
+            Adapters = new StageAdapters(shape, layers, _weights, _team, options.MaxSequences);
+            if (_kernels is CpuKernels cpu)
+            {
+                cpu.Adapters = _adapterStep = new AdapterStep(Adapters, cpu, Math.Max(sizes.Rows, sizes.Rows * sizes.Used), sizes.Rows);
+            }
+
+            _stack = new LayerStack(shape, layers, _weights, _state, Cache, _kernels, _adapterStep, options.MaxBatchRows);
         }
         catch
         {
@@ -96,10 +102,7 @@ public sealed unsafe class Stage : IDisposable
         }
         else
         {
-            for (int row = 0; row < batch.RowCount; row++)
-            {
-                input.Slice(row * width, width).CopyTo(new Span<float>(_state.Hidden[row], width));
-            }
+            _kernels.Upload(input, _state.Hidden, batch.RowCount, width);
         }
 
         _stack.Run(batch);
@@ -109,29 +112,27 @@ public sealed unsafe class Stage : IDisposable
             return;
         }
 
-        for (int row = 0; row < batch.RowCount; row++)
-        {
-            new ReadOnlySpan<float>(_state.Hidden[row], width).CopyTo(output.Slice(row * width, width));
-        }
+        _kernels.Download(_state.Hidden, batch.RowCount, width, output);
     }
 
     /// <summary>
     /// The row [embedding] behind the i-th entry of <see cref="StepBatch.EmbeddingRows"/>, normed as the output matrix takes it; of a last stage, valid until the
     /// next call. What <see cref="TextPooler"/> makes a text's embedding of.
     /// </summary>
-    public ReadOnlySpan<float> Embedding(int i) => new(_state.Normed[_stack.LogitRows + i], Shape.EmbeddingLength);
+    public ReadOnlySpan<float> Embedding(int i) => _kernels.View(_state.Normed, _stack.LogitRows + i, _stack.FinalRows, Shape.EmbeddingLength);
 
     /// <summary>Logits [vocabulary] of the i-th entry of <see cref="StepBatch.LogitRows"/>, valid until the next call; writable, for the sampler.</summary>
-    public Span<float> Logits(int i) => new(_state.Logits[i], Shape.VocabularySize);
+    public Span<float> Logits(int i) => _kernels.View(_state.Logits, i, _stack.LogitRows, Shape.VocabularySize);
 
     public void Dispose()
     {
-        _team.Dispose();
         _weights?.Dispose();
         Cache?.Dispose();
         _state?.Dispose();
         _adapterStep?.Dispose();
         Adapters?.Dispose();
+        _kernels?.Dispose();
+        _team.Dispose();
     }
 
     private static void Check(ModelShape shape, LayerRange layers, StageOptions options)

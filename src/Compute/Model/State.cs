@@ -1,5 +1,4 @@
 using Lamina.Compute.Kernels;
-using Lamina.Compute.Kernels.Attention;
 using Lamina.Compute.Kernels.Elementwise;
 
 namespace Lamina.Compute.Model;
@@ -8,14 +7,14 @@ namespace Lamina.Compute.Model;
 internal sealed unsafe class State : IDisposable
 {
     private readonly List<IDisposable> _owned = [];
+    private readonly IKernels _kernels;
     private readonly int _vocabulary;
-    private long _bufferBytes;
-    private NativeBuffer? _logits;
+    private IBuffer? _logits;
     private int _logitRows;
 
-    public State(ModelShape shape, LayerRange layers, StageOptions options, WorkerTeam team, KvCache cache)
+    public State(ModelShape shape, BufferSizes sizes, IKernels kernels)
     {
-        BufferSizes sizes = BufferSizes.Of(shape, layers, options);
+        _kernels = kernels;
         int rows = sizes.Rows, embedding = sizes.Embedding;
         _vocabulary = shape.VocabularySize;
         try
@@ -32,14 +31,10 @@ internal sealed unsafe class State : IDisposable
             LatentQueries = Buffer(rows, sizes.LatentQueries);
             LatentKeyValue = Buffer(rows, sizes.LatentKeyValue);
             Decompressed = Buffer(rows, sizes.Decompressed);
-            Positions = Integers(rows);
-            LastPositions = Integers(rows);
-            Blocks = Integers(rows);
-            Inputs = Own(new ActivationRows(rows, sizes.Inputs));
-            Attention = Own(new AttentionWorkspace(team.Workers, rows, sizes.ValueLength, slot => (nint)cache.Table(slot)));
+            Placement = new Placement(rows, kernels, Own);
             if (sizes.Experts > 0)
             {
-                Experts = Own(new ExpertState(sizes));
+                Experts = new ExpertState(sizes, Buffer);
             }
         }
         catch
@@ -85,19 +80,8 @@ internal sealed unsafe class State : IDisposable
     /// <summary>[rows × 2 inner width].</summary>
     public Rows GateUp { get; }
 
-    /// <summary>[rows].</summary>
-    public int* Positions { get; }
-
-    /// <summary>[rows]: the last position of the row's sequence in the batch.</summary>
-    public int* LastPositions { get; }
-
-    /// <summary>[rows]: the cache block of each row's position.</summary>
-    public int* Blocks { get; }
-
-    /// <summary>Input of the current multiplication with its quantised forms.</summary>
-    public ActivationRows Inputs { get; }
-
-    public AttentionWorkspace Attention { get; }
+    /// <summary>Where the rows of the current batch stand.</summary>
+    public Placement Placement { get; }
 
     public ExpertState? Experts { get; }
 
@@ -111,19 +95,19 @@ internal sealed unsafe class State : IDisposable
         {
             _logits?.Dispose();
             _logits = null;
-            _logits = new NativeBuffer((long)rows * _vocabulary * sizeof(float));
+            _logits = _kernels.Allocate((long)rows * _vocabulary * sizeof(float));
             _logitRows = rows;
         }
     }
 
     /// <summary>Bytes of the float buffers.</summary>
-    public long Bytes => _bufferBytes + (Experts?.Bytes ?? 0);
+    public long Bytes { get; private set; }
 
     public Rows Buffer(long rows, int columns)
     {
         long stride = BufferSizes.Stride(columns);
-        var buffer = Own(new NativeBuffer(rows * stride * sizeof(float)));
-        _bufferBytes += buffer.Bytes;
+        IBuffer buffer = Own(_kernels.Allocate(rows * stride * sizeof(float)));
+        Bytes += buffer.Bytes;
         return new Rows((float*)buffer.Pointer, stride);
     }
 
@@ -132,8 +116,6 @@ internal sealed unsafe class State : IDisposable
         _owned.ForEach(memory => memory.Dispose());
         _logits?.Dispose();
     }
-
-    private int* Integers(int count) => (int*)Own(new NativeBuffer((long)count * sizeof(int))).Pointer;
 
     private TMemory Own<TMemory>(TMemory memory)
         where TMemory : IDisposable

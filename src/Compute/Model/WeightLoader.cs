@@ -8,24 +8,26 @@ internal sealed class WeightLoader
 {
     private readonly ModelShape _shape;
     private readonly WorkerTeam _team;
+    private readonly IKernels _kernels;
     private readonly Dictionary<string, TensorView> _tensors;
     private readonly Action<long, long>? _progress;
     private readonly Weights _weights = new();
     private readonly long _totalBytes;
     private long _doneBytes;
 
-    private WeightLoader(ModelShape shape, WorkerTeam team, Dictionary<string, TensorView> tensors, Action<long, long>? progress)
+    private WeightLoader(ModelShape shape, WorkerTeam team, IKernels kernels, Dictionary<string, TensorView> tensors, Action<long, long>? progress)
     {
         _shape = shape;
         _team = team;
+        _kernels = kernels;
         _tensors = tensors;
         _progress = progress;
         _totalBytes = tensors.Values.Sum(tensor => tensor.ByteLength);
     }
 
-    public static Weights Load(ITensorSource source, ModelShape shape, LayerRange layers, int contextLength, WorkerTeam team, Action<long, long>? progress)
+    public static Weights Load(ITensorSource source, ModelShape shape, LayerRange layers, int contextLength, WorkerTeam team, IKernels kernels, Action<long, long>? progress)
     {
-        var loader = new WeightLoader(shape, team, Check(source, shape, layers), progress);
+        var loader = new WeightLoader(shape, team, kernels, Check(source, shape, layers), progress);
         try
         {
             loader.Load(layers, contextLength);
@@ -157,23 +159,28 @@ internal sealed class WeightLoader
 
     private ExpertWeights Experts(FeedForwardShape block, ExpertShape shape, string prefix)
     {
-        var experts = new FeedForwardWeights[shape.Count];
-        for (int e = 0; e < experts.Length; e++)
-        {
-            Linear gateUp = Part(e, shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps");
-            experts[e] = new FeedForwardWeights(gateUp, Part(e, shape.Count, prefix + "ffn_down_exps"), block.Length);
-        }
-
         return new ExpertWeights(
             Linear(prefix + "ffn_gate_inp"),
             Vector(prefix + "exp_probs_b.bias"),
-            experts,
+            Experts(shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps"),
+            Experts(shape.Count, prefix + "ffn_down_exps"),
             shape.SharedLength > 0 ? Dense(block, shape.SharedLength, prefix, "_shexp") : null,
             shape.SharedGate ? Linear(prefix + "ffn_gate_inp_shexp") : null);
     }
 
-    /// <summary>One expert's or head's rows of tensors that hold all of them, stacked.</summary>
-    private Linear Part(int part, int count, params string[] names)
+    private ExpertLinear Experts(int count, params string[] names)
+    {
+        WeightPart[][] parts = [.. Enumerable.Range(0, count).Select(e => Parts(e, count, names))];
+        float[]?[] biases = [.. Enumerable.Range(0, count).Select(e => Stacked(parts[e], i => Bias(names[i], e, count)))];
+        ExpertLinear experts = _kernels.PackExperts(parts, biases[0] is null ? null : [.. biases.Select(bias => bias!)]);
+        _weights.Own(experts, experts.Bytes);
+        _weights.Linears.AddRange(experts.Linears);
+        Done(parts.Sum(part => part.Sum(p => GgmlTypes.ByteLength(p.Tensor.Type, p.Tensor.Columns) * p.Rows)));
+        return experts;
+    }
+
+    /// <summary>One expert's or head's rows of tensors that hold all of them.</summary>
+    private WeightPart[] Parts(int part, int count, string[] names)
     {
         var parts = new WeightPart[names.Length];
         for (int i = 0; i < names.Length; i++)
@@ -183,49 +190,35 @@ internal sealed class WeightLoader
             parts[i] = new WeightPart(tensor, (long)part * rows, rows);
         }
 
-        return Linear(parts, i => Bias(names[i], part, count), part, count);
+        return parts;
     }
+
+    private Linear Part(int part, int count, params string[] names) => Linear(Parts(part, count, names), i => Bias(names[i], part, count), part, count);
 
     /// <summary>The tensors stacked by rows, with their biases where they have any.</summary>
     private Linear Linear(params string[] names) => Linear([.. names.Select(name => (WeightPart)_tensors[name + ".weight"])], i => Bias(names[i], 0, 1), 0, 1);
 
     private Linear Linear(WeightPart[] parts, Func<int, float[]?> biasOf, int part, int count)
     {
-        var matrices = new List<(WeightMatrix, int)>();
-        int output = 0;
-        for (int first = 0; first < parts.Length;)
-        {
-            int end = first + 1;
-            while (end < parts.Length && parts[end].Tensor.Type == parts[first].Tensor.Type)
-            {
-                end++;
-            }
-
-            WeightMatrix matrix = WeightMatrix.Pack(_team, parts.AsSpan(first, end - first));
-            _weights.Own(matrix, matrix.Bytes);
-            matrices.Add((matrix, output));
-            output += matrix.Rows;
-            for (; first < end; first++)
-            {
-                Done(GgmlTypes.ByteLength(parts[first].Tensor.Type, parts[first].Tensor.Columns) * parts[first].Rows);
-            }
-        }
-
-        Vector? bias = null;
-        var sources = new LinearSource[parts.Length];
-        for (int i = 0, offset = 0; i < parts.Length; offset += parts[i].Rows, i++)
-        {
-            sources[i] = new LinearSource(parts[i].Tensor.Name, offset, parts[i].Rows, part, count);
-            if (biasOf(i) is { } values)
-            {
-                bias ??= Own(new Vector(output));
-                values.CopyTo(bias.Span[offset..]);
-            }
-        }
-
-        var linear = new Linear([.. matrices], bias, sources);
+        Linear linear = PackedParts.Pack(_kernels, parts, part, count, Stacked(parts, biasOf), _weights.Own, Done);
         _weights.Linears.Add(linear);
         return linear;
+    }
+
+    /// <summary>The parts' biases one behind the other, zeros where a part has none; null where none has.</summary>
+    private static float[]? Stacked(WeightPart[] parts, Func<int, float[]?> biasOf)
+    {
+        float[]? bias = null;
+        for (int i = 0, offset = 0; i < parts.Length; offset += parts[i].Rows, i++)
+        {
+            if (biasOf(i) is { } values)
+            {
+                bias ??= new float[parts.Sum(part => part.Rows)];
+                values.CopyTo(bias.AsSpan(offset));
+            }
+        }
+
+        return bias;
     }
 
     private float[]? Bias(string name, int part, int parts)
@@ -249,9 +242,8 @@ internal sealed class WeightLoader
             return null;
         }
 
-        float[] values = Floats(tensor);
-        Vector vector = Own(new Vector(values.Length));
-        values.CopyTo(vector.Span);
+        var vector = new Vector(_kernels, Floats(tensor));
+        _weights.Own(vector, vector.Bytes);
         Done(tensor.ByteLength);
         return vector;
     }
@@ -290,12 +282,6 @@ internal sealed class WeightLoader
         }
 
         return factors;
-    }
-
-    private Vector Own(Vector vector)
-    {
-        _weights.Own(vector, vector.Bytes);
-        return vector;
     }
 
     private void Done(long bytes)

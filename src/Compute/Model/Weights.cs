@@ -1,3 +1,4 @@
+using Lamina.Compute.Kernels;
 using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Compute.Model;
@@ -104,6 +105,8 @@ internal sealed record FeedForwardWeights(Linear GateUp, Linear Down, int Length
 
 /// <param name="Router">[experts × embedding].</param>
 /// <param name="SelectionBias">[experts], added for the choice only, or null.</param>
+/// <param name="GateUp">Of each expert [(gate and up, or up) × embedding].</param>
+/// <param name="Down">Of each expert [embedding × inner width].</param>
 /// <param name="SharedGate">[1 × embedding], or null.</param>
 internal sealed record ExpertWeights(
-    Linear Router, Vector? SelectionBias, FeedForwardWeights[] Experts, FeedForwardWeights? Shared, Linear? SharedGate);
+    Linear Router, Vector? SelectionBias, ExpertLinear GateUp, ExpertLinear Down, FeedForwardWeights? Shared, Linear? SharedGate);

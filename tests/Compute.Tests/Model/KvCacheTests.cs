@@ -1,4 +1,5 @@
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels;
 using Lamina.Compute.Model;
 
 namespace Lamina.Compute.Tests.Model;
@@ -7,9 +8,10 @@ public sealed unsafe class KvCacheTests : IDisposable
 {
     private static readonly StageOptions Options = new() { ContextLength = 80, KvBlocks = 6, MaxSequences = 2 };
     private readonly ModelShape _shape = ModelShape.FromGguf(RandomModel.Llama(3).Build());
+    private readonly WorkerTeam _team = new(1);
     private readonly KvCache _cache;
 
-    public KvCacheTests() => _cache = new KvCache(_shape, new LayerRange(1, 3), Options);
+    public KvCacheTests() => _cache = new KvCache(_shape, new LayerRange(1, 3), Options, CpuKernels.For(_team));
 
     [Trait("Attack", "E4")]
     [Fact]
@@ -66,7 +68,11 @@ public sealed unsafe class KvCacheTests : IDisposable
         Assert.Equal(0, _shape.KvBlockBytes(0, GgmlType.Q8_0) % 64);
     }
 
-    public void Dispose() => _cache.Dispose();
+    public void Dispose()
+    {
+        _cache.Dispose();
+        _team.Dispose();
+    }
 
     private Span<byte> Block(int layer, int block)
     {

@@ -51,6 +51,16 @@ internal unsafe struct AttentionLayer
     /// <summary>This layer's blocks.</summary>
     public byte* Pool;
 
+    /// <summary>[rows]: each row's sequence; this and the tables only for devices that do not see the host's.</summary>
+    public int* Slots;
+
+    /// <summary>[slots × table length]: the blocks of each sequence.</summary>
+    public int* Tables;
+    public int TableLength;
+
+    /// <summary>Last position of any row.</summary>
+    public int LastPosition;
+
     /// <summary>First position that a row at <paramref name="position"/> sees.</summary>
     public readonly int FirstVisible(int position) => WindowKind switch
     {

@@ -12,7 +12,7 @@ public readonly record struct WeightPart(TensorView Tensor, long FirstRow, int R
 /// A weight matrix [rows × columns] for <see cref="MatMul"/>: 16 rows interleaved dword by dword (<see cref="WeightUnits"/>), group after group, rows
 /// padded with zeros to whole groups. May stack several tensors of one type (q, k and v; gate and up), each an output of its own width in one pass.
 /// </summary>
-public sealed unsafe class WeightMatrix : IDisposable
+public sealed unsafe class WeightMatrix : IWeightMatrix
 {
     private readonly NativeBuffer _buffer;
 

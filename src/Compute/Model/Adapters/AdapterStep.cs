@@ -40,12 +40,16 @@ internal sealed unsafe class AdapterStep : IDisposable
         _logitRows = new NativeBuffer((long)batchRows * sizeof(int));
     }
 
+    /// <summary>The step at hand.</summary>
+    public StepBatch Batch { get; private set; } = null!;
+
     /// <summary>Rows of the step that ask for logits, for <see cref="Add"/>; null when no row uses an adapter.</summary>
     public int* LogitRows => _activeCount == 0 ? null : (int*)_logitRows.Pointer;
 
     /// <summary>Finds out what the step's rows use; with nothing, every later call returns at once.</summary>
     public void Begin(StepBatch batch)
     {
+        Batch = batch;
         _activeCount = _mostUses = 0;
         if (_adapters.Count == 0)
         {
