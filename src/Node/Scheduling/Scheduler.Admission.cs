@@ -10,7 +10,7 @@ internal sealed partial class Scheduler
     /// <summary>
     /// Lets waiting sequences run. Of the highest priority that waits, the lane goes first that has the fewest running sequences for its weight. A lane that has none running
     /// is entitled to one: where another has two or more and too much for its share, that one's last sequence makes room. So a lane waits for a place no longer than a step
-    /// while there are no more lanes than places.
+    /// while there are no more lanes than places. Whatever its lane, a sequence takes the place of one of lower priority, which waits and goes on later.
     /// </summary>
     private void Admit()
     {
@@ -51,7 +51,7 @@ internal sealed partial class Scheduler
         for (int i = 0; i < _lanes.Count; i++)
         {
             Lane lane = _lanes[i];
-            if (lane.Candidate < lane.Waiting.Count && (lane.Running == 0 || !onlyEntitled) && (best is null || GoesBefore(lane, best)))
+            if (lane.Candidate < lane.Waiting.Count && (lane.Running == 0 || !onlyEntitled || Outranked(lane.Waiting[lane.Candidate]) is not null) && (best is null || GoesBefore(lane, best)))
             {
                 best = lane;
             }
@@ -89,7 +89,8 @@ internal sealed partial class Scheduler
             }
 
             // What was found to share may go with the victim, so the search begins anew.
-            if (next.Lane.Running > 0 || RoomFor(next) is not { } victim)
+            Sequence? victim = Outranked(next) ?? (next.Lane.Running > 0 ? null : RoomFor(next));
+            if (victim is null)
             {
                 return Admission.NoRoom;
             }
@@ -110,6 +111,20 @@ internal sealed partial class Scheduler
         _operations.Append(next.Slot, CollectionsMarshal.AsSpan(next.Blocks));
     }
 
+    /// <summary>The last running sequence of lower priority, if all of those together can make room; else none is disturbed.</summary>
+    private Sequence? Outranked(Sequence next)
+    {
+        int held = 0;
+        int others = _running.Count;
+        for (; others > 0 && _running[others - 1].Priority < next.Priority; others--)
+        {
+            held += _running[others - 1].Blocks.Count;
+        }
+
+        int wanted = BlockPool.BlocksFor(Math.Min(next.TokenCount + 1, _limits.ContextLength));
+        return others < _running.Count && wanted + others <= _blocks.Available + held ? _running[_running.Count - 1] : null;
+    }
+
     /// <summary>The sequence that makes room for the first of a lane, or null when none must.</summary>
     private Sequence? RoomFor(Sequence next)
     {
@@ -120,9 +135,15 @@ internal sealed partial class Scheduler
             : null;
     }
 
-    /// <summary>Who gives up its blocks so that a running sequence can go on: the last of a lane that has more than its share, else the last of all.</summary>
+    /// <summary>Who gives up its blocks so that a running sequence can go on: one of lower priority, else the last of a lane that has more than its share, else the last of all.</summary>
     private Sequence VictimFor(Sequence growing)
     {
+        Sequence last = _running[_running.Count - 1];
+        if (last.Priority < growing.Priority && last.SampledIn != _steps + 1)
+        {
+            return last;
+        }
+
         CountHeldBlocks();
         return LastOfLargestLane(growing, byBlocks: true) ?? _running[_running.Count - 1];
     }

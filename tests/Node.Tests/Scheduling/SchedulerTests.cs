@@ -62,6 +62,44 @@ public class SchedulerTests
     }
 
     [Fact]
+    public void HigherPriority_EverySlotTakenByLower_TakesTheLastOnesPlaceAtTheNextStep()
+    {
+        var scheduler = new Scheduler(s_limits with { MaxSequences = 2 });
+        Submit(scheduler, 1, 3, priority: -1, seed: 3);
+        Submit(scheduler, 2, 4, priority: -1, seed: 5);
+        Complete(scheduler, Plan(scheduler), 1, 1);
+        Submit(scheduler, 3, 7, priority: 0, seed: 7);
+        Step step = Plan(scheduler);
+        Assert.Equal(1 + 7, step.Batch.RowCount);
+        Assert.Equal((1, 2, 1), (scheduler.Preemptions, scheduler.Running, scheduler.Waiting));
+
+        // An equal takes nobody's place; the one that gave way goes on once there is room, with its prompt and the token that it had.
+        Submit(scheduler, 4, 2, priority: -1, seed: 11);
+        Complete(scheduler, step, 1, 1);
+        scheduler.Cancel(new GenerationId(0, 3), _owner);
+        Assert.Equal(1 + 5, Plan(scheduler).Batch.RowCount);
+        Assert.Equal(1, scheduler.Preemptions);
+    }
+
+    [Fact]
+    public void HigherPriority_BlocksTakenByLower_TakesThemIfTheySuffice()
+    {
+        // Of six blocks each of the two lower ones holds two, and the next wants two and one more for each that runs.
+        var scheduler = new Scheduler(s_limits with { KvBlocks = 6, PrefixCache = false });
+        Submit(scheduler, 1, 33, priority: -1, seed: 3);
+        Submit(scheduler, 2, 33, priority: -1, seed: 5);
+        Complete(scheduler, Plan(scheduler, prefillRows: 66), 1, 1);
+        Submit(scheduler, 3, 60, priority: 0, seed: 7);
+        Plan(scheduler);
+        Assert.Equal((1, 2), (scheduler.Preemptions, scheduler.Running));
+
+        // Four more are more than there would be if the lower one gave up its own, so it does not.
+        Submit(scheduler, 4, 100, priority: 0, seed: 11);
+        Plan(scheduler);
+        Assert.Equal((1, 2), (scheduler.Preemptions, scheduler.Running));
+    }
+
+    [Fact]
     public void Waiting_WithoutEnoughBlocks_RunsOnceTheyAreFreed()
     {
         // A sequence of 32 tokens needs two blocks for them and the next one; the pool has three.
