@@ -82,6 +82,13 @@ internal sealed partial class Scheduler
                 return Admission.NoRoom;
             }
 
+            if (next.TokenCount > _blocks.Count * KvCache.BlockPositions)
+            {
+                // It had filled the whole cache when it gave way, so it would have ended with the token that it has got since.
+                End(next, Lamina.Cluster.Messages.GenerationOutcome.Length, "");
+                return Admission.Done;
+            }
+
             if (_freeSlots.Count > 0 && TryGiveBlocks(next, positions, copied))
             {
                 Start(next);
@@ -121,7 +128,7 @@ internal sealed partial class Scheduler
             held += _running[others - 1].Blocks.Count;
         }
 
-        int wanted = BlockPool.BlocksFor(Math.Min(next.TokenCount + 1, _limits.ContextLength));
+        int wanted = BlocksFor(next);
         return others < _running.Count && wanted + others <= _blocks.Available + held ? _running[_running.Count - 1] : null;
     }
 
@@ -129,7 +136,7 @@ internal sealed partial class Scheduler
     private Sequence? RoomFor(Sequence next)
     {
         CountHeldBlocks();
-        bool fits = BlockPool.BlocksFor(Math.Min(next.TokenCount + 1, _limits.ContextLength)) <= FairBlocks(next.Lane);
+        bool fits = BlocksFor(next) <= FairBlocks(next.Lane);
         return _freeSlots.Count == 0 ? LastOfLargestLane(next, byBlocks: false)
             : fits ? LastOfLargestLane(next, byBlocks: true)
             : null;
@@ -176,6 +183,9 @@ internal sealed partial class Scheduler
 
     private static long Size(Lane lane, bool byBlocks) => byBlocks ? lane.HeldBlocks : lane.Running;
 
+    /// <summary>Blocks for all known tokens and, if there are so many, the next one.</summary>
+    private int BlocksFor(Sequence sequence) => Math.Min(BlockPool.BlocksFor(Math.Min(sequence.TokenCount + 1, _limits.ContextLength)), _blocks.Count);
+
     private long FairBlocks(Lane lane) => _blocks.Count * lane.Weight / _lanes.TotalWeight;
 
     private void CountHeldBlocks()
@@ -209,7 +219,7 @@ internal sealed partial class Scheduler
             idle += _blocks.Holders(block) == 0 ? 1 : 0;
         }
 
-        int wanted = BlockPool.BlocksFor(Math.Min(sequence.TokenCount + 1, _limits.ContextLength)) - _found.Count;
+        int wanted = BlocksFor(sequence) - _found.Count;
 
         // Each running sequence may soon need one more block; without that reserve, admission and preemption would chase each other.
         if (_blocks.Available - idle < wanted + Math.Min(_running.Count, _blocks.Count - wanted - _found.Count))

@@ -90,7 +90,7 @@ public class SchedulerTests
         Submit(scheduler, 2, 33, priority: -1, seed: 5);
         Complete(scheduler, Plan(scheduler, prefillRows: 66), 1, 1);
         Submit(scheduler, 3, 60, priority: 0, seed: 7);
-        Plan(scheduler);
+        Complete(scheduler, Plan(scheduler), 1, 1);
         Assert.Equal((1, 2), (scheduler.Preemptions, scheduler.Running));
 
         // Four more are more than there would be if the lower one gave up its own, so it does not.
