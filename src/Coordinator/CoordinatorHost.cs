@@ -1,6 +1,9 @@
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Admin;
 using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Listening;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using Prometheus;
 
@@ -10,11 +13,13 @@ namespace Lamina.Coordinator;
 public sealed class CoordinatorHost : IAsyncDisposable
 {
     private readonly ApiServer _api;
+    private readonly AdminServer? _admin;
     private readonly IReadOnlyList<Cell> _cells;
 
-    private CoordinatorHost(ApiServer api, IReadOnlyList<Cell> cells, AccessControl? access)
+    private CoordinatorHost(ApiServer api, AdminServer? admin, IReadOnlyList<Cell> cells, AccessControl? access)
     {
         _api = api;
+        _admin = admin;
         _cells = cells;
         Access = access;
     }
@@ -25,6 +30,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
         CoordinatorOptionsValidator.Validate(options);
         var cells = new List<Cell>();
         AccessControl? access = null;
+        AdminServer? admin = null;
         try
         {
             access = options.KeepState ? await AccessControl.StartAsync(options, loggers.CreateLogger("Lamina.Access"), cancellation) : null;
@@ -33,11 +39,28 @@ public sealed class CoordinatorHost : IAsyncDisposable
                 cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
             }
 
-            ApiServer api = await ApiServer.StartAsync(options, () => cells, access, loggers, cancellation);
-            return new CoordinatorHost(api, cells, access);
+            ILogger logger = loggers.CreateLogger("Lamina.Coordinator");
+            if (RuntimeVersion.Advice(Environment.Version) is { } advice)
+            {
+                logger.Log(options.IsOpen() ? LogLevel.Warning : LogLevel.Information, "{Advice}", advice);
+            }
+
+            ServerCertificate? certificate = options.Tls is { } tls ? ServerCertificate.Open(tls, TimeProvider.System, logger) : null;
+            if (options.Admin is { } administration)
+            {
+                admin = await AdminServer.StartAsync(administration, () => cells, access!, certificate, loggers, cancellation);
+            }
+
+            ApiServer api = await ApiServer.StartAsync(options, () => cells, access, certificate, loggers, cancellation);
+            return new CoordinatorHost(api, admin, cells, access) { NeedsKeys = options.NeedsKeys() };
         }
         catch
         {
+            if (admin is not null)
+            {
+                await admin.DisposeAsync();
+            }
+
             foreach (Cell cell in cells)
             {
                 await cell.DisposeAsync();
@@ -55,7 +78,16 @@ public sealed class CoordinatorHost : IAsyncDisposable
     /// <summary>Base address of the HTTP API, with the port really bound.</summary>
     public Uri HttpAddress => _api.Address;
 
+    /// <summary>Base address of the admin listener; null when there is none.</summary>
+    public Uri? AdminAddress => _admin?.Address;
+
     public IReadOnlyList<Cell> Cells => _cells;
+
+    /// <summary>The addresses of the API and of the admin listener, as their servers know them.</summary>
+    internal (IReadOnlyList<RouteEndpoint> Api, IReadOnlyList<RouteEndpoint> Admin) Routes => (_api.Routes, _admin?.Routes ?? []);
+
+    /// <summary>Whether the API asks for keys.</summary>
+    public bool NeedsKeys { get; private init; }
 
     /// <summary>Database, tenants and keys; null where no state is kept.</summary>
     public AccessControl? Access { get; }
@@ -74,7 +106,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
             cell.EndGenerations();
         }
 
-        await _api.DisposeAsync();
+        await Task.WhenAll(_api.DisposeAsync().AsTask(), _admin?.DisposeAsync().AsTask() ?? Task.CompletedTask);
         await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
         if (Access is not null)
         {

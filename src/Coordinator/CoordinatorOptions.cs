@@ -25,6 +25,15 @@ public sealed record CoordinatorOptions
     /// <summary>False: no database; what needs one, such as keys, is refused. For runs that leave nothing behind.</summary>
     public bool KeepState { get; init; } = true;
 
+    /// <summary>HTTPS for the API and the admin listener; null = plain HTTP, which only this machine may reach.</summary>
+    public TlsOptions? Tls { get; init; }
+
+    /// <summary>Listener for administration; null = none.</summary>
+    public AdminOptions? Admin { get; init; }
+
+    /// <summary>What <c>/.well-known/security.txt</c> says; null = the address does not exist.</summary>
+    public SecurityContactOptions? SecurityContact { get; init; }
+
     /// <summary>Answers in plain HTTP on an address that other machines reach, where something in front of it does the encryption.</summary>
     public bool AllowPlainHttp { get; init; }
 
@@ -38,7 +47,10 @@ public sealed record CoordinatorOptions
     public required IReadOnlyList<CellOptions> Cells { get; init; }
 
     /// <summary>Whether the API asks for keys.</summary>
-    internal bool NeedsKeys() => RequireKeys ?? (Cells.Count > 1 || !IPAddress.IsLoopback(ListenAddress.Parse(Listen).Address));
+    public bool NeedsKeys() => RequireKeys ?? (Cells.Count > 1 || !IPAddress.IsLoopback(ListenAddress.Parse(Listen).Address));
+
+    /// <summary>Whether other machines reach the API or the admin listener.</summary>
+    internal bool IsOpen() => new[] { Listen, Admin?.Listen }.OfType<string>().Any(listen => !IPAddress.IsLoopback(ListenAddress.Parse(listen).Address));
 }
 
 /// <summary>One tenant's cell as this coordinator joins it.</summary>

@@ -23,9 +23,28 @@ internal static class CoordinatorOptionsValidator
         Validate(options.Resumption, "Coordinator:Resumption");
         Validate(options.Batches, "Coordinator:Batches");
         Require(options.Cells is { Count: > 0 }, "Coordinator:Cells", "empty", "at least one cell");
-        Require(options.AllowPlainHttp || !open, "Coordinator:Listen", options.Listen, "127.0.0.1 or [::1]: other machines can reach this address, and plain HTTP would show them keys and prompts (Coordinator:AllowPlainHttp allows it behind something that encrypts)");
+        RequireEncryption(options, options.Listen, "Coordinator:Listen");
         Require(options.RequireKeys != false || (options.Cells.Count == 1 && !open), "Coordinator:RequireKeys", "false", "true: only a loopback address with one cell may answer without keys");
         Require(options.KeepState || !options.NeedsKeys(), "Coordinator:KeepState", "false", "true: keys are kept in the database");
+        if (options.Tls is { } tls)
+        {
+            RequireFile(tls.CertificatePath, "Coordinator:Tls:CertificatePath");
+            RequireFile(tls.KeyPath, "Coordinator:Tls:KeyPath");
+            Require(tls.ClientRootsPath is null || File.Exists(tls.ClientRootsPath), "Coordinator:Tls:ClientRootsPath", tls.ClientRootsPath, "an existing file");
+        }
+
+        if (options.Admin is { } admin)
+        {
+            RequireEncryption(options, admin.Listen, "Coordinator:Admin:Listen");
+            Require(options.KeepState, "Coordinator:KeepState", "false", "true: the admin listener works on the database");
+        }
+
+        if (options.SecurityContact is { } contact)
+        {
+            RequireUri(contact.Contact, "Coordinator:SecurityContact:Contact", ["mailto", "tel", "https"]);
+            RequireUri(contact.Policy ?? "https://example.org", "Coordinator:SecurityContact:Policy", ["https"]);
+        }
+
         var tenants = new HashSet<TenantId>();
         for (int i = 0; i < options.Cells.Count; i++)
         {
@@ -33,6 +52,15 @@ internal static class CoordinatorOptionsValidator
             Validate(options.Cells[i], $"Coordinator:Cells:{i}");
         }
     }
+
+    private static void RequireEncryption(CoordinatorOptions options, string listen, string key) => Require(
+        options.AllowPlainHttp || options.Tls is not null || IPAddress.IsLoopback(ListenAddress.Parse(listen, key).Address),
+        key,
+        listen,
+        "127.0.0.1 or [::1], or Coordinator:Tls with a certificate: other machines can reach this address, and plain HTTP would show them keys and prompts (Coordinator:AllowPlainHttp allows it behind something that encrypts)");
+
+    private static void RequireUri(string text, string key, string[] schemes) => Require(
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && schemes.Contains(uri.Scheme) && !text.Any(char.IsControl), key, text, $"a URI with scheme {string.Join(" or ", schemes)}");
 
     private static void Validate(ResumptionOptions resumption, string key)
     {

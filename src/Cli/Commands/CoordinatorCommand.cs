@@ -19,7 +19,7 @@ internal static class CoordinatorCommand
             using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Information);
             await using CoordinatorHost host = await CoordinatorHost.StartAsync(options, loggers, cancellation);
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, host.Metrics, loggers, cancellation);
-            Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}");
+            Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}{(host.AdminAddress is null ? "" : $", admin at {host.AdminAddress}")}");
             await Waiting.UntilCancelled(cancellation);
             return 0;
         });

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using Lamina.Cli.Embedded;
 using Lamina.Cli.Output;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
+using Lamina.Coordinator.Access;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Cli.Commands;
@@ -14,6 +16,27 @@ internal sealed record ServeOptions
     public int Threads { get; init; }
 
     /// <summary>As in a coordinator's cell; <see cref="Nodes"/> holds for all of them.</summary>
+    public IReadOnlyList<ModelOptions> Models { get; init; } = [];
+
+    /// <summary>Tenants side by side instead of <see cref="Models"/>, each with models and nodes of its own.</summary>
+    public IReadOnlyList<ServeTenant> Tenants { get; init; } = [];
+
+    /// <summary>Folder of the model store and of the database with tenants and keys; without it both go with this run.</summary>
+    public string? StorePath { get; init; }
+
+    /// <summary>As those of a coordinator.</summary>
+    public bool? RequireKeys { get; init; }
+    public TlsOptions? Tls { get; init; }
+    public AdminOptions? Admin { get; init; }
+    public bool AllowPlainHttp { get; init; }
+}
+
+/// <summary>One of several tenants that <c>serve</c> runs.</summary>
+internal sealed record ServeTenant
+{
+    public required TenantId Tenant { get; init; }
+    public int Nodes { get; init; } = 1;
+    public int Threads { get; init; }
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
 }
 
@@ -28,7 +51,7 @@ internal static class ServeCommand
         Option<int> threads = new("--threads", "-t") { Description = "Compute threads per node; 0 shares the cores out.", DefaultValueFactory = _ => 0 };
         Option<int> context = new("--context", "-c") { Description = "Longest sequence in tokens; 0 = the model's own, at most 8192.", DefaultValueFactory = _ => 0 };
         Option<int> speculate = ModelRunOptions.SpeculateOption();
-        Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Models), instead of MODEL and the other options." };
+        Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Models or Tenants, StorePath, Tls), instead of MODEL and the other options." };
         Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, config };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -47,26 +70,78 @@ internal static class ServeCommand
                     })],
                 };
             using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Warning);
-            EmbeddedCellOptions options = new()
-            {
-                Nodes = Bounds.Within(serve.Nodes, 1, 64, "--nodes"),
-                Threads = Bounds.Within(serve.Threads, 0, 1024, "--threads"),
-                Listen = serve.Listen,
-                Models = [.. serve.Models.Select(model => model with { Path = Path.GetFullPath(model.Path), Nodes = serve.Nodes })],
-                Loggers = loggers,
-            };
-            if (options.Models.Count == 0)
-            {
-                throw new UsageException("the section Serve names no model; it needs Models with at least one Path");
-            }
-
             LoadProgress progress = new(quiet: false);
-            await using EmbeddedCell cell = await EmbeddedCell.StartAsync(options, progress, cancellation);
+            await using EmbeddedCell cell = await EmbeddedCell.StartAsync(Embedded(serve, loggers), progress, cancellation);
             StageTable.Write(Console.Error, cell);
-            Console.Error.WriteLine($"API at {cell.HttpAddress}v1, status at {cell.HttpAddress}; Ctrl-C stops everything");
+            await ShowKeysAsync(cell, serve, cancellation);
+            string admin = cell.AdminAddress is { } address ? $", admin listener at {address}" : "";
+            Console.Error.WriteLine($"API at {cell.HttpAddress}v1, status at {cell.HttpAddress}{admin}; Ctrl-C stops everything");
             await Waiting.UntilCancelled(cancellation);
             return 0;
         });
         return command;
+    }
+
+    private static EmbeddedCellOptions Embedded(ServeOptions serve, ILoggerFactory loggers)
+    {
+        if (serve.Tenants.Count > 0 == serve.Models.Count > 0)
+        {
+            throw new UsageException("the section Serve needs either Models, with at least one Path, or Tenants that name theirs");
+        }
+
+        if (serve.Tenants.FirstOrDefault(tenant => tenant.Models.Count == 0) is { } empty)
+        {
+            throw new UsageException($"the tenant {empty.Tenant} of the section Serve names no model; it needs Models with at least one Path");
+        }
+
+        return new EmbeddedCellOptions
+        {
+            Nodes = Bounds.Within(serve.Nodes, 1, 64, "--nodes"),
+            Threads = Bounds.Within(serve.Threads, 0, 1024, "--threads"),
+            Listen = serve.Listen,
+            Models = Resolved(serve.Models, serve.Nodes),
+            Tenants = [.. serve.Tenants.Select(tenant => new EmbeddedTenant(
+                tenant.Tenant,
+                Bounds.Within(tenant.Nodes, 1, 64, $"Nodes of tenant {tenant.Tenant}"),
+                Bounds.Within(tenant.Threads, 0, 1024, $"Threads of tenant {tenant.Tenant}"),
+                Resolved(tenant.Models, tenant.Nodes)))],
+            StorePath = serve.StorePath is { } store ? Path.GetFullPath(store) : null,
+            RequireKeys = serve.RequireKeys,
+            Tls = serve.Tls,
+            Admin = serve.Admin,
+            AllowPlainHttp = serve.AllowPlainHttp,
+            Loggers = loggers,
+        };
+    }
+
+    private static IReadOnlyList<ModelOptions> Resolved(IReadOnlyList<ModelOptions> models, int nodes) =>
+        [.. models.Select(model => model with { Path = Path.GetFullPath(model.Path), Nodes = nodes })];
+
+    /// <summary>A database that goes with this run has no keys that anybody could know: it gets one for each tenant.</summary>
+    private static async Task ShowKeysAsync(EmbeddedCell cell, ServeOptions serve, CancellationToken cancellation)
+    {
+        if (cell.Access is not { } access || !cell.NeedsKeys)
+        {
+            return;
+        }
+
+        foreach (TenantId tenant in cell.Cells.Select(cell => cell.Tenant))
+        {
+            if ((await access.Keys.ListAsync(tenant, cancellation)).Any(key => key.Revoked is null))
+            {
+                continue;
+            }
+
+            if (serve.StorePath is { } store)
+            {
+                Console.Error.WriteLine($"tenant {tenant} has no key yet: lamina key create {tenant} --store {store}");
+                continue;
+            }
+
+            NewKey made = await access.Keys.CreateAsync(tenant, "serve", KeyScopes.Inference | KeyScopes.Usage, null, cancellation);
+            Console.Error.WriteLine($"key of tenant {tenant}, until this process ends: {made.Text}");
+        }
+
+        await access.NoticeAsync();
     }
 }

@@ -2,6 +2,7 @@ using Lamina.Cli.Output;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
+using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Cells;
 using Microsoft.Extensions.Logging;
 
@@ -15,59 +16,86 @@ internal sealed record EmbeddedCellOptions
     public int Threads { get; init; }
     public string Listen { get; init; } = "127.0.0.1:0";
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
+
+    /// <summary>Tenants side by side, each with a cell and nodes of its own, instead of one local tenant with <see cref="Nodes"/> and <see cref="Models"/>.</summary>
+    public IReadOnlyList<EmbeddedTenant> Tenants { get; init; } = [];
+
+    /// <summary>Folder of the model store and the database, which stays; null = both go with this run.</summary>
+    public string? StorePath { get; init; }
+    public bool? RequireKeys { get; init; }
+    public TlsOptions? Tls { get; init; }
+    public AdminOptions? Admin { get; init; }
+    public bool AllowPlainHttp { get; init; }
     public ILoggerFactory Loggers { get; init; } = Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
 }
 
+/// <param name="Threads">Compute threads per stage; 0 shares the cores out among all nodes.</param>
+internal sealed record EmbeddedTenant(TenantId Tenant, int Nodes, int Threads, IReadOnlyList<ModelOptions> Models);
+
 /// <summary>
-/// A whole cell on loopback: the coordinator in this process, each node a process of its own, a PKI made for this run. Everything it made, processes and files,
-/// is gone after disposal; nodes also end by themselves when this process dies.
+/// Whole cells on loopback, one for each tenant: the coordinator in this process, each node a process of its own, PKIs made for this run. Everything it made, processes
+/// and files, is gone after disposal; nodes also end by themselves when this process dies.
 /// </summary>
 internal sealed class EmbeddedCell : IAsyncDisposable
 {
     private static readonly TenantId LocalTenant = new("local");
 
     private readonly string _folder;
-    private readonly EphemeralPki _pki;
+    private readonly IReadOnlyList<EphemeralPki> _pkis;
     private readonly CoordinatorHost _host;
     private readonly IReadOnlyList<NodeProcess> _nodes;
 
-    private EmbeddedCell(string folder, EphemeralPki pki, CoordinatorHost host, IReadOnlyList<NodeProcess> nodes)
+    private EmbeddedCell(string folder, IReadOnlyList<EphemeralPki> pkis, CoordinatorHost host, IReadOnlyList<NodeProcess> nodes)
     {
         _folder = folder;
-        _pki = pki;
+        _pkis = pkis;
         _host = host;
         _nodes = nodes;
     }
 
-    public TenantId Tenant => LocalTenant;
+    /// <summary>The only tenant, or the first.</summary>
+    public TenantId Tenant => _host.Cells[0].Tenant;
     public Uri HttpAddress => _host.HttpAddress;
-    public IReadOnlyList<DeploymentView> Views => _host.Cells[0].Deployments;
-    public DeploymentView View => Views[0];
+    public Uri? AdminAddress => _host.AdminAddress;
+    public IReadOnlyList<Cell> Cells => _host.Cells;
+    public DeploymentView View => _host.Cells[0].Deployments[0];
     public IReadOnlyList<NodeProcess> Nodes => _nodes;
+
+    /// <summary>Whether the API asks for keys.</summary>
+    public bool NeedsKeys => _host.NeedsKeys;
+
+    /// <summary>Tenants and keys; null where the API asks for no keys and nothing is kept.</summary>
+    public AccessControl? Access => _host.Access;
 
     /// <summary>Returns when every model serves; throws with one sentence when one cannot, after cleaning up.</summary>
     public static async Task<EmbeddedCell> StartAsync(EmbeddedCellOptions options, LoadProgress progress, CancellationToken cancellation)
     {
         string folder = Directory.CreateTempSubdirectory("lamina-").FullName;
-        EphemeralPki? pki = null;
+        IReadOnlyList<EmbeddedTenant> tenants = options.Tenants.Count > 0 ? options.Tenants : [new EmbeddedTenant(LocalTenant, options.Nodes, options.Threads, options.Models)];
+        List<EphemeralPki> pkis = [];
         CoordinatorHost? host = null;
         List<NodeProcess> nodes = [];
         try
         {
-            string[] names = [.. Enumerable.Range(1, options.Nodes).Select(number => $"node-{number}")];
-            pki = EphemeralPki.Create(Path.Combine(folder, "pki"), LocalTenant, ["coordinator"], names);
-            host = await CoordinatorHost.StartAsync(CoordinatorOptions(options, folder, pki), options.Loggers, cancellation);
-            foreach (string name in names)
+            foreach (EmbeddedTenant tenant in tenants)
             {
-                nodes.Add(NodeProcess.Start(folder, NodeOptions(name, options, folder, pki, host.Cells[0].ControlEndpoint)));
+                pkis.Add(EphemeralPki.Create(Path.Combine(folder, "pki", tenant.Tenant.Value), tenant.Tenant, ["coordinator"], NodeNames(tenant)));
             }
 
-            await WaitReadyAsync(host, nodes, options, progress, cancellation);
-            return new EmbeddedCell(folder, pki, host, nodes);
+            host = await CoordinatorHost.StartAsync(CoordinatorOptions(options, tenants, folder, pkis), options.Loggers, cancellation);
+            int all = tenants.Sum(tenant => tenant.Nodes);
+            foreach ((EmbeddedTenant tenant, EphemeralPki pki, Cell cell) in tenants.Zip(pkis, host.Cells))
+            {
+                string home = Directory.CreateDirectory(Path.Combine(folder, "nodes", tenant.Tenant.Value)).FullName;
+                nodes.AddRange(NodeNames(tenant).Select(name => NodeProcess.Start(home, NodeOptions(name, tenant, all, home, pki, cell.ControlEndpoint))));
+            }
+
+            await WaitReadyAsync(host, nodes, tenants, progress, cancellation);
+            return new EmbeddedCell(folder, pkis, host, nodes);
         }
         catch
         {
-            await StopAsync(host, nodes, pki, folder);
+            await StopAsync(host, nodes, pkis, folder);
             throw;
         }
     }
@@ -75,13 +103,15 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
         _host.Cells[0].GenerateAsync(View.Name, submit, onTokens, cancellation);
 
-    public async ValueTask DisposeAsync() => await StopAsync(_host, _nodes, _pki, _folder);
+    public async ValueTask DisposeAsync() => await StopAsync(_host, _nodes, _pkis, _folder);
 
-    private static async Task WaitReadyAsync(CoordinatorHost host, List<NodeProcess> nodes, EmbeddedCellOptions options, LoadProgress progress, CancellationToken cancellation)
+    private static IEnumerable<string> NodeNames(EmbeddedTenant tenant) => Enumerable.Range(1, tenant.Nodes).Select(number => $"node-{number}");
+
+    private static async Task WaitReadyAsync(CoordinatorHost host, List<NodeProcess> nodes, IReadOnlyList<EmbeddedTenant> tenants, LoadProgress progress, CancellationToken cancellation)
     {
         using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Task ready = Task.WhenAll(options.Models.Select(model =>
-            host.Cells[0].WaitReadyAsync(ModelNames.Of(model).Value, progress, waiting.Token)));
+        Task ready = Task.WhenAll(tenants.Zip(host.Cells).SelectMany(pair => pair.First.Models.Select(model =>
+            pair.Second.WaitReadyAsync(ModelNames.Of(model).Value, progress, waiting.Token))));
         Task<string> lost = FirstExit(nodes);
         if (await Task.WhenAny(ready, lost) == lost)
         {
@@ -103,55 +133,66 @@ internal sealed class EmbeddedCell : IAsyncDisposable
         return $"{first.Name} ended with exit code {first.ExitCode}: {first.LastError()}";
     }
 
-    private static CoordinatorOptions CoordinatorOptions(EmbeddedCellOptions options, string folder, EphemeralPki pki)
+    private static CoordinatorOptions CoordinatorOptions(EmbeddedCellOptions options, IReadOnlyList<EmbeddedTenant> tenants, string folder, IReadOnlyList<EphemeralPki> pkis)
     {
-        CertificateFiles files = pki.Files(PeerRole.Coordinator, "coordinator");
-        return new CoordinatorOptions
+        var coordinator = new CoordinatorOptions
         {
             Listen = options.Listen,
-            StorePath = Path.Combine(folder, "store"),
-            KeepState = false,
-            Cells =
-            [
-                new CellOptions
-                {
-                    Tenant = LocalTenant,
-                    Name = "coordinator",
-                    CertificatePath = files.CertificatePath,
-                    KeyPath = files.KeyPath,
-                    TrustBundlePath = files.TrustBundlePath,
-                    Models = options.Models,
-                },
-            ],
+            StorePath = options.StorePath ?? Path.Combine(folder, "store"),
+            RequireKeys = options.RequireKeys,
+            Tls = options.Tls,
+            Admin = options.Admin,
+            AllowPlainHttp = options.AllowPlainHttp,
+            Cells = [.. tenants.Zip(pkis, CellOptions)],
+        };
+        return coordinator with { KeepState = options.StorePath is not null || options.Admin is not null || coordinator.NeedsKeys() };
+    }
+
+    private static CellOptions CellOptions(EmbeddedTenant tenant, EphemeralPki pki)
+    {
+        CertificateFiles files = pki.Files(PeerRole.Coordinator, "coordinator");
+        return new CellOptions
+        {
+            Tenant = tenant.Tenant,
+            Name = "coordinator",
+            CertificatePath = files.CertificatePath,
+            KeyPath = files.KeyPath,
+            TrustBundlePath = files.TrustBundlePath,
+            Models = tenant.Models,
         };
     }
 
-    private static Dictionary<string, object> NodeOptions(string name, EmbeddedCellOptions options, string folder, EphemeralPki pki, Endpoint seed)
+    /// <param name="all">Nodes of all tenants, which share the machine.</param>
+    private static Dictionary<string, object> NodeOptions(string name, EmbeddedTenant tenant, int all, string folder, EphemeralPki pki, Endpoint seed)
     {
         CertificateFiles files = pki.Files(PeerRole.Node, name);
         return new Dictionary<string, object>
         {
-            ["Tenant"] = LocalTenant.Value,
+            ["Tenant"] = tenant.Tenant.Value,
             ["Name"] = name,
             ["CertificatePath"] = files.CertificatePath,
             ["KeyPath"] = files.KeyPath,
             ["TrustBundlePath"] = files.TrustBundlePath,
             ["Seeds"] = new[] { seed.ToString() },
             ["CachePath"] = Path.Combine(folder, name),
-            ["Threads"] = options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / options.Nodes),
-            ["MemoryBytes"] = MachineMemory() / options.Nodes,
+            ["Threads"] = tenant.Threads > 0 ? tenant.Threads : Math.Max(1, Environment.ProcessorCount / all),
+            ["MemoryBytes"] = MachineMemory() / all,
         };
     }
 
     /// <summary>The embedded nodes share one machine; each may use its part of four fifths of it.</summary>
     private static long MachineMemory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 5 * 4;
 
-    private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, EphemeralPki? pki, string folder)
+    private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, IReadOnlyList<EphemeralPki> pkis, string folder)
     {
         // At the same time: neither side needs the other to end.
         Task[] ending = [.. nodes.Select(node => node.StopAsync()), host?.DisposeAsync().AsTask() ?? Task.CompletedTask];
         await Task.WhenAll(ending);
-        pki?.Dispose();
+        foreach (EphemeralPki pki in pkis)
+        {
+            pki.Dispose();
+        }
+
         Directory.Delete(folder, recursive: true);
     }
 }

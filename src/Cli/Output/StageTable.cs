@@ -8,9 +8,10 @@ internal static class StageTable
 {
     public static void Write(TextWriter output, EmbeddedCell cell)
     {
-        foreach (DeploymentView deployment in cell.Views)
+        foreach ((Cell owner, DeploymentView deployment) in cell.Cells.SelectMany(cell => cell.Deployments.Select(deployment => (cell, deployment))))
         {
-            output.WriteLine($"{deployment.Name}: {deployment.Stages.Count} stage{(deployment.Stages.Count == 1 ? "" : "s")}, epoch {deployment.Epoch}");
+            string tenant = cell.Cells.Count > 1 ? $"{owner.Tenant}/" : "";
+            output.WriteLine($"{tenant}{deployment.Name}: {deployment.Stages.Count} stage{(deployment.Stages.Count == 1 ? "" : "s")}, epoch {deployment.Epoch}");
             foreach (StageView stage in deployment.Stages)
             {
                 string layers = stage.EndLayer - stage.FirstLayer == 1 ? $"layer {stage.FirstLayer}" : $"layers {stage.FirstLayer}-{stage.EndLayer - 1}";

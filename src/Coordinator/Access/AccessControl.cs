@@ -30,5 +30,18 @@ public sealed class AccessControl : IAsyncDisposable
         return new AccessControl(state, await KeyRing.StartAsync(state, TimeProvider.System, logger, cancellation), TimeProvider.System);
     }
 
+    /// <summary>Takes over a change that this process made at once. Where the database has gone since, the next reading does it.</summary>
+    public async Task NoticeAsync()
+    {
+        try
+        {
+            await Ring.RefreshAsync(CancellationToken.None);
+        }
+        catch (StateUnavailableException)
+        {
+            // The change is written; the watch reads it when the database answers again.
+        }
+    }
+
     public ValueTask DisposeAsync() => Ring.DisposeAsync();
 }

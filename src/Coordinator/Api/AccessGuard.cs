@@ -1,6 +1,5 @@
 using Lamina.Coordinator.Access;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Primitives;
 
 namespace Lamina.Coordinator.Api;
 
@@ -10,8 +9,6 @@ namespace Lamina.Coordinator.Api;
 /// </summary>
 internal sealed class AccessGuard(KeyRing ring)
 {
-    private const string Scheme = "Bearer ";
-
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         RequiredScope required = context.GetEndpoint()?.Metadata.GetMetadata<RequiredScope>() ?? RequiredScope.Default;
@@ -21,7 +18,7 @@ internal sealed class AccessGuard(KeyRing ring)
             return;
         }
 
-        (ApiKey? key, ApiError? error) = Authenticate(context.Request.Headers.Authorization);
+        (ApiKey? key, ApiError? error) = BearerKey.Authenticate(ring, context.Request.Headers.Authorization);
         error ??= Authorize(key!, context.GetEndpoint() is null ? KeyScopes.None : required.Scope);
         if (error is not null)
         {
@@ -32,26 +29,6 @@ internal sealed class AccessGuard(KeyRing ring)
         context.Features.Set(new Caller(key!.Tenant!.Value, key.Id, key.Scopes));
         await using CancellationTokenRegistration ended = ring.EndOf(key.Id).Register(context.Abort);
         await next(context);
-    }
-
-    private (ApiKey? Key, ApiError? Error) Authenticate(StringValues header)
-    {
-        if (header.Count == 0)
-        {
-            return (null, ApiError.MissingKey());
-        }
-
-        if (header.Count > 1 || header[0] is not { } text || !text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
-        {
-            return (null, ApiError.InvalidKey());
-        }
-
-        return ring.Authenticate(text[Scheme.Length..].Trim()) switch
-        {
-            ({ } key, _) => (key, null),
-            (_, KeyRefusal.TenantSuspended) => (null, ApiError.TenantSuspended()),
-            _ => (null, ApiError.InvalidKey()),
-        };
     }
 
     private static ApiError? Authorize(ApiKey key, KeyScopes required) =>

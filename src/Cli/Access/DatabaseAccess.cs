@@ -1,0 +1,36 @@
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
+using Lamina.Coordinator.State;
+
+namespace Lamina.Cli.Access;
+
+/// <summary>Works on the database itself; a coordinator that runs on it notices within a second.</summary>
+internal sealed class DatabaseAccess(StateDatabase state) : IAccessAdmin
+{
+    private readonly KeyStore _keys = new(state, TimeProvider.System);
+    private readonly TenantStore _tenants = new(state, TimeProvider.System);
+
+    public Task<IReadOnlyList<Tenant>> ListTenantsAsync(CancellationToken cancellation) => _tenants.ListAsync(cancellation);
+
+    public Task<Tenant> AddTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.AddAsync(tenant, cancellation);
+
+    public Task<Tenant> SuspendTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.SuspendAsync(tenant, cancellation);
+
+    public Task<Tenant> ResumeTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.ResumeAsync(tenant, cancellation);
+
+    public Task<Tenant> RemoveTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.RemoveAsync(tenant, cancellation);
+
+    public Task<IReadOnlyList<ApiKey>> ListKeysAsync(TenantId? tenant, CancellationToken cancellation) => _keys.ListAsync(tenant, cancellation);
+
+    public Task<NewKey> CreateKeyAsync(TenantId? tenant, string name, KeyScopes scopes, TimeSpan? lifetime, CancellationToken cancellation) =>
+        _keys.CreateAsync(tenant, name, scopes, lifetime, cancellation);
+
+    public Task<NewKey> RotateKeyAsync(string key, TimeSpan overlap, CancellationToken cancellation) => _keys.RotateAsync(key, overlap, null, cancellation);
+
+    public Task<ApiKey> RevokeKeyAsync(string key, CancellationToken cancellation) => _keys.RevokeAsync(key, null, cancellation);
+
+    public void Dispose()
+    {
+        // The database holds nothing open between two pieces of work.
+    }
+}
