@@ -103,6 +103,9 @@ public sealed record ModelOptions
     /// <summary>Most tokens a generation guesses ahead from its own text and verifies in one step, with the same answer; 0 = none.</summary>
     public int DraftTokens { get; init; }
 
+    /// <summary>How keys and values are kept: f16, q8_0 (half the memory) or q4_0 (a quarter), at some cost in quality.</summary>
+    public string KvCacheType { get; init; } = "f16";
+
     /// <summary>Lengths that the model was trained to have its embeddings cut to (Matryoshka); other lengths than these and its own are refused.</summary>
     public IReadOnlyList<int> EmbeddingDimensions { get; init; } = [];
 }

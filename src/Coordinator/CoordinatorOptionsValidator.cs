@@ -106,6 +106,7 @@ internal static class CoordinatorOptionsValidator
         Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");
         Require(model.Threads is >= 0 and <= 1024, $"{key}:Threads", model.Threads, "0 to 1024");
         Require(model.DraftTokens is >= 0 and <= 64, $"{key}:DraftTokens", model.DraftTokens, "0 to 64");
+        Require(KvCacheTypes.IsKnown(model.KvCacheType), $"{key}:KvCacheType", model.KvCacheType, KvCacheTypes.Allowed);
         Require(model.EmbeddingDimensions.All(length => length >= 1), $"{key}:EmbeddingDimensions", string.Join(", ", model.EmbeddingDimensions), "lengths of at least 1");
         if (model.Stages is not null)
         {

@@ -13,6 +13,15 @@ internal sealed class ModelRunOptions
     private readonly Option<int> _context = new("--context", "-c") { Description = "Longest sequence in tokens; 0 = the model's own, at most 8192.", DefaultValueFactory = _ => 0 };
 
     private readonly Option<int> _speculate = SpeculateOption();
+    private readonly Option<string> _kvType = KvTypeOption();
+
+    /// <summary>Refuses another name as wrong usage.</summary>
+    public static Option<string> KvTypeOption()
+    {
+        Option<string> option = new("--kv-type") { Description = "How keys and values are kept: f16, q8_0 or q4_0.", DefaultValueFactory = _ => "f16" };
+        option.AcceptOnlyFromAmong("f16", "q8_0", "q4_0");
+        return option;
+    }
 
     public static Option<int> SpeculateOption() => new("--speculate")
     {
@@ -23,7 +32,7 @@ internal sealed class ModelRunOptions
     public void AddTo(Command command)
     {
         command.Arguments.Add(_model);
-        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate })
+        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate, _kvType })
         {
             command.Options.Add(option);
         }
@@ -37,5 +46,6 @@ internal sealed class ModelRunOptions
         Stages = parsed.GetValue(_stages),
         ContextLength = Bounds.AtLeast(parsed.GetValue(_context), 0, "--context"),
         DraftTokens = Bounds.Within(parsed.GetValue(_speculate), 0, 64, "--speculate"),
+        KvCacheType = parsed.GetValue(_kvType)!,
     };
 }

@@ -51,8 +51,9 @@ internal static class ServeCommand
         Option<int> threads = new("--threads", "-t") { Description = "Compute threads per node; 0 shares the cores out.", DefaultValueFactory = _ => 0 };
         Option<int> context = new("--context", "-c") { Description = "Longest sequence in tokens; 0 = the model's own, at most 8192.", DefaultValueFactory = _ => 0 };
         Option<int> speculate = ModelRunOptions.SpeculateOption();
+        Option<string> kvType = ModelRunOptions.KvTypeOption();
         Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Models or Tenants, StorePath, Tls), instead of MODEL and the other options." };
-        Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, config };
+        Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, kvType, config };
         command.SetAction(async (parsed, cancellation) =>
         {
             ServeOptions serve = parsed.GetValue(config) is { } file
@@ -67,6 +68,7 @@ internal static class ServeCommand
                         Path = path,
                         ContextLength = Bounds.AtLeast(parsed.GetValue(context), 0, "--context"),
                         DraftTokens = Bounds.Within(parsed.GetValue(speculate), 0, 64, "--speculate"),
+                        KvCacheType = parsed.GetValue(kvType)!,
                     })],
                 };
             using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Warning);

@@ -6,6 +6,7 @@ using Lamina.Compute.Model;
 using Lamina.Compute.Templates;
 using Lamina.Compute.Tokenization;
 using Lamina.Coordinator;
+using Lamina.Coordinator.Planning;
 using Lamina.Node.Local;
 
 namespace Lamina.Cli.Embedded;
@@ -86,7 +87,7 @@ internal sealed class ModelSession : IAsyncDisposable
         IReadOnlyList<LayerRange> stages = options.Stages is null ? [new LayerRange(0, shape.LayerCount)] : LayerRanges.Parse(options.Stages, shape.LayerCount);
         int blocks = (context + KvCache.BlockPositions - 1) / KvCache.BlockPositions * options.Concurrency;
         StageSettings settings = new(
-            context, blocks, options.Concurrency, MaxBatchRows: 512, PrefillChunk: 512, (int)GgmlType.F16,
+            context, blocks, options.Concurrency, MaxBatchRows: 512, PrefillChunk: 512, (int)KvCacheTypes.Parse(options.KvCacheType),
             options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count),
             options.DraftTokens);
         var adapters = new List<GgufFile>();
@@ -115,6 +116,7 @@ internal sealed class ModelSession : IAsyncDisposable
             ContextLength = ContextLength(options, ModelShape.FromGguf(file.Metadata)),
             Threads = options.Threads,
             DraftTokens = options.DraftTokens,
+            KvCacheType = options.KvCacheType,
         };
         EmbeddedCell cell = await EmbeddedCell.StartAsync(new EmbeddedCellOptions { Nodes = options.Nodes, Threads = options.Threads, Models = [model] }, progress, cancellation);
         try

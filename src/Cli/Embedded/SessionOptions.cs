@@ -14,6 +14,9 @@ internal sealed record SessionOptions
     /// <summary>Most tokens a generation guesses ahead; 0 = none.</summary>
     public int DraftTokens { get; init; }
 
+    /// <summary>How keys and values are kept: f16, q8_0 or q4_0.</summary>
+    public string KvCacheType { get; init; } = "f16";
+
     /// <summary>Explicit layer ranges, or null.</summary>
     public string? Stages { get; init; }
 

@@ -27,7 +27,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
         int[] prompt = PromptEncoder.Encode(model, request.Conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning);
         ChatForm form = ChatForm.Of(model.ToolFormat, request.Conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
         var answers = new Answers(cell, model, request.Options with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
-        var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
+        var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint, request.ServiceTier);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {
             IAsyncEnumerable<AnswerEvent> events = answers.RunAsync([prompt], model.ContextLength, cancellation);

@@ -33,7 +33,7 @@ internal static class PromptEncoder
         try
         {
             JsonArray? tools = conversation.Tools.Definitions.Count == 0 ? null : [.. conversation.Tools.Definitions.Select(tool => tool.DeepClone())];
-            return model.Chat.Render(new ChatPromptInput([.. conversation.Messages.Select(message => message.ToJson())], tools, Now: now, Extra: conversation.TemplateVariables));
+            return model.Chat.Render(new ChatPromptInput([.. conversation.Messages.Select(message => message.ToJson())], tools, Now: now, Extra: conversation.VariablesFor(model.Template)));
         }
         catch (TemplateException e)
         {

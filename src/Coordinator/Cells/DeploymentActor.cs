@@ -50,7 +50,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         _self = Self;
         ModelOptions options = cell.Models[id];
         IReadOnlyList<Compute.Model.LayerRange>? ranges = options.Stages is null ? null : StageRanges.Parse(options.Stages);
-        _state = DeploymentState.Begin(new DeploymentSpec(cell.Tenant, id, Math.Max(options.Nodes, ranges?.Count ?? 1), ranges, options.Threads, options.DraftTokens));
+        _state = DeploymentState.Begin(new DeploymentSpec(cell.Tenant, id, Math.Max(options.Nodes, ranges?.Count ?? 1), ranges, options.Threads, options.DraftTokens, KvCacheTypes.Parse(options.KvCacheType)));
 
         Receive<DeploymentSharding.Start>(_ => { });
         Receive<DeploymentEvent>(Apply);
@@ -152,7 +152,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
     {
         ServedModel model = imported.Model;
         _cell.Board.SetModel(_id.Value, model);
-        ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, ModelFacts.KvType);
+        ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, _state.Spec.KvType);
         Apply(new DeploymentEvent.ModelImported(new ModelFacts(model.Stored.Digest.ToString(), cost, [_cell.BlobEndpoint], !model.Generates)));
     }
 

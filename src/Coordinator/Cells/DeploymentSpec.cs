@@ -9,17 +9,17 @@ namespace Lamina.Coordinator.Cells;
 /// <param name="Nodes">Nodes that the first plan waits for, and stages it has unless <paramref name="Ranges"/> says otherwise.</param>
 /// <param name="Threads">Threads per stage; 0 = the node's default.</param>
 /// <param name="DraftTokens">Most tokens a sequence guesses ahead.</param>
-public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads, int DraftTokens = 0);
+/// <param name="KvType">How keys and values are kept.</param>
+public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads, int DraftTokens = 0, GgmlType KvType = GgmlType.F16);
 
 /// <summary>What planning and loading need to know of an imported model.</summary>
 /// <param name="Sources">Where nodes pull its blobs.</param>
 /// <param name="IsEncoder">It embeds texts, each of which must stand in one step.</param>
 public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<Endpoint> Sources, bool IsEncoder = false)
 {
-    public const GgmlType KvType = GgmlType.F16;
     public const int MaxBatchRows = 512;
     public const int PrefillChunk = 128;
 
     public StageSettings Settings(Plan plan, DeploymentSpec spec) =>
-        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, IsEncoder ? Math.Max(MaxBatchRows, Cost.ContextLength) : MaxBatchRows, PrefillChunk, (int)KvType, spec.Threads, spec.DraftTokens);
+        new(Cost.ContextLength, plan.KvBlocks, plan.MaxSequences, IsEncoder ? Math.Max(MaxBatchRows, Cost.ContextLength) : MaxBatchRows, PrefillChunk, (int)spec.KvType, spec.Threads, spec.DraftTokens);
 }

@@ -10,10 +10,15 @@ namespace Lamina.Coordinator.Generations;
 /// <param name="Attempt">Submissions since the last new token: a stream that goes on is not the cause of the losses it meets.</param>
 public sealed record GenerationState(GenerationProtocol.Submit Request, ImmutableList<int> Emitted, int Attempt)
 {
-    public static GenerationState Start(GenerationProtocol.Submit request) => new(request, [.. request.EmittedTokens], 0);
+    /// <summary>Of the emitted tokens, where the next ones depend on them; else empty.</summary>
+    private ImmutableList<float> EmittedLogProbs { get; init; } = [];
+
+    private bool KeepsLogProbs => Request.Sampling.Mirostat > 0;
+
+    public static GenerationState Start(GenerationProtocol.Submit request) => new(request, [.. request.EmittedTokens], 0) { EmittedLogProbs = [.. request.EmittedLogProbs ?? []] };
 
     /// <summary>The submission to send: prompt, parameters and what was emitted so far.</summary>
-    public GenerationProtocol.Submit Resume() => Request with { EmittedTokens = [.. Emitted] };
+    public GenerationProtocol.Submit Resume() => Request with { EmittedTokens = [.. Emitted], EmittedLogProbs = KeepsLogProbs ? [.. EmittedLogProbs] : null };
 
     /// <summary>True when every token asked for was emitted, so that a lost pipeline needs no successor.</summary>
     public bool IsComplete => Emitted.Count >= Request.MaxTokens;
@@ -44,13 +49,18 @@ public sealed record GenerationState(GenerationProtocol.Submit Request, Immutabl
             TopIds = report.TopIds[(seen * top)..],
             TopLogProbs = report.TopLogProbs[(seen * top)..],
         };
-        return fresh.Tokens.Length == 0 ? this : this with { Emitted = Emitted.AddRange(fresh.Tokens), Attempt = 0 };
+        return fresh.Tokens.Length == 0 ? this : this with
+        {
+            Emitted = Emitted.AddRange(fresh.Tokens),
+            EmittedLogProbs = KeepsLogProbs ? EmittedLogProbs.AddRange(fresh.LogProbs) : EmittedLogProbs,
+            Attempt = 0,
+        };
     }
 
     private bool IsShaped(GenerationProtocol.TokensGenerated report)
     {
         bool hasLogProbs = report.LogProbs.Length == report.Tokens.Length;
-        return (hasLogProbs || (report.LogProbs.Length == 0 && !Request.Sampling.LogProbs))
+        return (hasLogProbs || (report.LogProbs.Length == 0 && !Request.Sampling.LogProbs && !KeepsLogProbs))
             && report.TopIds.Length == report.Tokens.Length * Request.Sampling.TopLogProbs
             && report.TopLogProbs.Length == report.TopIds.Length;
     }

@@ -37,6 +37,9 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
     /// <summary>How the model writes calls of tools, told from its template.</summary>
     public ToolFormat ToolFormat { get; } = ToolFormats.Of(TemplateOf(Stored));
 
+    /// <summary>The chat template's text; empty where the file has none.</summary>
+    public string Template { get; } = TemplateOf(Stored);
+
     public bool TakesTools { get; } = TemplateOf(Stored).Contains("tools", StringComparison.Ordinal);
 
     /// <summary>Control tokens that a reader wants to see by their texts.</summary>

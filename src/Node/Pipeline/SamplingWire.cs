@@ -12,9 +12,9 @@ internal static class SamplingWire
     public static TailSettings Read(ReadOnlySpan<byte> bytes) => Wire.Decode<TailSettings>(bytes);
 
     /// <summary>Null when the tail can sample so, else a sentence naming what cannot be used and what is allowed.</summary>
-    public static string? Refuse(SamplingSettings settings, int vocabularySize)
+    public static string? Refuse(GenerationProtocol.Submit submit, int vocabularySize)
     {
-        SamplingParameters parameters = settings.ToParameters();
+        SamplingParameters parameters = submit.Sampling.ToParameters();
         if (parameters.Validate() is [string problem, ..])
         {
             return problem;
@@ -24,7 +24,8 @@ internal static class SamplingWire
         return (parameters, unknown) switch
         {
             (_, >= 0) => $"LogitBias names token {unknown}, the vocabulary has {vocabularySize}",
-            ({ Mirostat: > 0 }, _) => "Mirostat is not supported: it would need the log-probabilities of resumed tokens",
+            ({ Mirostat: > 0 }, _) when (submit.EmittedLogProbs?.Length ?? 0) != submit.EmittedTokens.Length =>
+                $"mirostat goes on from the log-probabilities of {submit.EmittedTokens.Length} emitted tokens, {submit.EmittedLogProbs?.Length ?? 0} came",
             _ when parameters.TopLogProbs > vocabularySize => $"TopLogProbs is {parameters.TopLogProbs}, the vocabulary has {vocabularySize}",
             _ => null,
         };

@@ -44,6 +44,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         }
 
         tokens.CopyTo(sequence.History);
+        sequence.LogProbs = wanted.EmittedLogProbs is { } logProbs ? [.. logProbs] : null;
     }
 
     public void Release(int slot)
@@ -60,6 +61,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         }
 
         sequence.Sampler = null;
+        sequence.LogProbs = null;
         sequence.Settings = null;
         sequence.Length = 0;
     }
@@ -98,9 +100,11 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
             ReadOnlySpan<int> barred = sequence.Length - settings.PromptTokens < settings.MinTokens ? settings.StopTokens : [];
             try
             {
-                TokenLogProb chosen = sampler.Sample(stage.Logits(i), sequence.History.AsSpan(0, sequence.Length), sampled.ReserveTop(topCount), barred: barred);
+                TokenLogProb chosen = sampler.Sample(
+                    stage.Logits(i), sequence.History.AsSpan(0, sequence.Length), sampled.ReserveTop(topCount), sequence.EmittedLogProbs(), barred);
                 sampled.Add(slot, chosen.Id, chosen.LogProb, topCount);
                 sequence.Add(chosen.Id);
+                sequence.LogProbs?.Add(chosen.LogProb);
             }
             catch (GrammarException)
             {
@@ -154,6 +158,11 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         public TailSettings? Settings;
         public int[]? History;
         public int Length;
+
+        /// <summary>Of the answer's tokens; null without mirostat.</summary>
+        public List<float>? LogProbs;
+
+        public readonly ReadOnlySpan<float> EmittedLogProbs() => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(LogProbs);
 
         public readonly bool EndsWith(int token, int position) => Length == position + 1 && History![position] == token;
 

@@ -114,6 +114,7 @@ internal sealed partial class Scheduler
         next.State = SequenceState.Running;
         next.Slot = _freeSlots.Pop();
         _running.Add(next);
+        next.RefreshSettings();
         _operations.Open(next.Slot, next.Tokens, next.Settings);
         _operations.Append(next.Slot, CollectionsMarshal.AsSpan(next.Blocks));
     }

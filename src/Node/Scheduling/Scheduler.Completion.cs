@@ -53,7 +53,7 @@ internal sealed partial class Scheduler
 
         for (int i = first; i <= first + accepted && sequence.State != SequenceState.Ended; i++)
         {
-            Accept(sequence, sampled[i].Token, i);
+            Accept(sequence, sampled[i].Token, sampled[i].LogProb, i);
         }
 
         return first + accepted + 1;
@@ -74,7 +74,7 @@ internal sealed partial class Scheduler
             : throw new InvalidDataException($"step {step} brought token {token.Token} for slot {token.Slot}, awaited was one below {_limits.VocabularySize} for slot {sequence.Slot}");
     }
 
-    private void Accept(Sequence sequence, int token, int sampledIndex)
+    private void Accept(Sequence sequence, int token, float logProb, int sampledIndex)
     {
         if (token == SampledToken.NoFiniteLogit)
         {
@@ -101,7 +101,7 @@ internal sealed partial class Scheduler
             return;
         }
 
-        sequence.Add(token);
+        sequence.Add(token, logProb);
         _events.Add(SchedulerEvent.Token(sequence, sampledIndex));
         if (sequence.Emitted >= sequence.MaxTokens || sequence.TokenCount >= _limits.ContextLength)
         {

@@ -151,7 +151,7 @@ internal sealed partial class Scheduler
         int ahead = _lanes.Find(submit.Lane)?.Waiting.Count ?? 0;
         return Waiting >= _limits.MaxWaiting || ahead >= _limits.MaxWaitingPerLane
             ? $"{ahead} generations of the lane and {Waiting} in all are waiting already"
-            : SamplingWire.Refuse(submit.Sampling, _limits.VocabularySize);
+            : SamplingWire.Refuse(submit, _limits.VocabularySize);
     }
 
     /// <summary>Texts are continued by models with logits and embedded by those that say how.</summary>

@@ -7,6 +7,8 @@ internal enum SequenceState { Waiting, Running, Ended }
 /// <summary>One generation as the scheduler sees it: its tokens, and where its positions stand in the pipeline.</summary>
 internal sealed class Sequence
 {
+    private readonly Pipeline.TailSettings _settings;
+    private readonly List<float>? _logProbs;
     private int[] _tokens;
 
     public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival, int draftTokens = 0)
@@ -24,7 +26,9 @@ internal sealed class Sequence
         _tokens = new int[TokenCount + 64];
         submit.PromptTokens.CopyTo(_tokens, 0);
         submit.EmittedTokens.CopyTo(_tokens, submit.PromptTokens.Length);
-        Settings = Pipeline.SamplingWire.Write(Pipeline.TailSettings.Of(submit));
+        _settings = Pipeline.TailSettings.Of(submit);
+        _logProbs = _settings.EmittedLogProbs is { } logProbs ? [.. logProbs] : null;
+        Settings = Pipeline.SamplingWire.Write(_settings);
     }
 
     public GenerationId Id { get; }
@@ -50,7 +54,7 @@ internal sealed class Sequence
     public long Arrival { get; }
 
     /// <summary>Sampling settings in their wire form.</summary>
-    public byte[] Settings { get; }
+    public byte[] Settings { get; private set; }
 
     public SequenceState State { get; set; }
 
@@ -93,8 +97,18 @@ internal sealed class Sequence
     /// <summary>Whether rows of its prompt are left; the last known token of one that generates is decoded, not prompt.</summary>
     public bool WantsPrompt => Pending > (Pool ? 0 : 1);
 
-    public void Add(int token)
+    /// <summary>Brings the settings up to the tokens known, for a tail that is told of the sequence anew.</summary>
+    public void RefreshSettings()
     {
+        if (_logProbs is not null)
+        {
+            Settings = Pipeline.SamplingWire.Write(_settings with { EmittedLogProbs = [.. _logProbs] });
+        }
+    }
+
+    public void Add(int token, float logProb)
+    {
+        _logProbs?.Add(logProb);
         if (TokenCount == _tokens.Length)
         {
             int[] grown = new int[TokenCount * 2];

@@ -26,7 +26,7 @@ public sealed class ToolUsingCell : IAsyncLifetime
             File.WriteAllBytes(path, GgufWriter.ToBytes(metadata, [.. tiny.Tensors.Select(t => (new GgufTensorInfo(t.Name, t.Type, t.Dimensions, 0), t.RowBytes(0, (int)t.Rows).ToArray()))]));
         }
 
-        Cell = await TestCell.StartAsync(new ModelOptions { Name = "tools", Path = path, Nodes = 1 }, "node-1");
+        Cell = await TestCell.StartAsync(new ModelOptions { Name = "tools", Path = path, Nodes = 1, KvCacheType = "q8_0" }, "node-1");
         await Cell.ReadyAsync("tools");
     }
 

@@ -29,6 +29,19 @@ public class GenerationStateTests
         Assert.Equal([7, 8], fresh.Tokens);
     }
 
+    [Theory, InlineData(0, false), InlineData(2, true)]
+    public void Resume_WithMirostat_CarriesTheLogProbabilities(int mirostat, bool carries)
+    {
+        var request = new GenerationProtocol.Submit(new TenantId("acme"), s_id, [1], [], 8, [], SamplingSettings.From(new SamplingParameters { Mirostat = mirostat }), 0);
+        GenerationState state = GenerationState.Start(request)
+            .Accept(new GenerationProtocol.TokensGenerated(s_id, 0, [5, 6], [-1, -2], [], []), out _)
+            .Accept(new GenerationProtocol.TokensGenerated(s_id, 1, [6, 7], [-2, -3], [], []), out _);
+
+        Assert.Equal(carries ? [-1, -2, -3] : null, state.Resume().EmittedLogProbs);
+        GenerationState.Start(state.Resume()).Accept(new GenerationProtocol.TokensGenerated(s_id, 3, [8], [], [], []), out var fresh);
+        Assert.Equal(carries, fresh is null);
+    }
+
     [Fact]
     public void Accept_Gap_IsRefused()
     {

@@ -84,6 +84,51 @@ public sealed class LocalEngineTests : IDisposable
         }
     }
 
+    [Theory, InlineData(1, 0), InlineData(2, 0), InlineData(2, 8)]
+    public async Task Generation_SteeredByMirostat_ResumesFromItsLogProbabilities(int version, int draftTokens)
+    {
+        SamplingSettings sampling = SamplingSettings.From(new Lamina.Compute.Sampling.SamplingParameters { Mirostat = version, MirostatTau = 3, MirostatEta = 0.3f, Seed = 4 });
+        using LocalEngine engine = Load(s_settings with { DraftTokens = draftTokens }, [2, 4]);
+        int[] prompt = Prompt(4, 50);
+        var logProbs = new List<float>();
+        var tokens = new List<int>();
+        await engine.GenerateAsync(Request(prompt, 40, sampling), report => { tokens.AddRange(report.Tokens); logProbs.AddRange(report.LogProbs); }, CancellationToken.None).WaitAsync(Deadline);
+        Assert.Equal(40, logProbs.Count);
+
+        // Without its state the text would go on otherwise: after twenty tokens of an eta this large it is far from where it began.
+        for (int emitted = 0; emitted < 40; emitted += 13)
+        {
+            (int[] rest, _) = await RunAsync(engine, Request(prompt, 40, sampling, [.. tokens.Take(emitted)]) with { EmittedLogProbs = [.. logProbs.Take(emitted)] });
+            Assert.Equal(tokens.Skip(emitted), rest);
+        }
+
+        (int[] changed, _) = await RunAsync(engine, Request(prompt, 40, sampling, [.. tokens.Take(20)]) with { EmittedLogProbs = new float[20] });
+        Assert.NotEqual(tokens.Skip(20), changed);
+        (_, GenerationProtocol.GenerationEnded ended) = await RunAsync(engine, Request(prompt, 40, sampling, [.. tokens.Take(20)]));
+        Assert.Equal((GenerationOutcome.Refused, "mirostat goes on from the log-probabilities of 20 emitted tokens, 0 came"), (ended.Outcome, ended.Reason));
+    }
+
+    [Fact]
+    public async Task Generation_WhoseGrammarLeavesNoToken_EndsAloneAndSaysSo()
+    {
+        // The model brings no tokenizer, so that no token belongs to the grammar.
+        using LocalEngine engine = Load(s_settings, [2, 4]);
+        SamplingSettings constrained = SamplingSettings.From(new Lamina.Compute.Sampling.SamplingParameters { Grammar = new(Lamina.Compute.Grammar.GrammarKind.Regex, "a+") });
+        Task<(int[] Tokens, GenerationProtocol.GenerationEnded Ended)> free = RunAsync(engine, Request(Prompt(1, 20), 20));
+        (_, GenerationProtocol.GenerationEnded ended) = await RunAsync(engine, Request(Prompt(2, 20), 20, constrained));
+        Assert.Equal((GenerationOutcome.GrammarExhausted, "the grammar leaves no token of the vocabulary after 0 tokens of the answer"), (ended.Outcome, ended.Reason));
+        Assert.Equal(20, (await free).Tokens.Length);
+    }
+
+    [Fact]
+    public async Task Generations_SteeredByMirostatAndPreempted_AreStillEqual()
+    {
+        GenerationProtocol.Submit[] requests = [.. Enumerable.Range(0, 6).Select(i => Request(Prompt(i, 40), 120, SamplingSettings.From(new Lamina.Compute.Sampling.SamplingParameters { Mirostat = 2, MirostatTau = 3, MirostatEta = 0.3f, Seed = (ulong)i })))];
+        int[][] expected = await AloneAsync(requests);
+        using LocalEngine engine = Load(s_settings with { KvBlocks = 9 }, [3, 3]);
+        Assert.Equal(expected, (await Task.WhenAll(requests.Select(r => RunAsync(engine, r)))).Select(r => r.Tokens));
+    }
+
     [Fact]
     public async Task Generations_WithTooFewBlocksForAll_ArePreemptedAndStillEqual()
     {

@@ -4,15 +4,14 @@ using System.Text.Json;
 namespace Lamina.Coordinator.Api.Requests;
 
 /// <summary>Body of <c>POST /v1/chat/completions</c>.</summary>
-internal sealed record ChatCompletionRequest(GenerationOptions Options, ChatConversation Conversation)
+/// <param name="ServiceTier">What the answer says of it; null = nothing.</param>
+internal sealed record ChatCompletionRequest(GenerationOptions Options, ChatConversation Conversation, string? ServiceTier)
 {
     /// <summary>Fields that OpenAI's API has and this server does not.</summary>
     private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create<string>(
         StringComparer.Ordinal,
         [
-            "audio", "function_call", "functions", "metadata", "modalities", "prediction",
-            "prompt_cache_key", "reasoning_effort", "safety_identifier", "service_tier", "store", "verbosity", "web_search_options",
-            "chat_template", .. SamplingFields.Unsupported,
+            "audio", "function_call", "functions", "moderation", "prediction", "web_search_options", "chat_template",
         ]);
 
     public static ChatCompletionRequest Parse(ReadOnlyMemory<byte> body)
@@ -43,7 +42,10 @@ internal sealed record ChatCompletionRequest(GenerationOptions Options, ChatConv
             options = options with { Sampling = options.Sampling with { Grammar = grammar } };
         }
 
+        AcceptedFields.RefuseStore(fields);
+        AcceptedFields.RequireText(fields);
+        string? tier = AcceptedFields.Read(fields);
         fields.RefuseOthers(s_unsupported);
-        return new ChatCompletionRequest(options with { LogProbs = logProbs, TopLogProbs = (int)(top ?? 0) }, conversation);
+        return new ChatCompletionRequest(options with { LogProbs = logProbs, TopLogProbs = (int)(top ?? 0) }, conversation, tier);
     }
 }

@@ -13,7 +13,7 @@ internal sealed record CompletionRequest(GenerationOptions Options, IReadOnlyLis
     public const int DefaultMaxTokens = 16;
 
     private static readonly FrozenSet<string> s_unsupported = FrozenSet.Create<string>(
-        StringComparer.Ordinal, ["echo", "suffix", "top_logprobs", .. SamplingFields.Unsupported]);
+        StringComparer.Ordinal, ["echo", "suffix", "top_logprobs"]);
 
     public static CompletionRequest Parse(ReadOnlyMemory<byte> body)
     {

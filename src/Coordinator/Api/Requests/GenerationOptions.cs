@@ -81,6 +81,11 @@ internal sealed record GenerationOptions
 
         JsonFields options = JsonFields.Of(json, fields.PathOf("stream_options"));
         bool includeUsage = options.TakeBool("include_usage") ?? false;
+        if (options.TakeBool("include_obfuscation") == true)
+        {
+            throw ApiError.InvalidValue("stream_options.include_obfuscation", "'stream_options.include_obfuscation' can only be false: events carry no padding").AsException();
+        }
+
         options.RefuseOthers();
         return stream ? includeUsage : throw ApiError.InvalidValue("stream_options", "'stream_options' is allowed only when 'stream' is true").AsException();
     }

@@ -7,9 +7,6 @@ namespace Lamina.Coordinator.Api.Requests;
 /// <summary>The fields that say how tokens are chosen: OpenAI's own and, under the names of llama.cpp and vLLM, the others that the sampler knows.</summary>
 internal static class SamplingFields
 {
-    /// <summary>Known elsewhere, refused here: mirostat would need the log-probabilities of resumed tokens.</summary>
-    public static readonly IReadOnlyList<string> Unsupported = ["mirostat", "mirostat_eta", "mirostat_tau"];
-
     /// <summary>llama.cpp's names of the sampler's steps.</summary>
     private static readonly Dictionary<string, SamplingStep> s_steps = new(StringComparer.Ordinal)
     {
@@ -40,7 +37,10 @@ internal static class SamplingFields
             TopNSigma = Number("top_n_sigma", 0, 100, neutral.TopNSigma),
             XtcProbability = Number("xtc_probability", 0, 1, neutral.XtcProbability),
             XtcThreshold = Number("xtc_threshold", 0, 1, neutral.XtcThreshold),
-            RepetitionPenalty = Number("repetition_penalty", 0.1, 10, neutral.RepetitionPenalty),
+            RepetitionPenalty = ReadRepetitionPenalty(fields) ?? neutral.RepetitionPenalty,
+            Mirostat = Integer("mirostat", 0, 2, neutral.Mirostat),
+            MirostatTau = Number("mirostat_tau", 0, 100, neutral.MirostatTau),
+            MirostatEta = Number("mirostat_eta", 0, 1, neutral.MirostatEta),
             PresencePenalty = Number("presence_penalty", -2, 2, neutral.PresencePenalty),
             FrequencyPenalty = Number("frequency_penalty", -2, 2, neutral.FrequencyPenalty),
             PenaltyWindow = Integer("repeat_last_n", -1, ApiLimits.MaxTokens, neutral.PenaltyWindow),
@@ -56,6 +56,15 @@ internal static class SamplingFields
         float Number(string name, double min, double max, float absent) => (float)(fields.TakeNumber(name, min, max) ?? absent);
 
         int Integer(string name, long min, long max, int absent) => (int)(fields.TakeInteger(name, min, max) ?? absent);
+    }
+
+    /// <summary>vLLM's name or llama.cpp's.</summary>
+    private static float? ReadRepetitionPenalty(JsonFields fields)
+    {
+        double? one = fields.TakeNumber("repetition_penalty", 0.1, 10), other = fields.TakeNumber("repeat_penalty", 0.1, 10);
+        return one is not null && other is not null && one != other
+            ? throw ApiError.InvalidValue("repeat_penalty", "'repeat_penalty' and 'repetition_penalty' disagree; give one of them").AsException()
+            : (float?)(one ?? other);
     }
 
     /// <summary>An array of texts, none of them empty; null when absent.</summary>

@@ -7,7 +7,7 @@ using Lamina.Coordinator.Generations;
 namespace Lamina.Coordinator.Api.Responses;
 
 /// <summary>What all objects of one answer share.</summary>
-internal sealed record AnswerHeader(string Id, long Created, string Model, string Fingerprint);
+internal sealed record AnswerHeader(string Id, long Created, string Model, string Fingerprint, string? ServiceTier = null);
 
 /// <summary>Parts that chat and plain completions have in common.</summary>
 internal static class AnswerJson
@@ -22,6 +22,10 @@ internal static class AnswerJson
         json.WriteNumber("created", header.Created);
         json.WriteString("model", header.Model);
         json.WriteString("system_fingerprint", header.Fingerprint);
+        if (header.ServiceTier is not null)
+        {
+            json.WriteString("service_tier", header.ServiceTier);
+        }
     }
 
     public static void WriteUsage(Utf8JsonWriter json, AnswerUsage usage)
