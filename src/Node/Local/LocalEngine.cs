@@ -42,7 +42,9 @@ public sealed class LocalEngine : IDisposable
 
     /// <param name="stages">Layer ranges of the stages, contiguous and complete; null = one stage.</param>
     /// <param name="adapters">What every generation passes through.</param>
-    public static LocalEngine Load(GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null, IReadOnlyList<LocalAdapter>? adapters = null)
+    /// <param name="draft">A small model of the same vocabulary that guesses ahead; null = none.</param>
+    public static LocalEngine Load(
+        GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null, IReadOnlyList<LocalAdapter>? adapters = null, GgufFile? draft = null)
     {
         ModelShape shape = ModelShape.FromGguf(model.Metadata);
         foreach (LocalAdapter adapter in adapters ?? [])
@@ -50,11 +52,18 @@ public sealed class LocalEngine : IDisposable
             adapter.Check(model, shape);
         }
 
-        return Load(model, shape, settings, stages, progress, model.Metadata, adapters);
+        return Load(model, shape, settings, stages, progress, model.Metadata, adapters, draft);
     }
 
     internal static LocalEngine Load(
-        ITensorSource tensors, ModelShape shape, StageSettings settings, IReadOnlyList<LayerRange>? stages, Action<long, long>? progress, GgufMetadata? metadata = null, IReadOnlyList<LocalAdapter>? adapters = null)
+        ITensorSource tensors,
+        ModelShape shape,
+        StageSettings settings,
+        IReadOnlyList<LayerRange>? stages,
+        Action<long, long>? progress,
+        GgufMetadata? metadata = null,
+        IReadOnlyList<LocalAdapter>? adapters = null,
+        GgufFile? draft = null)
     {
         stages ??= [new LayerRange(0, shape.LayerCount)];
         CheckRanges(stages, shape.LayerCount);
@@ -72,11 +81,12 @@ public sealed class LocalEngine : IDisposable
                     long all = total * shape.LayerCount / stages[index].Count;
                     progress((all * layersBefore / shape.LayerCount) + done, all);
                 };
-                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report));
+                DraftModel? drafter = i > 0 || draft is null ? null : StageSetup.LoadDraft(draft, ModelShape.FromGguf(draft.Metadata), shape, settings);
+                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report, drafter));
                 LocalAdapter.AddTo(executors[i].Stage, adapters ?? [], settings.MaxSequences);
             }
 
-            return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.Stage.MemoryBytes) };
+            return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.MemoryBytes) };
         }
         catch
         {

@@ -26,6 +26,11 @@ internal sealed class StageExecutor : IDisposable
 
     public Stage Stage { get; }
 
+    /// <summary>Guesses for the head that runs this stage; owned. Null = each sequence's own text does.</summary>
+    public DraftModel? Draft { get; init; }
+
+    public long MemoryBytes => Stage.MemoryBytes + (Draft?.MemoryBytes ?? 0);
+
     /// <summary>What the last step sampled; empty but at the tail.</summary>
     public SampledTokens Sampled { get; } = new();
 
@@ -85,6 +90,7 @@ internal sealed class StageExecutor : IDisposable
         _sampler?.Dispose();
         Sampled.Clear();
         Stage.Dispose();
+        Draft?.Dispose();
     }
 
     private void Apply(OperationBuffer operations)

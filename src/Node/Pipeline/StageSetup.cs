@@ -11,11 +11,38 @@ internal static class StageSetup
 
     /// <summary>Loads and warms a stage. Throws as <see cref="Stage.Load"/> and, at the tail, <see cref="Tokenizer.FromGguf"/> do.</summary>
     /// <param name="metadata">Where the tail finds its tokenizer; null = it does without.</param>
-    public static StageExecutor Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress)
+    /// <param name="draft">Guesses for the head; owned from here on.</param>
+    public static StageExecutor Load(
+        ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress, DraftModel? draft = null)
+    {
+        try
+        {
+            return LoadOwning(tensors, shape, layers, settings, metadata, progress, draft);
+        }
+        catch
+        {
+            draft?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Loads the whole of a small model to guess beside the head of a large one. Throws as <see cref="Stage.Load"/>, and <see cref="NotSupportedException"/> for a model that cannot guess.</summary>
+    public static DraftModel LoadDraft(ITensorSource tensors, ModelShape draft, ModelShape shape, StageSettings settings)
+    {
+        if (!draft.IsCausal)
+        {
+            throw new NotSupportedException("the draft model is an encoder; one that decodes is needed");
+        }
+
+        return new DraftModel(Stage.Load(tensors, draft, new LayerRange(0, draft.LayerCount), DraftModel.Options(Options(settings))), settings.ContextLength, shape.VocabularySize);
+    }
+
+    private static StageExecutor LoadOwning(
+        ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress, DraftModel? draft)
     {
         bool needsTokenizer = layers.End == shape.LayerCount && metadata?.FindString("tokenizer.ggml.model") is not null;
         Tokenizer? tokenizer = needsTokenizer ? Tokenizer.FromGguf(metadata!) : null;
-        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings), progress), settings, tokenizer);
+        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings), progress), settings, tokenizer) { Draft = draft };
         try
         {
             executor.WarmUp(s_warmUp);

@@ -1,8 +1,17 @@
 namespace Lamina.Node.Scheduling;
 
-/// <summary>Guesses how a sequence goes on from what it said before: after the longest earlier occurrence of its last tokens.</summary>
-internal static class PromptLookup
+/// <summary>Guesses how a sequence goes on from what it said before: after the longest earlier occurrence of its last tokens. Keeps nothing.</summary>
+internal sealed class PromptLookup : IDrafter
 {
+    /// <summary>A text that did not repeat itself here seldom does a token later.</summary>
+    public int Patience => 0;
+
+    public int Guess(int slot, ReadOnlySpan<int> tokens, Span<int> draft) => TryFill(tokens, draft) ? draft.Length : 0;
+
+    public void Release(int slot)
+    {
+    }
+
     /// <summary>Shorter agreements predict little.</summary>
     public const int MinMatch = 2;
 

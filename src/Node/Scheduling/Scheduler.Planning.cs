@@ -6,7 +6,7 @@ namespace Lamina.Node.Scheduling;
 internal sealed partial class Scheduler
 {
     /// <summary>With more, a step's rows cost more than what guesses save.</summary>
-    private const int MaxGuessingSequences = 4;
+    internal const int MaxGuessingSequences = 4;
 
     private const int MaxGuessingRows = 16;
 
@@ -85,7 +85,7 @@ internal sealed partial class Scheduler
     {
         Draft draft = sequence.Draft!;
         int tokens = sequence.TokenCount;
-        draft.Guess(sequence.Tokens, Math.Min(most, Math.Min(sequence.MaxTokens - sequence.Emitted, _limits.ContextLength - tokens) - 1));
+        draft.Guess(sequence.Slot, sequence.Tokens, Math.Min(most, Math.Min(sequence.MaxTokens - sequence.Emitted, _limits.ContextLength - tokens) - 1));
 
         // Past a stop token there is nothing to sample.
         int stop = draft.Tokens.IndexOfAny(sequence.StopTokens);

@@ -22,11 +22,14 @@ internal sealed partial class Scheduler
     private readonly Stack<StepInFlight> _spare = [];
     private readonly List<int> _found = [];
     private readonly List<SchedulerEvent> _events = [];
+    private readonly IDrafter _drafter;
     private long _arrivals;
     private int _steps;
 
-    public Scheduler(SchedulerLimits limits)
+    /// <param name="drafter">Where guesses come from; null = from each sequence's own text.</param>
+    public Scheduler(SchedulerLimits limits, IDrafter? drafter = null)
     {
+        _drafter = drafter ?? new PromptLookup();
         if (limits.MaxSequences > limits.MaxBatchRows)
         {
             throw new ArgumentException($"{limits.MaxSequences} sequences do not fit a step of {limits.MaxBatchRows} rows");
@@ -63,7 +66,7 @@ internal sealed partial class Scheduler
     /// <summary>Admits a generation to the queue; one that can never run ends at once as Refused.</summary>
     public void Submit(GenerationProtocol.Submit submit, object? owner)
     {
-        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens);
+        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null);
         if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
         {
             if (ReferenceEquals(earlier.Owner, owner))
@@ -199,6 +202,7 @@ internal sealed partial class Scheduler
         _running.Remove(sequence);
         sequence.Lane.Running--;
         _operations.Release(sequence.Slot);
+        _drafter.Release(sequence.Slot);
         _blocks.Return(sequence.Blocks);
         _freeSlots.Push(sequence.Slot);
         sequence.Slot = -1;

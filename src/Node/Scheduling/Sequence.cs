@@ -11,10 +11,10 @@ internal sealed class Sequence
     private readonly List<float>? _logProbs;
     private int[] _tokens;
 
-    public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival, int draftTokens = 0)
+    public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival, Draft? draft = null)
     {
         Pool = submit.Pool;
-        Draft = draftTokens > 0 && !Pool ? new Draft(draftTokens) : null;
+        Draft = Pool ? null : draft;
         Id = submit.Generation;
         PromptLength = submit.PromptTokens.Length;
         MaxTokens = submit.MaxTokens;

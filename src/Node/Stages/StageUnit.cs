@@ -28,7 +28,7 @@ internal sealed class StageUnit : IDisposable
     public StageUnit(NodeCommands.LoadStage plan, StageExecutor executor, Action<StageFault> failed)
     {
         Plan = plan;
-        MemoryBytes = executor.Stage.MemoryBytes;
+        MemoryBytes = executor.MemoryBytes;
         _failed = failed;
         if (plan.Address.Stage == 0)
         {

@@ -50,6 +50,29 @@ public sealed class LocalEngineTests : IDisposable
         Assert.InRange(engine.Guesses.Right, 50, engine.Guesses.Made);
     }
 
+    [Theory, InlineData(1, true), InlineData(3, true), InlineData(1, false), InlineData(2, false)]
+    public async Task Generations_WithADraftModel_EqualThoseWithout(int stages, bool sameModel)
+    {
+        // Six at once want to guess, four places are there; prompts longer than one catching-up step take two.
+        GenerationProtocol.Submit[] requests = [.. Enumerable.Range(0, 6).Select(i => Request(Prompt(i, 40 + (i * 55)), 60, i % 3 == 2 ? Seeded((ulong)i) : Greedy))];
+        StageSettings settings = s_settings with { ContextLength = 512, KvBlocks = 64 };
+        int[][] expected = await AloneAsync(requests, settings);
+        using var other = new TinyModel(seed: 7);
+        using LocalEngine engine = Load(settings with { DraftTokens = 6 }, [.. Enumerable.Repeat(TinyModel.Layers / stages, stages)], sameModel ? _model.File : other.File);
+        foreach (int together in (int[])[1, 4, 6])
+        {
+            foreach (int[] batch in Enumerable.Range(0, requests.Length).Chunk(together))
+            {
+                (int[] Tokens, GenerationProtocol.GenerationEnded Ended)[] runs = await Task.WhenAll(batch.Select(i => RunAsync(engine, requests[i] with { Generation = new(9, (ulong)((together * 100) + i)) })));
+                Assert.Equal(batch.Select(i => expected[i]), runs.Select(r => r.Tokens));
+            }
+        }
+
+        // A model that guesses for itself is right wherever the answer is greedy.
+        Assert.True(engine.Guesses.Made > 50, $"{engine.Guesses}");
+        Assert.True(sameModel == engine.Guesses.Right > engine.Guesses.Made / 2, $"{engine.Guesses}");
+    }
+
     [Theory, InlineData(1), InlineData(3)]
     public async Task Generations_FromOnePromptTogether_EqualThoseAlone(int stages)
     {
@@ -235,7 +258,7 @@ public sealed class LocalEngineTests : IDisposable
         Assert.Contains((await run).Ended.Outcome, new[] { GenerationOutcome.Failed, GenerationOutcome.Length });
     }
 
-    private LocalEngine Load(StageSettings settings, int[] layers)
+    private LocalEngine Load(StageSettings settings, int[] layers, GgufFile? draft = null)
     {
         var ranges = new List<LayerRange>();
         foreach (int count in layers)
@@ -244,7 +267,7 @@ public sealed class LocalEngineTests : IDisposable
             ranges.Add(new LayerRange(first, first + count));
         }
 
-        return LocalEngine.Load(_model.File, settings, ranges);
+        return LocalEngine.Load(_model.File, settings, ranges, draft: draft);
     }
 
     /// <summary>Each request by itself on a fresh engine of one stage.</summary>

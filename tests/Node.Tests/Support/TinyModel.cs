@@ -13,10 +13,11 @@ internal sealed class TinyModel : IDisposable
 
     private static readonly GgmlType[] s_types = [GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.F32];
 
-    private readonly Random _random = new(20_261_122);
+    private readonly Random _random;
 
-    public TinyModel()
+    public TinyModel(int seed = 20_261_122)
     {
+        _random = new Random(seed);
         Path = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"lamina-tiny-{Guid.NewGuid():N}.gguf");
         System.IO.File.WriteAllBytes(Path, GgufWriter.ToBytes(Metadata(), [.. Tensors()]));
         File = GgufFile.Open(Path);
