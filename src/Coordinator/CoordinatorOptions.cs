@@ -100,7 +100,10 @@ public sealed record ModelOptions
     /// <summary>Threads per stage; 0 = the node's default.</summary>
     public int Threads { get; init; }
 
-    /// <summary>Most tokens a generation guesses ahead from its own text and verifies in one step, with the same answer; 0 = none.</summary>
+    /// <summary>GGUF file of a small model with the same vocabulary that guesses ahead (speculative decoding); null = each text's own repetitions do.</summary>
+    public string? Draft { get; init; }
+
+    /// <summary>Most tokens a generation guesses ahead, by <see cref="Draft"/> or from its own text, and verifies in one step, with the same answer; 0 = none.</summary>
     public int DraftTokens { get; init; }
 
     /// <summary>How keys and values are kept: f16, q8_0 (half the memory) or q4_0 (a quarter), at some cost in quality.</summary>

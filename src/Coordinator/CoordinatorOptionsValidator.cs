@@ -105,6 +105,12 @@ internal static class CoordinatorOptionsValidator
         Require(model.Nodes is >= 1 and <= MaxNodes, $"{key}:Nodes", model.Nodes, $"1 to {MaxNodes}");
         Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");
         Require(model.Threads is >= 0 and <= 1024, $"{key}:Threads", model.Threads, "0 to 1024");
+        Require(model.Draft is null || model.DraftTokens > 0, $"{key}:DraftTokens", model.DraftTokens, "1 to 64 beside a Draft");
+        if (model.Draft is not null)
+        {
+            RequireFile(model.Draft, $"{key}:Draft");
+        }
+
         Require(model.DraftTokens is >= 0 and <= 64, $"{key}:DraftTokens", model.DraftTokens, "0 to 64");
         Require(KvCacheTypes.IsKnown(model.KvCacheType), $"{key}:KvCacheType", model.KvCacheType, KvCacheTypes.Allowed);
         Require(model.EmbeddingDimensions.All(length => length >= 1), $"{key}:EmbeddingDimensions", string.Join(", ", model.EmbeddingDimensions), "lengths of at least 1");

@@ -23,16 +23,25 @@ internal sealed class ModelRunOptions
         return option;
     }
 
+    private readonly Option<string?> _draft = DraftOption();
+
+    public static Option<string?> DraftOption() => new("--draft") { Description = "GGUF file of a small model with the same vocabulary that guesses ahead; with --speculate tokens at most, 8 when not given." };
+
+    /// <summary>Tokens to guess ahead: as given, else some where there is a draft model.</summary>
+    public static int DraftTokens(int speculate, string? draft) => Bounds.Within(speculate, 0, 64, "--speculate") is 0 && draft is not null ? DefaultDraftTokens : speculate;
+
+    private const int DefaultDraftTokens = 8;
+
     public static Option<int> SpeculateOption() => new("--speculate")
     {
-        Description = "Tokens to guess ahead at most where a text repeats itself, verified in one step, with the same answer; 0 = none.",
+        Description = "Tokens to guess ahead at most, by a draft model or where a text repeats itself, verified in one step, with the same answer; 0 = none.",
         DefaultValueFactory = _ => 0,
     };
 
     public void AddTo(Command command)
     {
         command.Arguments.Add(_model);
-        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate, _kvType })
+        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate, _draft, _kvType })
         {
             command.Options.Add(option);
         }
@@ -45,7 +54,8 @@ internal sealed class ModelRunOptions
         Threads = Bounds.Within(parsed.GetValue(_threads), 0, 1024, "--threads"),
         Stages = parsed.GetValue(_stages),
         ContextLength = Bounds.AtLeast(parsed.GetValue(_context), 0, "--context"),
-        DraftTokens = Bounds.Within(parsed.GetValue(_speculate), 0, 64, "--speculate"),
+        DraftPath = parsed.GetValue(_draft),
+        DraftTokens = DraftTokens(parsed.GetValue(_speculate), parsed.GetValue(_draft)),
         KvCacheType = parsed.GetValue(_kvType)!,
     };
 }

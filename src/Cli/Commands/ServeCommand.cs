@@ -51,9 +51,10 @@ internal static class ServeCommand
         Option<int> threads = new("--threads", "-t") { Description = "Compute threads per node; 0 shares the cores out.", DefaultValueFactory = _ => 0 };
         Option<int> context = new("--context", "-c") { Description = "Longest sequence in tokens; 0 = the model's own, at most 8192.", DefaultValueFactory = _ => 0 };
         Option<int> speculate = ModelRunOptions.SpeculateOption();
+        Option<string?> draft = ModelRunOptions.DraftOption();
         Option<string> kvType = ModelRunOptions.KvTypeOption();
         Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Models or Tenants, StorePath, Tls), instead of MODEL and the other options." };
-        Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, kvType, config };
+        Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, draft, kvType, config };
         command.SetAction(async (parsed, cancellation) =>
         {
             ServeOptions serve = parsed.GetValue(config) is { } file
@@ -67,7 +68,8 @@ internal static class ServeCommand
                     {
                         Path = path,
                         ContextLength = Bounds.AtLeast(parsed.GetValue(context), 0, "--context"),
-                        DraftTokens = Bounds.Within(parsed.GetValue(speculate), 0, 64, "--speculate"),
+                        Draft = parsed.GetValue(draft),
+                        DraftTokens = ModelRunOptions.DraftTokens(parsed.GetValue(speculate), parsed.GetValue(draft)),
                         KvCacheType = parsed.GetValue(kvType)!,
                     })],
                 };
@@ -117,7 +119,7 @@ internal static class ServeCommand
     }
 
     private static IReadOnlyList<ModelOptions> Resolved(IReadOnlyList<ModelOptions> models, int nodes) =>
-        [.. models.Select(model => model with { Path = Path.GetFullPath(model.Path), Nodes = nodes })];
+        [.. models.Select(model => model with { Path = Path.GetFullPath(model.Path), Draft = model.Draft is null ? null : Path.GetFullPath(model.Draft), Nodes = nodes })];
 
     /// <summary>A database that goes with this run has no keys that anybody could know: it gets one for each tenant.</summary>
     private static async Task ShowKeysAsync(EmbeddedCell cell, ServeOptions serve, CancellationToken cancellation)

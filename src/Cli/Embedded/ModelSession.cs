@@ -18,7 +18,9 @@ internal sealed class ModelSession : IAsyncDisposable
 
     private readonly GgufFile _file;
     private readonly LocalEngine? _engine;
-    private List<GgufFile> _adapters = [];
+
+    /// <summary>Open as long as the model is: adapters and a draft model.</summary>
+    private List<GgufFile> _besides = [];
     private readonly EmbeddedCell? _cell;
 
     private ModelSession(GgufFile file, LocalEngine? engine, EmbeddedCell? cell, IReadOnlyList<SessionStage> stages)
@@ -77,7 +79,7 @@ internal sealed class ModelSession : IAsyncDisposable
         }
 
         _file.Dispose();
-        _adapters.ForEach(adapter => adapter.Dispose());
+        _besides.ForEach(other => other.Dispose());
     }
 
     private static ModelSession OpenLocal(GgufFile file, SessionOptions options, LoadProgress progress)
@@ -90,18 +92,35 @@ internal sealed class ModelSession : IAsyncDisposable
             context, blocks, options.Concurrency, MaxBatchRows: 512, PrefillChunk: 512, (int)KvCacheTypes.Parse(options.KvCacheType),
             options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count),
             options.DraftTokens);
-        var adapters = new List<GgufFile>();
+        var besides = new List<GgufFile>();
         try
         {
-            adapters.AddRange(options.Adapters.Select(adapter => GgufFile.Open(adapter.Path)));
+            GgufFile? draft = options.DraftPath is null ? null : Open(options.DraftPath);
+            if (draft is not null && SharedVocabulary.Difference(Tokenizer.FromGguf(file.Metadata), Tokenizer.FromGguf(draft.Metadata)) is { } difference)
+            {
+                throw new CommandException($"{options.DraftPath} cannot guess for the model, its vocabulary is another: {difference}");
+            }
+
             LocalEngine engine = LocalEngine.Load(
-                file, settings, stages, (done, total) => progress.Report("loading", done, total), [.. adapters.Zip(options.Adapters, (adapter, option) => new LocalAdapter(adapter, option.Scale))]);
-            return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]) { _adapters = adapters };
+                file,
+                settings,
+                stages,
+                (done, total) => progress.Report("loading", done, total),
+                [.. options.Adapters.Select(adapter => new LocalAdapter(Open(adapter.Path), adapter.Scale))],
+                draft);
+            return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]) { _besides = besides };
         }
         catch
         {
-            adapters.ForEach(adapter => adapter.Dispose());
+            besides.ForEach(other => other.Dispose());
             throw;
+        }
+
+        GgufFile Open(string path)
+        {
+            GgufFile other = GgufFile.Open(path);
+            besides.Add(other);
+            return other;
         }
     }
 
@@ -115,6 +134,7 @@ internal sealed class ModelSession : IAsyncDisposable
             Stages = options.Stages,
             ContextLength = ContextLength(options, ModelShape.FromGguf(file.Metadata)),
             Threads = options.Threads,
+            Draft = options.DraftPath is null ? null : Path.GetFullPath(options.DraftPath),
             DraftTokens = options.DraftTokens,
             KvCacheType = options.KvCacheType,
         };

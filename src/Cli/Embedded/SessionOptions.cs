@@ -11,6 +11,9 @@ internal sealed record SessionOptions
     /// <summary>Per stage; 0 = all cores, shared out among the nodes.</summary>
     public int Threads { get; init; }
 
+    /// <summary>A small model that guesses ahead, or null.</summary>
+    public string? DraftPath { get; init; }
+
     /// <summary>Most tokens a generation guesses ahead; 0 = none.</summary>
     public int DraftTokens { get; init; }
 

@@ -16,6 +16,7 @@ public static class NodeCommands
     /// <param name="Predecessor">
     /// The node before it in the ring, which alone may open a link for activations to it, or as the tail one for tokens to the head; null where there is but one stage.
     /// </param>
+    /// <param name="DraftDigest">Manifest of a small model that the head loads whole to guess ahead; null = none, and for every other stage.</param>
     [MessagePackObject]
     public sealed record LoadStage(
         [property: Key(0)] TenantId Tenant,
@@ -26,7 +27,8 @@ public static class NodeCommands
         [property: Key(5)] string ModelDigest,
         [property: Key(6)] IReadOnlyList<Endpoint> Sources,
         [property: Key(7)] StageSettings Settings,
-        [property: Key(8)] NodeName? Predecessor) : IWireMessage;
+        [property: Key(8)] NodeName? Predecessor,
+        [property: Key(9)] string? DraftDigest = null) : IWireMessage;
 
     /// <summary>
     /// All stages are loaded: open the links. A stage dials its successor (<paramref name="Next"/>); the tail dials the head (<paramref name="Head"/>) to
@@ -47,7 +49,7 @@ public static class NodeCommands
 }
 
 /// <summary>What all stages of a pipeline must agree on.</summary>
-/// <param name="DraftTokens">Most tokens that a sequence guesses ahead from its own text and verifies in one step; 0 = one token at a time.</param>
+/// <param name="DraftTokens">Most tokens that a sequence guesses ahead, from its own text or by a draft model, and verifies in one step; 0 = one token at a time.</param>
 [MessagePackObject]
 public sealed record StageSettings(
     [property: Key(0)] int ContextLength,
@@ -57,4 +59,8 @@ public sealed record StageSettings(
     [property: Key(4)] int PrefillChunk,
     [property: Key(5)] int KvType,
     [property: Key(6)] int Threads,
-    [property: Key(7)] int DraftTokens = 0);
+    [property: Key(7)] int DraftTokens = 0)
+{
+    /// <summary>Contexts that a draft model's cache holds for all sequences together.</summary>
+    public const int DraftContexts = 2;
+}

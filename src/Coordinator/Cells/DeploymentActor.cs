@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
 using Lamina.Coordinator.Planning;
@@ -39,7 +40,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private sealed record HeadsDialled(int Epoch, IReadOnlyList<HeadLink> Links) : INoSerializationVerificationNeeded;
 
-    private sealed record Imported(ServedModel Model) : INoSerializationVerificationNeeded;
+    private sealed record Imported(ServedModel Model, StoredModel? Draft) : INoSerializationVerificationNeeded;
 
     public DeploymentActor(CellContext cell, DeploymentId id, IActorRef registry)
     {
@@ -142,7 +143,8 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         async Task<Imported> RunAsync()
         {
             StoredModel stored = await _cell.Store.ImportAsync(options.Path, Report, _cell.Stopping);
-            return new Imported(ServedModel.Of(_id.Value, stored, options.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = options.EmbeddingDimensions });
+            ServedModel model = ServedModel.Of(_id.Value, stored, options.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = options.EmbeddingDimensions };
+            return new Imported(model, options.Draft is null ? null : model.RequireDraft(await _cell.Store.ImportAsync(options.Draft, Report, _cell.Stopping)));
         }
 
         RunAsync().PipeTo(_self, failure: e => new DeploymentEvent.ImportFailed(e.Message));
@@ -153,7 +155,12 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         ServedModel model = imported.Model;
         _cell.Board.SetModel(_id.Value, model);
         ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, _state.Spec.KvType);
-        Apply(new DeploymentEvent.ModelImported(new ModelFacts(model.Stored.Digest.ToString(), cost, [_cell.BlobEndpoint], !model.Generates)));
+        if (imported.Draft is { } draft)
+        {
+            cost = cost with { DraftBytes = ModelCost.DraftBytesOf(ModelShape.FromGguf(draft.Metadata), draft.TensorBytes(), model.ContextLength, _state.Spec.KvType) };
+        }
+
+        Apply(new DeploymentEvent.ModelImported(new ModelFacts(model.Stored.Digest.ToString(), cost, [_cell.BlobEndpoint], !model.Generates, imported.Draft?.Digest.ToString())));
     }
 
     private void OnHeadsDialled(HeadsDialled dialled)

@@ -69,7 +69,7 @@ public sealed partial record DeploymentState
             IReadOnlyList<StagePlan> pipeline = plan.Pipelines[stage.Address.Pipeline].Stages;
             NodeName? predecessor = pipeline.Count == 1 ? null : pipeline[(stage.Address.Stage + pipeline.Count - 1) % pipeline.Count].Node;
             effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.LoadStage(
-                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings, predecessor)));
+                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings, predecessor, stage.Address.Stage == 0 ? Model.DraftDigest : null)));
         }
 
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };

@@ -63,6 +63,12 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
             name, stored, shape, tokenizer, ReadTemplate(stored, tokenizer), contextLength > 0 ? contextLength : Math.Min(shape.ContextLength, shape.IsCausal ? DefaultContextLimit : DefaultEncoderLimit), nowUnixSeconds);
     }
 
+    /// <summary>Gives <paramref name="draft"/> back when it can guess for this model; throws <see cref="InvalidDataException"/> with one sentence otherwise.</summary>
+    public StoredModel RequireDraft(StoredModel draft) =>
+        !Generates || !ModelShape.FromGguf(draft.Metadata).HasLogits ? throw new InvalidDataException("a draft model helps only a model that generates text, and must generate text itself")
+        : SharedVocabulary.Difference(Tokenizer, Tokenizer.FromGguf(draft.Metadata)) is { } difference ? throw new InvalidDataException($"the draft model has another vocabulary: {difference}")
+        : draft;
+
     private static ChatPrompt ReadTemplate(StoredModel stored, Tokenizer tokenizer)
     {
         try

@@ -28,7 +28,7 @@ internal sealed class StageCosts(ModelCost model, bool manyStages)
     /// <summary>Bytes a stage takes besides its key/value cache.</summary>
     public long ResidentBytes(LayerRange layers)
     {
-        long weights = Weights(layers) + (layers.First == 0 ? model.EmbeddingBytes : 0);
+        long weights = Weights(layers) + (layers.First == 0 ? model.EmbeddingBytes + model.DraftBytes : 0);
         return weights + (weights / OverheadDivisor);
     }
 

@@ -1,3 +1,4 @@
+using Lamina.Cluster.Messages;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 
@@ -11,6 +12,9 @@ public sealed record ModelCost
 
     /// <summary>Weights that only the first stage holds. A token reads one row of them: they cost memory, not time.</summary>
     public required long EmbeddingBytes { get; init; }
+
+    /// <summary>Weights and cache of a draft model, which the first stage holds besides.</summary>
+    public long DraftBytes { get; init; }
 
     /// <summary>Weights that only the last stage holds; every token reads them whole.</summary>
     public required long OutputBytes { get; init; }
@@ -49,6 +53,14 @@ public sealed record ModelCost
         }
 
         return bytes;
+    }
+
+    /// <summary>What the head of another model holds of this one to guess with it: its weights, and its cache for <see cref="StageSettings.DraftContexts"/> contexts of that length.</summary>
+    public static long DraftBytesOf(ModelShape draft, IReadOnlyDictionary<string, long> tensorBytes, int contextLength, GgmlType kvType)
+    {
+        ModelCost cost = Of(draft, tensorBytes, contextLength, kvType);
+        var all = new LayerRange(0, cost.LayerCount);
+        return cost.WeightBytes(all) + (cost.KvBytesPerBlock(all) * StageSettings.DraftContexts * cost.BlocksPerSequence);
     }
 
     /// <param name="tensorBytes">Stored bytes of the model's tensors by name.</param>

@@ -1,3 +1,4 @@
+using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
 using Lamina.Node.Scheduling;
 
@@ -11,9 +12,6 @@ internal sealed class DraftModel : IDrafter, IDisposable
 {
     /// <summary>Rows of a history computed in one step: a long prompt is caught up with over several, and nothing is guessed meanwhile.</summary>
     private const int CatchUpRows = 256;
-
-    /// <summary>Contexts whose blocks are held for all sequences together.</summary>
-    private const int Contexts = 2;
 
     private readonly Stage _stage;
     private readonly StepBatch _batch = new(CatchUpRows);
@@ -43,7 +41,7 @@ internal sealed class DraftModel : IDrafter, IDisposable
     {
         MaxBatchRows = CatchUpRows,
         MaxSequences = Scheduler.MaxGuessingSequences,
-        KvBlocks = Math.Min(head.KvBlocks, Contexts * BlocksFor(head.ContextLength)),
+        KvBlocks = Math.Min(head.KvBlocks, StageSettings.DraftContexts * BlocksFor(head.ContextLength)),
     };
 
     public int Guess(int slot, ReadOnlySpan<int> tokens, Span<int> draft)
@@ -76,6 +74,15 @@ internal sealed class DraftModel : IDrafter, IDisposable
         }
 
         return room;
+    }
+
+    /// <summary>Guesses once, of no consequence, so that the first generation does not wait for the kernels to be compiled.</summary>
+    public void WarmUp()
+    {
+        int length = Math.Min(KvCache.BlockPositions, _contextLength - 1);
+        Span<int> draft = stackalloc int[2];
+        Guess(0, new int[length], draft);
+        Release(0);
     }
 
     public void Release(int slot)

@@ -34,7 +34,9 @@ internal static class StageSetup
             throw new NotSupportedException("the draft model is an encoder; one that decodes is needed");
         }
 
-        return new DraftModel(Stage.Load(tensors, draft, new LayerRange(0, draft.LayerCount), DraftModel.Options(Options(settings))), settings.ContextLength, shape.VocabularySize);
+        var model = new DraftModel(Stage.Load(tensors, draft, new LayerRange(0, draft.LayerCount), DraftModel.Options(Options(settings))), settings.ContextLength, shape.VocabularySize);
+        model.WarmUp();
+        return model;
     }
 
     private static StageExecutor LoadOwning(

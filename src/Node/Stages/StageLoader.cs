@@ -40,15 +40,13 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
     {
         StageSettings settings = plan.Settings.Threads == 0 ? plan.Settings with { Threads = defaultThreads } : plan.Settings;
         StageOptions options = StageSetup.Options(settings);
-        BlobDigest modelDigest = BlobDigest.Parse(plan.ModelDigest);
-        ModelManifest manifest = ModelManifest.Parse(await ReadAsync(BlobWanted.AtMost(modelDigest, ModelManifest.MaxBytes), plan.Sources, cancellation).ConfigureAwait(false));
-        byte[] header = await ReadAsync(BlobWanted.Exactly(manifest.Header.Digest, manifest.Header.Bytes), plan.Sources, cancellation).ConfigureAwait(false);
-        ModelShape shape = ModelShape.FromGguf(GgufReader.ReadMetadata(header));
+        (ModelManifest manifest, ModelShape shape) = await ReadModelAsync(plan.ModelDigest, plan.Sources, cancellation).ConfigureAwait(false);
         LayerRange layers = Layers(plan, shape);
         ManifestTensor[] tensors = Select(manifest, shape, layers);
+        DraftPlan? draft = plan.DraftDigest is { } digest ? await PlanDraftAsync(digest, plan.Sources, cancellation).ConfigureAwait(false) : null;
 
         // What the weights take once packed is close to what they take in the file; the exact figure replaces it when the stage stands.
-        long needed = tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(shape, layers, options);
+        long needed = tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(shape, layers, options) + (draft?.RequiredBytes(options) ?? 0);
         if (await reserve(needed).ConfigureAwait(false) is { } refusal)
         {
             throw new StageFault(StageFailure.OutOfMemory, refusal);
@@ -57,8 +55,23 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         GgufMetadata? vocabulary = layers.End < shape.LayerCount ? null : GgufReader.ReadMetadata(
             await ReadAsync(BlobWanted.Exactly(manifest.Vocabulary.Digest, manifest.Vocabulary.Bytes), plan.Sources, cancellation).ConfigureAwait(false));
         using VerifiedTensors verified = await FetchAndOpenAsync(tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
+        using VerifiedTensors? drafts = draft is null ? null : await FetchAndOpenAsync(draft.Tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
-        return StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total));
+        DraftModel? drafter = draft is null ? null : StageSetup.LoadDraft(drafts!, draft.Shape, shape, settings);
+        return StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total), drafter);
+    }
+
+    private async Task<(ModelManifest Manifest, ModelShape Shape)> ReadModelAsync(string digest, IReadOnlyList<Endpoint> sources, CancellationToken cancellation)
+    {
+        ModelManifest manifest = ModelManifest.Parse(await ReadAsync(BlobWanted.AtMost(BlobDigest.Parse(digest), ModelManifest.MaxBytes), sources, cancellation).ConfigureAwait(false));
+        byte[] header = await ReadAsync(BlobWanted.Exactly(manifest.Header.Digest, manifest.Header.Bytes), sources, cancellation).ConfigureAwait(false);
+        return (manifest, ModelShape.FromGguf(GgufReader.ReadMetadata(header)));
+    }
+
+    private async Task<DraftPlan> PlanDraftAsync(string digest, IReadOnlyList<Endpoint> sources, CancellationToken cancellation)
+    {
+        (ModelManifest manifest, ModelShape shape) = await ReadModelAsync(digest, sources, cancellation).ConfigureAwait(false);
+        return new DraftPlan(shape, Select(manifest, shape, new LayerRange(0, shape.LayerCount)));
     }
 
     private async Task<VerifiedTensors> FetchAndOpenAsync(ManifestTensor[] tensors, IReadOnlyList<Endpoint> sources, int threads, Action<StagePhase, long, long> report, CancellationToken cancellation)
@@ -120,5 +133,12 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         Dictionary<string, ManifestTensor> byName = manifest.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
         return [.. shape.TensorNames(layers, byName.ContainsKey).Select(name => byName.GetValueOrDefault(name)
             ?? throw new StageFault(StageFailure.Corrupt, $"the model lacks tensor {name}"))];
+    }
+
+    /// <summary>A draft model about to be loaded beside the head.</summary>
+    private sealed record DraftPlan(ModelShape Shape, ManifestTensor[] Tensors)
+    {
+        public long RequiredBytes(StageOptions head) =>
+            Tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(Shape, new LayerRange(0, Shape.LayerCount), DraftModel.Options(head));
     }
 }
