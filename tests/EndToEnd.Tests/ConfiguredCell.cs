@@ -21,6 +21,7 @@ internal sealed partial class ConfiguredCell : IDisposable
     private readonly Dictionary<string, int> _controlPorts = new(StringComparer.Ordinal);
     private PkiFolder _pki = null!;
     private string _seed = "";
+    private string _coordinatorConfiguration = "";
 
     public static TenantId Tenant { get; } = new("acme");
 
@@ -83,6 +84,25 @@ internal sealed partial class ConfiguredCell : IDisposable
         return process;
     }
 
+    /// <summary>SIGKILL to the coordinator, then a new one with the same configuration, store and addresses; nodes that ended with the old one are started again.</summary>
+    public async Task RestartCoordinatorAsync()
+    {
+        LaminaProcess.Send(Coordinator.Id, 9);
+        await Coordinator.WaitForExitAsync(s_limit);
+        Coordinator = LaminaProcess.Start("coordinator", "--config", _coordinatorConfiguration);
+        _processes.Add(Coordinator);
+        await Coordinator.WaitForLineAsync("coordinator: API at", s_limit);
+        foreach (string name in _nodes.Keys.ToArray())
+        {
+            // As a supervisor would: a node does not outlive the cell that it belonged to.
+            LaminaProcess.Send(_nodes[name].Id, 9);
+            await _nodes[name].WaitForExitAsync(s_limit);
+            StartNode(name);
+        }
+
+        await WaitAsync(status => status.Phase == "Ready", "ready again");
+    }
+
     /// <summary>SIGKILL.</summary>
     public async Task KillAsync(string node)
     {
@@ -134,7 +154,7 @@ internal sealed partial class ConfiguredCell : IDisposable
         {
             ["Coordinator"] = new Dictionary<string, object>
             {
-                ["Listen"] = "127.0.0.1:0",
+                ["Listen"] = $"127.0.0.1:{FreePort()}",
                 ["StorePath"] = Path.Combine(_folder, "store"),
                 ["Cells"] = new[]
                 {
@@ -142,6 +162,8 @@ internal sealed partial class ConfiguredCell : IDisposable
                     {
                         ["Tenant"] = Tenant.Value,
                         ["Name"] = "front",
+                        ["ControlPort"] = FreePort(),
+                        ["LinkPort"] = FreePort(),
                         ["CertificatePath"] = files.CertificatePath,
                         ["KeyPath"] = files.KeyPath,
                         ["TrustBundlePath"] = files.TrustBundlePath,
@@ -155,6 +177,7 @@ internal sealed partial class ConfiguredCell : IDisposable
     private LaminaProcess Start(string command, Dictionary<string, object> configuration)
     {
         string path = Path.Combine(_folder, $"{command}-{_processes.Count}.json");
+        _coordinatorConfiguration = command == "coordinator" ? path : _coordinatorConfiguration;
         File.WriteAllText(path, JsonSerializer.Serialize(configuration));
         LaminaProcess process = LaminaProcess.Start(command, "--config", path);
         _processes.Add(process);

@@ -42,6 +42,15 @@ public sealed class SampleTests(ServedModel served) : IClassFixture<ServedModel>
         Assert.Equal(["whole: 27 + 15 = 42.", "streamed: 27 + 15 = 42.", "usage: true", "unknown model: true 404"], output.TrimEnd().Split('\n'));
     }
 
+    [Fact]
+    public async Task JavaScript_Batch_IsAnswered()
+    {
+        string output = await JavaScriptAsync("batch.mjs");
+        Assert.Equal(
+            ["completed: 2 answered, 1 failed of 3", "question-0: 27 + 15 = 42.", "question-1: 12 + 20 = 32.", "wrong: 400 messages", "deleted: true"],
+            output.TrimEnd().Split('\n'));
+    }
+
     private static string Built(string sample) => Path.Combine(Repository.Root, "artifacts", "bin", sample, "release", $"Lamina.{sample}");
 
     /// <summary>Runs a script where its packages are installed, once, under artifacts.</summary>
