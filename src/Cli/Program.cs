@@ -7,7 +7,8 @@ root.Options.Add(CommandRunner.Verbose);
 foreach (Command command in new[]
 {
     DemoCommand.Create(), RunCommand.Create(), ServeCommand.Create(), CoordinatorCommand.Create(), NodeCommand.Create(),
-    BenchCommand.Create(), TokenizeCommand.Create(), SynthCommand.Create(), InspectCommand.Create(), QuantizeCommand.Create(), PkiCommand.Create(), TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(),
+    BenchCommand.Create(), TokenizeCommand.Create(), SynthCommand.Create(), InspectCommand.Create(), QuantizeCommand.Create(), PkiCommand.Create(), ModelCommand.Create(),
+    TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(), CheckModelCommand.Create(),
 })
 {
     root.Subcommands.Add(command);

@@ -96,7 +96,7 @@ public sealed class Cell : IAsyncDisposable
         try
         {
             RequireIdentity(options, certificates.Self);
-            ModelStore store = ModelStore.Open(Path.Combine(storePath, options.Tenant.Value));
+            ModelStore store = ModelStore.Open(Path.Combine(storePath, options.Tenant.Value), options.Import, options.Tenant.Value, note => logger.LogInformation("{Note}", note));
             var links = new LinkOptions { BindAddress = options.BindAddress, Port = options.LinkPort, PublicHost = options.PublicHost };
             LinkListener listener = Listen(options, links, certificates, store);
             var context = new CellContext(options.Tenant, options.Name, store, certificates, links, new DeploymentBoard(), logger, stopping.Token) { BlobEndpoint = listener.Endpoint };

@@ -75,6 +75,9 @@ public sealed record CellOptions
     /// <summary>Control endpoints of the cell's coordinators, in the same order everywhere; empty = this one alone.</summary>
     public IReadOnlyList<Endpoint> Seeds { get; init; } = [];
 
+    /// <summary>Which models the cell takes in, by what vouches for them.</summary>
+    public ModelImportOptions Import { get; init; } = new();
+
     /// <summary>Models to deploy at start.</summary>
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
 }
@@ -85,8 +88,11 @@ public sealed record ModelOptions
     /// <summary>Name that callers use; the file name without extension when null.</summary>
     public string? Name { get; init; }
 
-    /// <summary>GGUF file to import.</summary>
+    /// <summary>GGUF file to import, or <c>store:NAME</c> for a model that <c>lamina model add</c> put into the store.</summary>
     public required string Path { get; init; }
+
+    /// <summary>The SHA-256 that the file, or the model's digest, must have; null takes any.</summary>
+    public string? Sha256 { get; init; }
 
     /// <summary>Nodes the plan waits for before it is made; it may use fewer stages than there are nodes only when <see cref="Stages"/> says so.</summary>
     public int Nodes { get; init; } = 1;

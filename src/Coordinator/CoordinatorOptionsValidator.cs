@@ -89,6 +89,7 @@ internal static class CoordinatorOptionsValidator
         RequireFile(cell.TrustBundlePath, $"{key}:TrustBundlePath");
         RequirePort(cell.ControlPort, $"{key}:ControlPort");
         RequirePort(cell.LinkPort, $"{key}:LinkPort");
+        Validate(cell.Import, $"{key}:Import");
         var names = new HashSet<DeploymentId>();
         for (int i = 0; i < cell.Models.Count; i++)
         {
@@ -98,9 +99,24 @@ internal static class CoordinatorOptionsValidator
         }
     }
 
+    private static void Validate(ModelImportOptions import, string key)
+    {
+        Require(Enum.IsDefined(import.LeastTrust), $"{key}:LeastTrust", import.LeastTrust, "Untrusted, Verified or Trusted");
+        Require(import.MaxBytes > 0, $"{key}:MaxBytes", import.MaxBytes, "at least 1");
+        for (int i = 0; i < import.SigningKeys.Count; i++)
+        {
+            RequireFile(import.SigningKeys[i], $"{key}:SigningKeys:{i}");
+        }
+    }
+
     private static void Validate(ModelOptions model, string key)
     {
-        RequireFile(model.Path, $"{key}:Path");
+        if (!model.Path.StartsWith(Models.ModelStore.StorePrefix, StringComparison.Ordinal))
+        {
+            RequireFile(model.Path, $"{key}:Path");
+        }
+
+        Require(model.Sha256 is null || (model.Sha256.Length == 64 && model.Sha256.All(char.IsAsciiHexDigitLower)), $"{key}:Sha256", model.Sha256, "64 lower-case hexadecimal digits");
         Require(model.Name is null || Names.IsValidModel(model.Name), $"{key}:Name", model.Name, "1 to 128 letters, digits, dots, underscores and inner hyphens");
         Require(model.Nodes is >= 1 and <= MaxNodes, $"{key}:Nodes", model.Nodes, $"1 to {MaxNodes}");
         Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");

@@ -143,10 +143,13 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             Tls = options.Tls,
             Admin = options.Admin,
             AllowPlainHttp = options.AllowPlainHttp,
-            Cells = [.. tenants.Zip(pkis, CellOptions)],
+            Cells = [.. tenants.Zip(pkis, CellOptions).Select(cell => tenants.Count == 1 ? cell with { Import = s_ownFiles } : cell)],
         };
         return coordinator with { KeepState = options.StorePath is not null || options.Admin is not null || coordinator.NeedsKeys() };
     }
+
+    /// <summary>One user's own files, named on that user's own command line: parsed here and not copied, so that the cell starts at once.</summary>
+    private static readonly ModelImportOptions s_ownFiles = new() { Sandbox = false, CopyFiles = false };
 
     private static CellOptions CellOptions(EmbeddedTenant tenant, EphemeralPki pki)
     {

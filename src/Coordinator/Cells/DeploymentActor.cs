@@ -142,7 +142,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
         async Task<Imported> RunAsync()
         {
-            StoredModel stored = await _cell.Store.ImportAsync(options.Path, Report, _cell.Stopping);
+            StoredModel stored = await _cell.Store.ImportAsync(options.Path, options.Sha256, Report, _cell.Stopping);
             ServedModel model = ServedModel.Of(_id.Value, stored, options.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = options.EmbeddingDimensions };
             return new Imported(model, options.Draft is null ? null : model.RequireDraft(await _cell.Store.ImportAsync(options.Draft, Report, _cell.Stopping)));
         }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Models;
 
 namespace Lamina.Coordinator.Cells;
 
@@ -13,7 +14,8 @@ public static partial class ModelNames
     /// The name that callers use: the configured one, else the file's without extension (and without the part number of a split file), with hyphens for whatever a
     /// name may not hold.
     /// </summary>
-    public static DeploymentId Of(ModelOptions model) => new(model.Name ?? FromFile(model.Path));
+    public static DeploymentId Of(ModelOptions model) => new(model.Name
+        ?? (model.Path.StartsWith(ModelStore.StorePrefix, StringComparison.Ordinal) ? model.Path[ModelStore.StorePrefix.Length..] : FromFile(model.Path)));
 
     private static string FromFile(string path)
     {

@@ -28,38 +28,22 @@ internal sealed class GgufPart : IDisposable
     /// <summary>Where a tensor's bytes begin in the file.</summary>
     public long OffsetOf(GgufTensorInfo tensor) => Header.DataOffset + tensor.Offset;
 
-    /// <summary>Opens and checks all parts of a model, first part first. Throws <see cref="InvalidDataException"/> or <see cref="IOException"/> with one sentence.</summary>
-    public static IReadOnlyList<GgufPart> OpenAll(string path)
-    {
-        var parts = new List<GgufPart> { OpenSingle(path) };
-        try
-        {
-            foreach (string other in SplitFile.Parts(path, parts[0].Header.Metadata, GgufLimits.Default).Skip(1))
-            {
-                parts.Add(OpenSingle(other));
-                int found = parts[^1].Header.Metadata.GetInt32("split.no", 0, ushort.MaxValue);
-                if (found != parts.Count - 1)
-                {
-                    throw new InvalidDataException($"{System.IO.Path.GetFileName(other)} says it is part {found + 1}, expected part {parts.Count}");
-                }
-            }
-
-            return parts;
-        }
-        catch
-        {
-            parts.ForEach(part => part.Dispose());
-            throw;
-        }
-    }
-
     public void Dispose() => Handle.Dispose();
 
-    /// <summary>Opens one file, whatever part it is.</summary>
-    public static GgufPart OpenSingle(string path)
+    /// <summary>Opens one file, whatever part it is. Throws <see cref="InvalidDataException"/> or <see cref="IOException"/> with one sentence.</summary>
+    public static GgufPart OpenSingle(string path) => Read(path, OpenFile(path));
+
+    /// <summary>Opens a regular file without reading it.</summary>
+    public static SafeFileHandle OpenFile(string path)
     {
         FileKind.RequireRegular(path);
-        SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        return File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+    }
+
+    /// <summary>Parses a file that is open.</summary>
+    /// <param name="handle">Owned by the part, or closed when it cannot be read.</param>
+    public static GgufPart Read(string path, SafeFileHandle handle)
+    {
         try
         {
             long length = RandomAccess.GetLength(handle);

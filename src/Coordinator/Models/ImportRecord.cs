@@ -6,7 +6,8 @@ using System.Text.Json.Serialization;
 namespace Lamina.Coordinator.Models;
 
 /// <summary>Remembers which source file gave which manifest, so that a model is hashed once and not at every start.</summary>
-internal sealed record ImportRecord(string Path, long Length, DateTime ModifiedUtc, string Digest, int Parts)
+/// <param name="FileSha256">Hash of the one file, where an import asked for it.</param>
+internal sealed record ImportRecord(string Path, long Length, DateTime ModifiedUtc, string Digest, int Parts, string? FileSha256 = null)
 {
     /// <summary>Name of the record in the store: sources are told apart by a hash of their path.</summary>
     [JsonIgnore]

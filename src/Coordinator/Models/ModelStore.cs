@@ -1,54 +1,58 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using Lamina.Cluster.Models;
 using Lamina.Compute.Gguf;
+using Lamina.Coordinator.Models.Trust;
 
 namespace Lamina.Coordinator.Models;
 
 /// <summary>
-/// One cell's models by content: manifests and headers as small files, tensors as ranges of the imported GGUF files, which stay in the store as hard links or copies.
-/// Nothing here is trusted on its way out: a node compares each blob with its digest, so a file that was changed under the store is noticed at the next load.
+/// One cell's models by content: manifests and headers as small files, tensors as ranges of the imported GGUF files, of which the store keeps its own read-only copies
+/// (or, where the cell says so, hard links). Nothing here is trusted on its way out: a node compares each blob with its digest, so a file that was changed under the store
+/// is noticed at the next load.
 /// <code>
 /// files/NAME-0.gguf       parts of an imported model; NAME is the manifest's digest
 /// blobs/sha256-...        manifests and headers
+/// signatures/NAME.ID.json who vouches for a model; ID is the key's
+/// names/NAME.json         models added by name
 /// imports/...json         which source file (path, length, time) gave which manifest
 /// </code>
 /// </summary>
-public sealed class ModelStore : IBlobStore, IDisposable
+public sealed partial class ModelStore : IBlobStore, IDisposable
 {
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
     private readonly string _root;
+    private readonly string _tenant;
+    private readonly ModelImportOptions _options;
+    private readonly Action<string> _note;
     private readonly SemaphoreSlim _importing = new(1);
     private readonly ConcurrentDictionary<BlobDigest, (string Path, long Offset, long Length)> _blobs = new();
+    private readonly IReadOnlyList<ECDsa> _trustedKeys;
 
-    private ModelStore(string root) => _root = root;
-
-    /// <summary>Creates the folder when it does not exist.</summary>
-    public static ModelStore Open(string root)
+    private ModelStore(string root, string tenant, ModelImportOptions options, Action<string> note)
     {
-        var store = new ModelStore(Path.GetFullPath(root));
-        foreach (string folder in (string[])["files", "blobs", "imports"])
+        _root = root;
+        _tenant = tenant;
+        _options = options;
+        _note = note;
+        _trustedKeys = [.. options.SigningKeys.Select(ManifestSignature.ReadKey)];
+    }
+
+    /// <summary>Creates the folder when it does not exist, for its owner alone.</summary>
+    /// <param name="tenant">Named in refusals.</param>
+    /// <param name="note">Takes sentences for the log.</param>
+    public static ModelStore Open(string root, ModelImportOptions? options = null, string tenant = "local", Action<string>? note = null)
+    {
+        var store = new ModelStore(Path.GetFullPath(root), tenant, options ?? new ModelImportOptions(), note ?? (_ => { }));
+        foreach (string folder in (string[])["", "files", "blobs", "imports", "names", "signatures"])
         {
-            Directory.CreateDirectory(Path.Combine(store._root, folder));
+            _ = OperatingSystem.IsWindows()
+                ? Directory.CreateDirectory(Path.Combine(store._root, folder))
+                : Directory.CreateDirectory(Path.Combine(store._root, folder), OwnerOnly);
         }
 
         return store;
-    }
-
-    /// <summary>
-    /// Imports a GGUF model, given by its (first) file: validates it, hashes every tensor, writes manifest and header. A source that was imported before and is
-    /// unchanged by path, length and time is taken from the store.
-    /// </summary>
-    /// <param name="progress">Called with (bytes hashed, bytes in all), from several threads.</param>
-    public async Task<StoredModel> ImportAsync(string path, Action<long, long>? progress, CancellationToken cancellation)
-    {
-        await _importing.WaitAsync(cancellation);
-        try
-        {
-            return await Task.Run(() => Import(Path.GetFullPath(path), progress, cancellation), cancellation);
-        }
-        finally
-        {
-            _importing.Release();
-        }
     }
 
     public BlobReader? TryOpen(BlobDigest digest)
@@ -68,59 +72,21 @@ public sealed class ModelStore : IBlobStore, IDisposable
         }
     }
 
-    public void Dispose() => _importing.Dispose();
-
-    private StoredModel Import(string path, Action<long, long>? progress, CancellationToken cancellation)
+    public void Dispose()
     {
-        ImportRecord source = ImportRecord.Of(path);
-        string recordPath = Path.Combine(_root, "imports", source.FileName);
-        if (ImportRecord.TryRead(recordPath) is { } known && known.IsSameSource(source) && Reopen(known) is { } stored)
+        _importing.Dispose();
+        foreach (ECDsa key in _trustedKeys)
         {
-            progress?.Invoke(stored.TotalBytes, stored.TotalBytes);
-            return stored;
-        }
-
-        IReadOnlyList<GgufPart> parts = GgufPart.OpenAll(path);
-        try
-        {
-            byte[] header = GgufHeaders.WithoutTokenizer(parts[0].Header.Metadata);
-            byte[] vocabulary = GgufHeaders.TokenizerAlone(parts[0].Header.Metadata);
-            BlobDigest headerDigest = BlobDigest.Of(header);
-            BlobDigest vocabularyDigest = BlobDigest.Of(vocabulary);
-            var manifest = new ModelManifest(
-                ModelManifest.CurrentVersion,
-                new ManifestBlob(headerDigest.ToString(), header.Length),
-                new ManifestBlob(vocabularyDigest.ToString(), vocabulary.Length),
-                TensorHasher.Hash(parts, progress, cancellation));
-            byte[] manifestBytes = manifest.ToBytes();
-            BlobDigest digest = BlobDigest.Of(manifestBytes);
-            WriteBlob(headerDigest, header);
-            WriteBlob(vocabularyDigest, vocabulary);
-            WriteBlob(digest, manifestBytes);
-            for (int i = 0; i < parts.Count; i++)
-            {
-                FileLink.LinkOrCopy(parts[i].Path, PartPath(digest, i));
-            }
-
-            (source with { Digest = digest.ToString(), Parts = parts.Count }).Write(recordPath);
-            Register(digest, manifest, parts);
-            return new StoredModel(digest, manifest, parts[0].Header.Metadata);
-        }
-        finally
-        {
-            foreach (GgufPart part in parts)
-            {
-                part.Dispose();
-            }
+            key.Dispose();
         }
     }
 
-    /// <summary>Takes a model up again without hashing it; null when the store no longer holds it as it was.</summary>
-    private StoredModel? Reopen(ImportRecord record)
+    /// <summary>Takes a stored model up without hashing it; null when the store no longer holds it as it was.</summary>
+    private StoredModel? Reopen(string modelDigest, int partCount)
     {
         try
         {
-            BlobDigest digest = BlobDigest.Parse(record.Digest);
+            BlobDigest digest = BlobDigest.Parse(modelDigest);
             byte[] manifestBytes = File.ReadAllBytes(BlobPath(digest));
             ModelManifest manifest = ModelManifest.Parse(manifestBytes);
             if (BlobDigest.Of(manifestBytes) != digest || !IsWhole(manifest.Header) || !IsWhole(manifest.Vocabulary))
@@ -131,7 +97,7 @@ public sealed class ModelStore : IBlobStore, IDisposable
             var parts = new List<GgufPart>();
             try
             {
-                for (int i = 0; i < record.Parts; i++)
+                for (int i = 0; i < partCount; i++)
                 {
                     parts.Add(GgufPart.OpenSingle(PartPath(digest, i)));
                 }
@@ -184,9 +150,10 @@ public sealed class ModelStore : IBlobStore, IDisposable
 
     private void Add(BlobDigest digest, (string Path, long Offset, long Length) place) => _blobs[digest] = place;
 
-    private void WriteBlob(BlobDigest digest, byte[] content)
+    private void WriteBlob(BlobDigest digest, byte[] content) => WriteWhole(BlobPath(digest), content);
+
+    private static void WriteWhole(string path, byte[] content)
     {
-        string path = BlobPath(digest);
         string partial = path + ".partial";
         File.WriteAllBytes(partial, content);
         File.Move(partial, path, overwrite: true);

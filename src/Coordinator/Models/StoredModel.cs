@@ -1,11 +1,14 @@
 using Lamina.Cluster.Models;
 using Lamina.Compute.Gguf;
+using Lamina.Coordinator.Models.Trust;
 
 namespace Lamina.Coordinator.Models;
 
 /// <summary>An imported model: its manifest, the digest that names it everywhere, and the metadata of its file.</summary>
 public sealed record StoredModel(BlobDigest Digest, ModelManifest Manifest, GgufMetadata Metadata)
 {
+    public ModelTrust Trust { get; init; }
+
     public long TotalBytes => Manifest.Tensors.Sum(tensor => tensor.Bytes);
 
     /// <summary>Stored bytes of each tensor by name.</summary>

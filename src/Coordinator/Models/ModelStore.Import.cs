@@ -1,0 +1,103 @@
+using Lamina.Cluster.Models;
+using Lamina.Compute.Gguf;
+using Lamina.Coordinator.Models.Trust;
+
+namespace Lamina.Coordinator.Models;
+
+public sealed partial class ModelStore
+{
+    public Task<StoredModel> ImportAsync(string path, Action<long, long>? progress, CancellationToken cancellation) =>
+        ImportAsync(path, sha256: null, progress, cancellation);
+
+    /// <summary>
+    /// Imports a GGUF model, given by its (first) file or, as <c>store:NAME</c>, by the name it was added under: validates it, hashes every tensor, writes manifest and header.
+    /// A source that was imported before and is unchanged by path, length and time is taken from the store. A signature beside the file (<c>.sig</c>) counts.
+    /// </summary>
+    /// <param name="sha256">The hash that the operator expects: of the one file, or the model's digest; null = none.</param>
+    /// <param name="progress">Called with (bytes hashed, bytes in all), from several threads.</param>
+    /// <exception cref="ModelRefusedException">The cell's policy forbids it, or it has another hash.</exception>
+    public async Task<StoredModel> ImportAsync(string path, string? sha256, Action<long, long>? progress, CancellationToken cancellation)
+    {
+        await _importing.WaitAsync(cancellation);
+        try
+        {
+            return await Task.Run(
+                () => path.StartsWith(StorePrefix, StringComparison.Ordinal) ? Task.FromResult(OpenNamed(path[StorePrefix.Length..], sha256, progress)) : ImportFileAsync(Path.GetFullPath(path), sha256, progress, cancellation),
+                cancellation);
+        }
+        finally
+        {
+            _importing.Release();
+        }
+    }
+
+    private async Task<StoredModel> ImportFileAsync(string path, string? sha256, Action<long, long>? progress, CancellationToken cancellation)
+    {
+        ImportRecord source = ImportRecord.Of(path);
+        var evidence = new ModelEvidence(sha256, SignatureBeside(path));
+        string recordPath = Path.Combine(_root, "imports", source.FileName);
+        if (ImportRecord.TryRead(recordPath) is { } known && known.IsSameSource(source) && (sha256 is null || known.FileSha256 is not null || known.Digest.EndsWith(sha256, StringComparison.Ordinal))
+            && Reopen(known.Digest, known.Parts) is { } stored)
+        {
+            progress?.Invoke(stored.TotalBytes, stored.TotalBytes);
+            return Judged(stored, known.FileSha256, evidence);
+        }
+
+        RequireReachable(evidence);
+        using var intake = new PartIntake(Path.Combine(_root, "files"), _options, _tenant, _note);
+        await intake.TakeAllAsync(path, sha256, cancellation);
+        return Import(intake, source with { FileSha256 = intake.FileSha256 }, evidence, recordPath, progress, cancellation);
+    }
+
+    /// <param name="source">What the record will say about where it came from; written only with a path for it.</param>
+    private StoredModel Import(PartIntake intake, ImportRecord source, ModelEvidence evidence, string? recordPath, Action<long, long>? progress, CancellationToken cancellation)
+    {
+        IReadOnlyList<GgufPart> parts = intake.Parts;
+        byte[] header = GgufHeaders.WithoutTokenizer(parts[0].Header.Metadata);
+        byte[] vocabulary = GgufHeaders.TokenizerAlone(parts[0].Header.Metadata);
+        BlobDigest headerDigest = BlobDigest.Of(header);
+        BlobDigest vocabularyDigest = BlobDigest.Of(vocabulary);
+        var manifest = new ModelManifest(
+            ModelManifest.CurrentVersion,
+            new ManifestBlob(headerDigest.ToString(), header.Length),
+            new ManifestBlob(vocabularyDigest.ToString(), vocabulary.Length),
+            TensorHasher.Hash(parts, progress, cancellation));
+        byte[] manifestBytes = manifest.ToBytes();
+        BlobDigest digest = BlobDigest.Of(manifestBytes);
+        StoredModel model = Judged(new StoredModel(digest, manifest, parts[0].Header.Metadata), source.FileSha256, evidence);
+        WriteBlob(headerDigest, header);
+        WriteBlob(vocabularyDigest, vocabulary);
+        WriteBlob(digest, manifestBytes);
+        Keep(evidence.Signatures);
+        for (int i = 0; i < parts.Count; i++)
+        {
+            intake.Keep(i, PartPath(digest, i));
+        }
+
+        if (recordPath is not null)
+        {
+            (source with { Digest = digest.ToString(), Parts = parts.Count }).Write(recordPath);
+        }
+
+        Register(digest, manifest, parts);
+        return model;
+    }
+
+    /// <summary>The model with its level, or the refusal of a level that the cell does not run.</summary>
+    private StoredModel Judged(StoredModel model, string? fileSha256, ModelEvidence evidence)
+    {
+        evidence = evidence with { Signatures = [.. evidence.Signatures, .. SignaturesOf(model.Digest)] };
+        ModelTrust level = TrustDecision.LevelOf(model.Digest, fileSha256, evidence, _trustedKeys);
+        return TrustDecision.Refuse(level, _options.LeastTrust, _tenant) is { } refusal ? throw new ModelRefusedException(refusal) : model with { Trust = level };
+    }
+
+    private void RequireReachable(ModelEvidence evidence)
+    {
+        // A signature may lie in the store already, under a digest that is not known yet.
+        if (!Directory.EnumerateFiles(Path.Combine(_root, "signatures")).Any()
+            && TrustDecision.Refuse(TrustDecision.Best(evidence, _trustedKeys.Count), _options.LeastTrust, _tenant) is { } refusal)
+        {
+            throw new ModelRefusedException(refusal);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using System.Security.Cryptography;
+using Lamina.Cluster.Models;
+
+namespace Lamina.Coordinator.Models.Trust;
+
+/// <summary>What speaks for a model: the hash that the operator named, and signatures.</summary>
+/// <param name="Sha256">64 hexadecimal digits: of the model's one file, or of its digest; null when none was named.</param>
+/// <param name="PartsPinned">Every part was fetched with a hash of its own, and had it.</param>
+public sealed record ModelEvidence(string? Sha256, IReadOnlyList<ManifestSignature> Signatures, bool PartsPinned = false);
+
+/// <summary>Levels and refusals, as functions of evidence and policy.</summary>
+public static class TrustDecision
+{
+    /// <param name="fileSha256">Hash of the model's one file, where the evidence asks for it and it was computed.</param>
+    /// <exception cref="ModelRefusedException">The hash that was named is another one: the model is not what was meant.</exception>
+    public static ModelTrust LevelOf(BlobDigest digest, string? fileSha256, ModelEvidence evidence, IReadOnlyList<ECDsa> trustedKeys)
+    {
+        bool pinned = evidence.Sha256 is not null;
+        if (pinned && evidence.Sha256 != digest.ToString()["sha256-".Length..] && evidence.Sha256 != fileSha256)
+        {
+            throw new ModelRefusedException($"the model's SHA-256 is {fileSha256 ?? digest.ToString()["sha256-".Length..]}, expected {evidence.Sha256}");
+        }
+
+        bool signed = trustedKeys.Any(key => evidence.Signatures.Any(signature => signature.IsValid(digest, key)));
+        return signed ? ModelTrust.Trusted : pinned || evidence.PartsPinned ? ModelTrust.Verified : ModelTrust.Untrusted;
+    }
+
+    /// <summary>Null when a cell with this policy runs such a model, else the sentence.</summary>
+    public static string? Refuse(ModelTrust level, ModelTrust least, string tenant) => level >= least ? null :
+        $"the model is {Name(level)}, and cell {tenant} runs only {Name(least)} ones: "
+        + (least == ModelTrust.Trusted ? "sign it with a key that Import:SigningKeys names" : "name its SHA-256, or sign it with a key that Import:SigningKeys names");
+
+    /// <summary>The best level that the evidence can reach, before a byte of the model was read.</summary>
+    public static ModelTrust Best(ModelEvidence evidence, int trustedKeys) =>
+        evidence.Signatures.Count > 0 && trustedKeys > 0 ? ModelTrust.Trusted : evidence.Sha256 is not null || evidence.PartsPinned ? ModelTrust.Verified : ModelTrust.Untrusted;
+
+    private static string Name(ModelTrust level) => level switch
+    {
+        ModelTrust.Trusted => "trusted",
+        ModelTrust.Verified => "verified",
+        _ => "untrusted",
+    };
+}
+
+/// <summary>A model that may not run here; the message is one sentence for the operator.</summary>
+public sealed class ModelRefusedException(string message) : InvalidOperationException(message);
