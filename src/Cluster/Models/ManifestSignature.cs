@@ -28,7 +28,7 @@ public sealed record ManifestSignature(string Algorithm, string Digest, string K
     {
         Span<byte> signature = stackalloc byte[64];
         return Algorithm == EcdsaP256 && Digest == digest.ToString() && KeyId == KeyIdOf(key)
-            && Convert.TryFromBase64String(Value, signature, out int length) && length == signature.Length
+            && Convert.TryFromBase64String(Value, signature, out int length) && length == signature.Length && Convert.ToBase64String(signature) == Value
             && key.VerifyData(Message(Digest), signature, HashAlgorithmName.SHA256);
     }
 

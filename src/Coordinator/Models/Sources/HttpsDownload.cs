@@ -152,6 +152,10 @@ public sealed class HttpsDownload : IDisposable
             {
                 throw new IOException($"{host} sent nothing for {_limits.Silence.TotalSeconds} s");
             }
+            catch (HttpIOException)
+            {
+                read = 0;
+            }
 
             if (read == 0)
             {

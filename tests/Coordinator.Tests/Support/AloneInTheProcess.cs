@@ -1,0 +1,5 @@
+namespace Lamina.Coordinator.Tests.Support;
+
+/// <summary>For tests that measure what the whole process allocates or how long it takes.</summary>
+[CollectionDefinition(nameof(AloneInTheProcess), DisableParallelization = true)]
+public sealed class AloneInTheProcess;
