@@ -11,6 +11,9 @@ internal static class GrammarLimits
     /// <summary>Elements of all rules together, after repetitions are written out.</summary>
     public const int Elements = 200_000;
 
+    /// <summary>Parts of a schema, counted as often as they are reached.</summary>
+    public const int Schemas = 10_000;
+
     public const int Repetition = 5_000;
 
     public const int Choices = 4_096;

@@ -32,14 +32,21 @@ internal static class JsonPatterns
 
     public static Pattern Number { get; } = new RegexParser("-?(0|[1-9][0-9]{0,15})(\\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?").Parse(isSearch: false);
 
+    /// <summary>Numbers within bounds: no exponent, and so few digits that readers who round to doubles stay within the bounds, too.</summary>
+    public static Pattern Decimal { get; } = new RegexParser("-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,8})?").Parse(isSearch: false);
+
     public static Pattern Quoted(Pattern content) => Pattern.Sequence(Pattern.Text("\""), content, Pattern.Text("\""));
 
     /// <summary>Characters of a set as they stand in a JSON string. Control characters without a short escape are left out.</summary>
-    public static Pattern Escaped(CodePointSet set)
+    public static Pattern Escaped(CodePointSet set) =>
+        TryEscaped(set) ?? throw new GrammarException("a pattern asks for characters that cannot stand in a JSON string");
+
+    /// <inheritdoc cref="Escaped"/>
+    public static Pattern? TryEscaped(CodePointSet set)
     {
         CodePointSet plain = set.Except(Unescaped.Complement());
         List<Pattern> options = plain.Ranges.Count > 0 ? [Pattern.Set(plain)] : [];
         options.AddRange(ShortEscapes.Where(pair => set.Contains(pair.Key)).Select(pair => Pattern.Text(pair.Value)));
-        return options.Count > 0 ? Pattern.Choice([.. options]) : throw new GrammarException("a pattern asks for characters that cannot stand in a JSON string");
+        return options.Count > 0 ? Pattern.Choice([.. options]) : null;
     }
 }

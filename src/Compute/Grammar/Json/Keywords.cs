@@ -30,6 +30,15 @@ internal sealed class Keywords(JsonElement schema, string path)
         { } other => throw new GrammarException($"the schema at {path}: {name} is {other.GetRawText()}, which is not a usable number"),
     };
 
+    /// <summary>Everything is read elsewhere.</summary>
+    public void TakeAll()
+    {
+        foreach (JsonProperty member in schema.EnumerateObject())
+        {
+            _taken.Add(member.Name);
+        }
+    }
+
     public void CheckAllUsed(HashSet<string> annotations)
     {
         foreach (JsonProperty member in schema.EnumerateObject())

@@ -7,54 +7,53 @@ internal sealed partial class SchemaConverter
 {
     private const int LongestName = 128;
 
-    private Pattern ArrayOf(Keywords keywords, string path)
-    {
-        int min = keywords.TakeCount("minItems") ?? 0;
-        int? max = keywords.TakeCount("maxItems");
-        if (max < min)
-        {
-            throw Error(path, $"no array has between {min} and {max} items");
-        }
-
-        Refuse(keywords, "uniqueItems", path);
-        JsonElement? items = keywords.Take("items");
-        if (keywords.Take("prefixItems") is { } prefix)
-        {
-            JsonElement[] first = Array(prefix, path);
-            if (items is not { ValueKind: JsonValueKind.False } || min != first.Length)
-            {
-                throw Error(path, "prefixItems needs items: false and minItems equal to their number");
-            }
-
-            Pattern[] parts = [.. first.SelectMany((schema, i) => i == 0
-                ? new[] { Schema(schema, $"{path}/prefixItems/0") }
-                : [Comma, Schema(schema, $"{path}/prefixItems/{i}")])];
-            return Pattern.Sequence(Pattern.Text("["), JsonPatterns.Space, Pattern.Sequence(parts), JsonPatterns.Space, Pattern.Text("]"));
-        }
-
-        Pattern item = Pattern.Rule(_builder.Add("item", items is { } schemaOfItems ? Schema(schemaOfItems, path + "/items") : AnyValue()));
-        return Bracketed("[", item, min, max, "]");
-    }
-
     /// <summary>
     /// One rule for each place among the properties, with and without a member before it: what may follow there. So optional members and their commas cost a
     /// rule each, not a rule for each subset.
     /// </summary>
     private Pattern Object(Keywords keywords, string path)
     {
-        JsonProperty[] properties = keywords.Take("properties") is { } declared
-            ? declared.ValueKind == JsonValueKind.Object ? [.. declared.EnumerateObject()] : throw Error(path, "properties must be an object")
-            : [];
+        JsonElement declared = keywords.Take("properties") is { } given ? given.ValueKind == JsonValueKind.Object ? given : throw Error(path, "properties must be an object") : default;
         HashSet<string> required = keywords.Take("required") is { } names ? [.. Array(names, path).Select(name => name.ToString())] : [];
-        Pattern? additional = Additional(keywords.Take("additionalProperties"), properties, path);
-        List<(Pattern Member, bool IsRequired)> members = [.. properties.Select(property => (
-            Pattern.Rule(_builder.Add(property.Name, Member(Pattern.Text(JsonSerializer.Serialize(property.Name, CanonicalOptions)), Schema(property.Value, $"{path}/properties/{property.Name}")))),
-            required.Remove(property.Name)))];
-        if (required.Count > 0)
+        NameRules rules = TakeNameRules(keywords, path);
+        JsonElement? additionalSchema = keywords.Take("additionalProperties");
+        int least = keywords.TakeCount("minProperties") ?? 0;
+        int? most = keywords.TakeCount("maxProperties");
+
+        List<(string Name, JsonElement Schema)> properties = declared.ValueKind == JsonValueKind.Object ? [.. declared.EnumerateObject().Select(property => (property.Name, property.Value))] : [];
+        bool isOpen = additionalSchema is { ValueKind: not JsonValueKind.False } || (additionalSchema is null && properties.Count == 0 && rules.Patterns.Count == 0);
+        foreach (string name in required.Where(name => !properties.Exists(property => property.Name == name)))
         {
-            throw Error(path, $"the required property '{required.First()}' is not among the properties");
+            // A required name that is not declared is a property like any other.
+            bool matched = rules.Patterns.Exists(pattern => pattern.Matches.Accepts(name));
+            properties.Add(isOpen || matched
+                ? (name, matched || additionalSchema is null ? True : additionalSchema.Value)
+                : throw Error(path, $"the required property '{name}' is not among the properties"));
         }
 
+        List<(Pattern Member, bool IsRequired)> members = [];
+        foreach ((string name, JsonElement own) in properties)
+        {
+            bool isRequired = required.Contains(name);
+            JsonElement? schema = Declared(name, own, rules);
+            if (schema is null or { ValueKind: JsonValueKind.False })
+            {
+                _ = isRequired ? throw Error(path, $"the required property '{name}' is not allowed") : 0;
+                continue;
+            }
+
+            Pattern key = Pattern.Text(JsonSerializer.Serialize(name, CanonicalOptions));
+            members.Add((Pattern.Rule(_builder.Add(name, Member(key, Schema(schema.Value, $"{path}/properties/{name}")))), isRequired));
+        }
+
+        Pattern? additional = rules.Any
+            ? isOpen || rules.Patterns.Count > 0 ? Pattern.Rule(_builder.Add("additional", NamedByRule([.. properties.Select(property => property.Name)], rules, () => isOpen ? ValueOf(additionalSchema, path) : null, path))) : null
+            : isOpen ? Additional(additionalSchema, [.. properties.Select(property => property.Name)], path) : null;
+        return Braces(least > 0 || most is not null ? Counted(members, additional, least, most, path) : Chain(members, additional));
+    }
+
+    private Pattern Chain(List<(Pattern Member, bool IsRequired)> members, Pattern? additional)
+    {
         Pattern more = additional is null ? Pattern.Empty : Pattern.Many(Pattern.Sequence(Comma, additional));
         Pattern first = additional is null ? Pattern.Empty : Pattern.Optional(Pattern.Sequence(additional, more));
         for (int i = members.Count - 1; i >= 0; i--)
@@ -66,27 +65,80 @@ internal sealed partial class SchemaConverter
             first = isRequired ? taken : Pattern.Choice(taken, Pattern.Rule(firstRule));
         }
 
-        return Pattern.Sequence(Pattern.Text("{"), JsonPatterns.Space, first, JsonPatterns.Space, Pattern.Text("}"));
+        return first;
     }
 
-    private Pattern? Additional(JsonElement? schema, JsonProperty[] properties, string path)
+    /// <summary>A rule for each place and each number of members before it. Names that repeat count once, so a lower bound cannot rest on free names.</summary>
+    private Pattern Counted(List<(Pattern Member, bool IsRequired)> members, Pattern? additional, int least, int? most, string path)
     {
-        // without the keyword an object that names properties is closed, as strict schemas want it
-        if (schema is { ValueKind: JsonValueKind.False } || (schema is null && properties.Length > 0))
+        int needed = Math.Max(least, members.Count(member => member.IsRequired)), fixedCount = members.Count(member => member.IsRequired);
+        if (additional is not null && least > Math.Max(1, fixedCount))
         {
-            return null;
+            throw Error(path, "minProperties above the number of required properties and above 1 is not supported beside additional properties");
         }
 
-        if (properties.Any(property => property.Name.Length > LongestName))
+        if (most < needed || (additional is null && least > members.Count))
+        {
+            throw Error(path, "the bounds on the number of properties cannot be met");
+        }
+
+        var rules = new Dictionary<(int, int), Pattern>();
+        return From(0, 0);
+
+        Pattern From(int place, int count)
+        {
+            if (rules.TryGetValue((place, count), out Pattern? known))
+            {
+                return known;
+            }
+
+            Pattern comma = count > 0 ? Comma : Pattern.Empty;
+            List<Pattern> options = [];
+            if (place == members.Count)
+            {
+                Pattern more = additional is null ? Pattern.Empty : Pattern.Repeat(Pattern.Sequence(Comma, additional), 0, most - Math.Max(count, 1));
+                if (count >= least)
+                {
+                    options.Add(Pattern.Empty);
+                }
+
+                if (additional is not null && (most is null || count < most))
+                {
+                    options.Add(Pattern.Sequence(comma, additional, count == 0 ? more : Pattern.Repeat(Pattern.Sequence(Comma, additional), 0, most - count - 1)));
+                }
+            }
+            else
+            {
+                if (most is null || count < most)
+                {
+                    options.Add(Pattern.Sequence(comma, members[place].Member, From(place + 1, count + 1)));
+                }
+
+                if (!members[place].IsRequired)
+                {
+                    options.Add(From(place + 1, count));
+                }
+            }
+
+            int rule = _builder.Declare("counted");
+            _builder.Define(rule, options.Count > 0 ? Pattern.Choice([.. options]) : Pattern.Rule(rule));
+            return rules[(place, count)] = Pattern.Rule(rule);
+        }
+    }
+
+    private static Pattern Braces(Pattern members) => Pattern.Sequence(Pattern.Text("{"), JsonPatterns.Space, members, JsonPatterns.Space, Pattern.Text("}"));
+
+    private Pattern ValueOf(JsonElement? schema, string path) => schema is { } given ? Schema(given, path + "/additionalProperties") : AnyValue();
+
+    private Pattern Additional(JsonElement? schema, string[] names, string path)
+    {
+        if (names.Any(name => name.Length > LongestName))
         {
             throw Error(path, $"beside additional properties a name may have at most {LongestName} characters");
         }
 
-        Pattern value = schema is { } given ? Schema(given, path + "/additionalProperties") : AnyValue();
-        Pattern key = properties.Length == 0
-            ? Pattern.Many(JsonPatterns.Character)
-            : OtherThan([.. properties.Select(property => property.Name)]);
-        return Pattern.Rule(_builder.Add("additional", Member(JsonPatterns.Quoted(key), value)));
+        Pattern key = names.Length == 0 ? Pattern.Many(JsonPatterns.Character) : OtherThan(names);
+        return Pattern.Rule(_builder.Add("additional", Member(JsonPatterns.Quoted(key), ValueOf(schema, path))));
     }
 
     /// <summary>Keys without escapes that differ from all the names: leaves their common tree at some character.</summary>
@@ -113,12 +165,4 @@ internal sealed partial class SchemaConverter
     }
 
     private static readonly JsonSerializerOptions CanonicalOptions = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    private static void Refuse(Keywords keywords, string name, string path)
-    {
-        if (keywords.Take(name) is { ValueKind: not JsonValueKind.False })
-        {
-            throw Error(path, $"the keyword '{name}' is not supported");
-        }
-    }
 }

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Lamina.Compute.Grammar.Regex;
+using System.Text.Json.Nodes;
 
 namespace Lamina.Compute.Grammar.Json;
 
@@ -9,14 +9,15 @@ namespace Lamina.Compute.Grammar.Json;
 internal sealed partial class SchemaConverter(JsonElement root)
 {
     /// <summary>Keywords that say nothing about what is valid.</summary>
-    private static readonly HashSet<string> Annotations =
+    internal static readonly HashSet<string> Annotations =
     [
-        "title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "strict",
+        "title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "strict", "$anchor", "$vocabulary", "contentMediaType", "contentEncoding", "example", "externalDocs", "xml",
     ];
 
     private readonly GrammarBuilder _builder = new();
     private readonly Dictionary<string, int> _references = [];
     private int _depth;
+    private int _visited;
     private int? _anyValue;
 
     public CompiledGrammar Convert() => _builder.Build(_builder.Add("root", Schema(root, "#")));
@@ -40,20 +41,66 @@ internal sealed partial class SchemaConverter(JsonElement root)
             throw Error(path, $"schemas nest deeper than {GrammarLimits.Depth}");
         }
 
-        Keywords keywords = new(schema, path);
-        Pattern pattern = Schema(keywords, path);
-        keywords.CheckAllUsed(Annotations);
+        if (++_visited > GrammarLimits.Schemas)
+        {
+            throw Error(path, $"with its references followed the schema has more than {GrammarLimits.Schemas} parts");
+        }
+
+        Pattern pattern = PlainReference(schema) is { } reference ? Reference(reference, path)
+            : NeedsFlattening(schema) ? Conjunction(schema, path)
+            : Flat(schema, path);
         _depth--;
         return pattern;
     }
 
-    private Pattern Schema(Keywords keywords, string path)
+    private Pattern Flat(JsonElement schema, string path)
     {
-        if (keywords.Take("$ref") is { } reference)
+        if (schema.ValueKind != JsonValueKind.Object)
         {
-            return Reference(reference, path);
+            return Schema(schema, path);
         }
 
+        Keywords keywords = new(schema, path);
+        Pattern pattern = Choices(schema, keywords, path) ?? Values(keywords, path);
+        keywords.CheckAllUsed(Annotations);
+        return pattern;
+    }
+
+    /// <summary>anyOf and oneOf, each alternative together with what stands beside them; null where there are none.</summary>
+    private Pattern? Choices(JsonElement schema, Keywords keywords, string path)
+    {
+        string? name = keywords.Has("anyOf") ? "anyOf" : keywords.Has("oneOf") ? "oneOf" : null;
+        if (name is null)
+        {
+            return null;
+        }
+
+        JsonElement[] options = Array(keywords.Take(name)!.Value, path);
+        string? discriminator = keywords.Take("discriminator") is { ValueKind: JsonValueKind.Object } named && named.TryGetProperty("propertyName", out JsonElement property) ? property.ToString() : null;
+
+        // One of them and no other: the same as any of them where no value can match two, which is all that a grammar can hold.
+        if (name == "oneOf" && !new SchemaDisjointness(option => Resolved(option, path)).AllDisjoint(options, discriminator))
+        {
+            throw Error(path, "oneOf is supported where its schemas differ in type, in the constant of a required property or discriminator, or each requires a property that the others lack");
+        }
+
+        JsonObject rest = JsonNode.Parse(schema.GetRawText())!.AsObject();
+        foreach (string taken in new[] { name, "discriminator" }.Concat(Annotations))
+        {
+            rest.Remove(taken);
+        }
+
+        if (discriminator is not null)
+        {
+            rest = SchemaMerge.Both(rest, new JsonObject { ["required"] = new JsonArray(discriminator) }, path);
+        }
+
+        keywords.TakeAll();
+        return Alternatives(rest.Count == 0 ? options : [.. options.Select(option => option.ValueKind == JsonValueKind.False ? option : JsonSerializer.SerializeToElement(SchemaMerge.AllOf(rest, JsonNode.Parse(option.GetRawText()))))], $"{path}/{name}");
+    }
+
+    private Pattern Values(Keywords keywords, string path)
+    {
         if (keywords.Take("const") is { } constant)
         {
             return Pattern.Text(Canonical(OfType([constant], keywords, path)[0]));
@@ -67,37 +114,25 @@ internal sealed partial class SchemaConverter(JsonElement root)
                 : throw Error(path, $"an enum must have 1 to {GrammarLimits.Choices} values");
         }
 
-        if (keywords.Take("anyOf") is { } alternatives)
-        {
-            return Alternatives(Array(alternatives, path), $"{path}/anyOf");
-        }
-
-        if (keywords.Take("oneOf") is { } exclusive)
-        {
-            // One of them and no other: the same as any of them where no value can match two, which is all that a grammar can hold.
-            JsonElement[] options = Array(exclusive, path);
-            return SchemaDisjointness.AllDisjoint(options)
-                ? Alternatives(options, $"{path}/oneOf")
-                : throw Error(path, "oneOf is supported where its schemas differ in type or in the constant of a required property");
-        }
-
-        if (keywords.Take("allOf") is { } all)
-        {
-            JsonElement[] parts = Array(all, path);
-            return parts.Length == 1 ? Schema(parts[0], path + "/allOf/0") : throw Error(path, "allOf of more than one schema is not supported");
-        }
-
         return keywords.Take("type") switch
         {
-            null => keywords.Has("properties") ? Object(keywords, path) : keywords.Has("items") ? ArrayOf(keywords, path) : AnyValue(),
+            null => ImpliedType(keywords) is { } implied ? Type(implied, keywords, path) : AnyValue(),
             { ValueKind: JsonValueKind.String } type => Type(type.GetString()!, keywords, path),
             { ValueKind: JsonValueKind.Array } types => Pattern.Choice([.. Array(types, path).Select(type => Type(type.ToString(), keywords, path))]),
             _ => throw Error(path, "type must be a name or a list of names"),
         };
     }
 
+    /// <summary>Keywords of one type without its name: values of that type are written.</summary>
+    private static string? ImpliedType(Keywords keywords) =>
+        new[] { "properties", "additionalProperties", "patternProperties", "required", "propertyNames", "minProperties", "maxProperties" }.Any(keywords.Has) ? "object"
+        : new[] { "items", "prefixItems", "minItems", "maxItems", "uniqueItems" }.Any(keywords.Has) ? "array"
+        : new[] { "pattern", "minLength", "maxLength", SchemaMerge.Patterns }.Any(keywords.Has) ? "string"
+        : new[] { "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf" }.Any(keywords.Has) ? "number"
+        : null;
+
     private Pattern Alternatives(JsonElement[] options, string path) => options.Length > 0
-        ? Pattern.Choice([.. options.Select((option, i) => Schema(option, $"{path}/{i}"))])
+        ? Pattern.Choice([.. options.Select((option, i) => (option, i)).Where(pair => pair.option.ValueKind != JsonValueKind.False || options.Length == 1).Select(pair => Schema(pair.option, $"{path}/{pair.i}"))])
         : throw Error(path, "there is no alternative");
 
     /// <summary>The values that a type beside them allows.</summary>
