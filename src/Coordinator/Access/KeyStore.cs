@@ -30,7 +30,7 @@ public sealed class KeyStore(StateDatabase state, TimeProvider time)
                 string? owner = tenant?.Value;
                 if (owner is not null && !await context.Tenants.AnyAsync(row => row.Id == owner, cancellation))
                 {
-                    throw new AccessChangeException($"there is no tenant {owner}");
+                    throw new AccessChangeException($"there is no tenant {owner}") { IsNotFound = true };
                 }
 
                 if (await context.Keys.CountAsync(row => row.Tenant == owner && row.Revoked == null, cancellation) >= MaxKeysPerTenant)

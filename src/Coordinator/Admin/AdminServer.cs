@@ -52,7 +52,8 @@ internal sealed class AdminServer : IAsyncDisposable
         }
         catch (AccessChangeException e)
         {
-            throw (e.IsNotFound ? ApiError.RouteNotFound() with { Message = e.Message } : ApiError.InvalidBody(e.Message) with { Code = "invalid_value" }).AsException();
+            // One answer for what is another tenant's and what does not exist, whatever it was called.
+            throw (e.IsNotFound ? ApiError.RouteNotFound() with { Message = "there is no such tenant or key" } : ApiError.InvalidBody(e.Message) with { Code = "invalid_value" }).AsException();
         }
         catch (StateUnavailableException)
         {

@@ -60,7 +60,7 @@ internal sealed class KeyEndpoints(AccessControl access)
         TenantId? tenant = creation.Tenant ?? caller.Tenant;
         if (tenant is { } asked && !caller.MaySee(asked))
         {
-            throw new AccessChangeException($"there is no tenant {asked}");
+            throw new AccessChangeException($"there is no tenant {asked}") { IsNotFound = true };
         }
 
         NewKey made = await access.Keys.CreateAsync(tenant, creation.Name, creation.Scopes, creation.Lifetime, context.RequestAborted);

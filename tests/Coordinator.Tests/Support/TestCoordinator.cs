@@ -23,12 +23,15 @@ internal sealed class TestCoordinator : IAsyncDisposable
 
     public string Folder => _folder;
 
-    public static async Task<TestCoordinator> StartAsync(IReadOnlyList<ModelOptions> models, IReadOnlyList<string>? nodes = null, string listen = "127.0.0.1:0")
+    /// <param name="change">What is to differ from the usual options.</param>
+    public static async Task<TestCoordinator> StartAsync(
+        IReadOnlyList<ModelOptions> models, IReadOnlyList<string>? nodes = null, string listen = "127.0.0.1:0", Func<CoordinatorOptions, CoordinatorOptions>? change = null)
     {
         var coordinator = new TestCoordinator(nodes ?? []);
         try
         {
-            coordinator.Host = await CoordinatorHost.StartAsync(coordinator.Options(models, listen), NullLoggerFactory.Instance, CancellationToken.None);
+            CoordinatorOptions options = coordinator.Options(models, listen);
+            coordinator.Host = await CoordinatorHost.StartAsync(change?.Invoke(options) ?? options, NullLoggerFactory.Instance, CancellationToken.None);
             coordinator.Http.BaseAddress = coordinator.Host.HttpAddress;
             return coordinator;
         }

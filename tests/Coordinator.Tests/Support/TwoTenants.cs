@@ -23,6 +23,8 @@ public sealed class TwoTenants : IAsyncLifetime
 
     internal NewKey AlphaUsage { get; private set; } = null!;
 
+    internal NewKey AlphaAdmin { get; private set; } = null!;
+
     internal NewKey Operator { get; private set; } = null!;
 
     public async ValueTask InitializeAsync()
@@ -30,6 +32,8 @@ public sealed class TwoTenants : IAsyncLifetime
         var options = new CoordinatorOptions
         {
             Listen = "127.0.0.1:0",
+            Admin = new AdminOptions { Listen = "127.0.0.1:0" },
+            SecurityContact = new SecurityContactOptions { Contact = "mailto:security@example.org", Policy = "https://example.org/security" },
             StorePath = Path.Combine(_folder, "store"),
             Cells = [Cell(TestState.Alpha, "alpha-model"), Cell(TestState.Beta, "beta-model")],
         };
@@ -38,6 +42,7 @@ public sealed class TwoTenants : IAsyncLifetime
         Alpha = await CreateAsync(TestState.Alpha, KeyScopes.Inference | KeyScopes.Usage);
         Beta = await CreateAsync(TestState.Beta, KeyScopes.Inference | KeyScopes.Usage);
         AlphaUsage = await CreateAsync(TestState.Alpha, KeyScopes.Usage);
+        AlphaAdmin = await CreateAsync(TestState.Alpha, KeyScopes.Admin);
         Operator = await CreateAsync(null, KeyScopes.Admin);
         await Host.Access!.Ring.RefreshAsync(CancellationToken.None);
         while (!Host.Cells.All(cell => cell.Deployments[0].Phase == DeploymentPhase.WaitingForNodes))
@@ -47,6 +52,9 @@ public sealed class TwoTenants : IAsyncLifetime
     }
 
     internal Task<NewKey> CreateAsync(TenantId? tenant, KeyScopes scopes) => Host.Access!.Keys.CreateAsync(tenant, "test", scopes, null, CancellationToken.None);
+
+    /// <summary>An address of the admin listener.</summary>
+    internal string Admin(string path) => new Uri(Host.AdminAddress!, path).ToString();
 
     internal Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? key, string? body = null, Action<HttpRequestHeaders>? headers = null)
     {
