@@ -39,6 +39,9 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
     public static ApiError GenerationNotFound() => new(
         404, InvalidRequest, "generation_not_found", "the generation does not exist, is another caller's, was not started with an Idempotency-Key, or is not kept any more");
 
+    public static ApiError ResponseNotFound(string? param) => new(
+        param is null ? 404 : 400, InvalidRequest, "response_not_found", "the response does not exist, is another caller's, was not stored, or is not kept any more", param);
+
     public static ApiError EventsExpired(long dropped) => new(410, InvalidRequest, "events_expired", $"events up to {dropped} are not kept any more");
 
     public static ApiError NotStreamed() => new(400, InvalidRequest, "not_streamed", "the generation has no events: its request did not set 'stream'");
@@ -110,6 +113,23 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.Length;
         await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    /// <summary>As the last event of a stream of typed events.</summary>
+    public byte[] ToTypedEvent()
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteString("type", "error");
+            json.WriteString("code", Code);
+            json.WriteString("message", Message);
+            json.WriteString("param", Param);
+            json.WriteEndObject();
+        }
+
+        return buffer.ToArray();
     }
 
     public byte[] ToBody()

@@ -1,6 +1,7 @@
 using System.Net;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api.Listening;
+using Lamina.Coordinator.Api.OpenResponses;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
 using Lamina.Coordinator.Batches;
@@ -88,6 +89,7 @@ internal sealed class ApiServer : IAsyncDisposable
         var completions = new CompletionsEndpoint(models, metrics, TimeProvider.System, responder);
         chats.Map(app);
         completions.Map(app);
+        new ResponsesEndpoint(models, metrics, TimeProvider.System, responder, archive).Map(app);
         new GenerationsEndpoint(responder).Map(app);
         new TextEndpoints(models, TimeProvider.System).Map(app);
         var encoders = new EncoderEndpoints(models, metrics);

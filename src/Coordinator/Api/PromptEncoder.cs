@@ -14,17 +14,18 @@ internal static class PromptEncoder
     private const int ShrinkAllowance = 8;
 
     /// <param name="opensReasoning">Whether the prompt ends in the mark that begins reasoning.</param>
-    public static int[] Encode(ServedModel model, ChatConversation conversation, DateTime now, out bool opensReasoning)
+    /// <param name="param">The field that the messages came in.</param>
+    public static int[] Encode(ServedModel model, ChatConversation conversation, DateTime now, out bool opensReasoning, string param = "messages")
     {
-        RenderedPrompt prompt = Render(model, conversation, now);
+        RenderedPrompt prompt = Render(model, conversation, now, param);
         string end = prompt.Text.TrimEnd();
         opensReasoning = end.EndsWith("<think>", StringComparison.Ordinal) || end.EndsWith("<|START_THINKING|>", StringComparison.Ordinal);
-        return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text, prompt.Trusted)), "messages");
+        return Checked(model, WithBos(model, model.Tokenizer.Encode(prompt.Text, prompt.Trusted)), param);
     }
 
-    public static RenderedPrompt Render(ServedModel model, ChatConversation conversation, DateTime now)
+    public static RenderedPrompt Render(ServedModel model, ChatConversation conversation, DateTime now, string param = "messages")
     {
-        RequireCouldFit(model, conversation.Messages.Sum(message => message.Length), "messages");
+        RequireCouldFit(model, conversation.Messages.Sum(message => message.Length), param);
         if (conversation.Tools.Use != ToolUse.None && !model.TakesTools)
         {
             throw ApiError.InvalidValue("tools", "'tools' cannot be used: the model's chat template has no place for them").AsException();
@@ -37,7 +38,7 @@ internal static class PromptEncoder
         }
         catch (TemplateException e)
         {
-            throw ApiError.InvalidValue("messages", $"the model's chat template refuses the messages: {e.Message}").AsException();
+            throw ApiError.InvalidValue(param, $"the model's chat template refuses the messages: {e.Message}").AsException();
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.OpenResponses;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.TestSupport;
 
@@ -31,8 +32,8 @@ public class FieldTableTests
     [Fact]
     public void Table_HoldsOpenAIsFields()
     {
-        Assert.Equal(4, Rows().Select(row => row.Data.Item1).Distinct().Count());
-        Assert.InRange(Rows().Count, 75, 200);
+        Assert.Equal(5, Rows().Select(row => row.Data.Item1).Distinct().Count());
+        Assert.InRange(Rows().Count, 120, 300);
     }
 
     [Trait("Attack", "C3")]
@@ -72,6 +73,9 @@ public class FieldTableTests
                     break;
                 case "POST /v1/completions":
                     _ = CompletionRequest.Parse(body);
+                    break;
+                case "POST /v1/responses":
+                    _ = ResponsesRequest.Parse(body);
                     break;
                 case "POST /v1/rerank":
                     _ = RerankRequest.Parse(body);

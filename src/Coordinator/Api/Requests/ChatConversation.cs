@@ -48,17 +48,17 @@ internal sealed record ChatConversation(IReadOnlyList<ChatMessage> Messages, Too
     {
         ChatMessage[] messages = ChatMessages.Read(fields.TakeRequired("messages"), fields.PathOf("messages"));
         ToolRequest tools = ToolFields.Read(fields);
-        JsonObject? variables = null;
-        if (fields.Take("chat_template_kwargs") is { } json)
-        {
-            variables = json.ValueKind == JsonValueKind.Object
-                ? JsonFields.Node(json, "chat_template_kwargs").AsObject()
-                : throw ApiError.InvalidType("chat_template_kwargs", "an object", JsonFields.Kind(json)).AsException();
-        }
-
+        JsonObject? variables = ReadVariables(fields);
         string? effort = ReadEffort(fields);
         return new ChatConversation(messages, tools, variables) { ReasoningEffort = effort };
     }
+
+    public static JsonObject? ReadVariables(JsonFields fields) => fields.Take("chat_template_kwargs") switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.Object } json => JsonFields.Node(json, "chat_template_kwargs").AsObject(),
+        { } other => throw ApiError.InvalidType("chat_template_kwargs", "an object", JsonFields.Kind(other)).AsException(),
+    };
 
     public static string? ReadEffort(JsonFields fields, string name = "reasoning_effort")
     {

@@ -62,7 +62,7 @@ internal static class GrammarFields
     }
 
     /// <summary>A schema is enforced whether <c>strict</c> asks for it or not.</summary>
-    private static GrammarSource ReadSchema(JsonFields fields)
+    public static GrammarSource ReadSchema(JsonFields fields)
     {
         string name = JsonFields.Text(fields.TakeRequired("name"), fields.PathOf("name"), ApiLimits.MaxNameLength);
         if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-'))

@@ -71,6 +71,9 @@ internal sealed class JsonFields
     public JsonElement? Take(string name) =>
         _fields.Remove(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
+    /// <summary>Looks at a field that is taken later; null when absent or null.</summary>
+    public JsonElement? Peek(string name) => _fields.TryGetValue(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
     public JsonElement TakeRequired(string name) => Take(name) ?? throw ApiError.Missing(PathOf(name)).AsException();
 
     public string? TakeString(string name, int maxLength) => Take(name) is { } value ? Text(value, PathOf(name), maxLength) : null;

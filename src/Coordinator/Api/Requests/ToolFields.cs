@@ -43,9 +43,10 @@ internal sealed record ToolRequest(ToolUse Use, IReadOnlyList<JsonObject> Defini
 /// <summary>Reads <c>tools</c>, <c>tool_choice</c> and <c>parallel_tool_calls</c>.</summary>
 internal static class ToolFields
 {
-    public static ToolRequest Read(JsonFields fields)
+    /// <param name="flat">Whether a tool's fields stand beside its type, as in the Responses API.</param>
+    public static ToolRequest Read(JsonFields fields, bool flat = false)
     {
-        (JsonObject Tool, bool Strict)[] tools = fields.Take("tools") is { } list ? ReadTools(list, fields.PathOf("tools")) : [];
+        (JsonObject Tool, bool Strict)[] tools = fields.Take("tools") is { } list ? ReadTools(list, fields.PathOf("tools"), flat) : [];
         JsonElement? choice = fields.Take("tool_choice");
         bool? parallel = fields.TakeBool("parallel_tool_calls");
         if (tools.Length == 0)
@@ -88,7 +89,7 @@ internal static class ToolFields
 
     private static bool IsNone(JsonElement choice) => choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none");
 
-    private static (JsonObject Tool, bool Strict)[] ReadTools(JsonElement json, string path)
+    private static (JsonObject Tool, bool Strict)[] ReadTools(JsonElement json, string path, bool flat)
     {
         if (json.ValueKind != JsonValueKind.Array)
         {
@@ -101,15 +102,15 @@ internal static class ToolFields
             throw ApiError.InvalidValue(path, $"'{path}' has {count} entries; 1 to {ApiLimits.MaxTools} are allowed").AsException();
         }
 
-        (JsonObject Tool, bool Strict)[] tools = [.. json.EnumerateArray().Select((tool, i) => ReadTool(JsonFields.Of(tool, $"{path}[{i}]")))];
+        (JsonObject Tool, bool Strict)[] tools = [.. json.EnumerateArray().Select((tool, i) => ReadTool(JsonFields.Of(tool, $"{path}[{i}]"), flat))];
         string? twice = tools.GroupBy(tool => ToolRequest.NameOf(tool.Tool)).FirstOrDefault(group => group.Count() > 1)?.Key;
         return twice is null ? tools : throw ApiError.InvalidValue(path, $"'{path}' defines the function '{twice}' twice").AsException();
     }
 
-    private static (JsonObject Tool, bool Strict) ReadTool(JsonFields fields)
+    private static (JsonObject Tool, bool Strict) ReadTool(JsonFields fields, bool flat)
     {
         RequireFunctionType(fields);
-        JsonFields function = JsonFields.Of(fields.TakeRequired("function"), fields.PathOf("function"));
+        JsonFields function = flat ? fields : JsonFields.Of(fields.TakeRequired("function"), fields.PathOf("function"));
         (JsonObject definition, bool strict) = ReadFunction(function);
         fields.RefuseOthers();
         return (new JsonObject { ["type"] = "function", ["function"] = definition }, strict);

@@ -44,7 +44,15 @@ internal static class AnswerJson
     public static void WriteChatLogProbs(Utf8JsonWriter json, IReadOnlyList<AnswerToken> tokens, Tokenizer tokenizer)
     {
         json.WriteStartObject("logprobs");
-        json.WriteStartArray("content");
+        WriteTokens(json, "content", tokens, tokenizer);
+        json.WriteNull("refusal");
+        json.WriteEndObject();
+    }
+
+    /// <summary>An array of tokens, each with the most likely ones in its place.</summary>
+    public static void WriteTokens(Utf8JsonWriter json, string name, IReadOnlyList<AnswerToken> tokens, Tokenizer tokenizer)
+    {
+        json.WriteStartArray(name);
         foreach (AnswerToken token in tokens)
         {
             json.WriteStartObject();
@@ -62,8 +70,6 @@ internal static class AnswerJson
         }
 
         json.WriteEndArray();
-        json.WriteNull("refusal");
-        json.WriteEndObject();
     }
 
     /// <summary>Plain form: parallel arrays, with <c>text_offset</c> counting characters of the answer.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Lamina.Coordinator.Api.Resumption;
 using Microsoft.AspNetCore.Http;
 
@@ -8,12 +9,13 @@ namespace Lamina.Coordinator.Api.Responses;
 /// <summary>
 /// Server-sent events: an <c>id:</c> line with the event's number, a <c>data:</c> line of JSON and an empty line each, then <c>[DONE]</c>; JSON holds no raw line ends, so
 /// neither does an event. An error before the first event is an HTTP error, one after it is an event without a number that ends the stream without <c>[DONE]</c>.
+/// Typed events, which begin with their <c>type</c>, have it in an <c>event:</c> line too, and there is no <c>[DONE]</c>.
 /// </summary>
 internal static class SseWriter
 {
     private static readonly byte[] s_done = "data: [DONE]\n\n"u8.ToArray();
 
-    public static async Task WriteAsync(HttpContext context, IAsyncEnumerable<NumberedEvent> events)
+    public static async Task WriteAsync(HttpContext context, IAsyncEnumerable<NumberedEvent> events, bool typed = false)
     {
         bool started = false;
         try
@@ -26,12 +28,12 @@ internal static class SseWriter
                     Start(context);
                 }
 
-                await SendAsync(context, $"id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
+                await SendAsync(context, $"{(typed ? $"event: {TypeOf(next.Json)}\n" : "")}id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
             }
         }
         catch (ApiException e) when (started)
         {
-            await SendAsync(context, "", e.Error.ToBody());
+            await SendAsync(context, typed ? "event: error\n" : "", typed ? e.Error.ToTypedEvent() : e.Error.ToBody());
             return;
         }
 
@@ -40,7 +42,10 @@ internal static class SseWriter
             Start(context);
         }
 
-        await context.Response.Body.WriteAsync(s_done, context.RequestAborted);
+        if (!typed)
+        {
+            await context.Response.Body.WriteAsync(s_done, context.RequestAborted);
+        }
     }
 
     private static async Task SendAsync(HttpContext context, string id, byte[] json)
@@ -52,6 +57,13 @@ internal static class SseWriter
         "\n\n"u8.CopyTo(frame.AsSpan(length + 6 + json.Length));
         await context.Response.Body.WriteAsync(frame, context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);
+    }
+
+    /// <summary>The value of the first field.</summary>
+    private static string TypeOf(byte[] json)
+    {
+        var reader = new Utf8JsonReader(json);
+        return reader.Read() && reader.Read() && reader.ValueTextEquals("type") && reader.Read() ? reader.GetString()! : throw new InvalidOperationException("an event has no type");
     }
 
     private static void Start(HttpContext context)

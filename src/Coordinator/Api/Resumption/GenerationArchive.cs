@@ -24,6 +24,9 @@ internal sealed class GenerationArchive : IDisposable
         _sweep = time.CreateTimer(_ => Sweep(), null, s_sweepInterval, s_sweepInterval);
     }
 
+    /// <summary>Whether finished responses can be read again.</summary>
+    public bool KeepsResponses => _options.RetentionSeconds > 0;
+
     public long RetainedBytes => _tenants.Values.Sum(tenant => tenant.RetainedBytes);
 
     public TenantGenerations Of(Caller caller) => _tenants.GetOrAdd(caller.Tenant, _ => new TenantGenerations(_options, _time, _logger));

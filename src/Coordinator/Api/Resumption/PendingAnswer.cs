@@ -4,7 +4,11 @@ namespace Lamina.Coordinator.Api.Resumption;
 /// <param name="Id">The generation's id, as in every part of its answer.</param>
 /// <param name="User">The caller's name for its end user.</param>
 /// <param name="Run">Makes the answer: one JSON body, or the JSON of each event when it is streamed. Throws <see cref="ApiException"/> when it fails.</param>
-internal sealed record PendingAnswer(string Id, bool Stream, ulong Seed, string? User, Func<CancellationToken, IAsyncEnumerable<byte[]>> Run);
+internal sealed record PendingAnswer(string Id, bool Stream, ulong Seed, string? User, Func<CancellationToken, IAsyncEnumerable<byte[]>> Run)
+{
+    /// <summary>Whether each event names its type, as those of the Responses API do.</summary>
+    public bool Typed { get; init; }
+}
 
 /// <summary>An event of an answer, numbered from 1.</summary>
 internal readonly record struct NumberedEvent(long Number, byte[] Json);

@@ -28,7 +28,7 @@ internal sealed class Responder(GenerationArchive archive)
         PendingAnswer answer = begin(body);
         Describe(context, answer.Id, answer.Seed, answer.User);
         IAsyncEnumerable<NumberedEvent> events = answer.Run(context.RequestAborted).Select((json, index) => new NumberedEvent(index + 1, json));
-        await WriteAsync(context, answer.Stream, events);
+        await WriteAsync(context, answer.Stream, answer.Typed, events);
     }
 
     /// <summary>Goes on with a kept answer after an event.</summary>
@@ -80,7 +80,7 @@ internal sealed class Responder(GenerationArchive archive)
     private static Task WriteAsync(HttpContext context, RetainedGeneration generation, long after)
     {
         Describe(context, generation.Id, generation.Seed, generation.User);
-        return WriteAsync(context, generation.Stream, generation.ReadAsync(after, context.RequestAborted));
+        return WriteAsync(context, generation.Stream, generation.Typed, generation.ReadAsync(after, context.RequestAborted));
     }
 
     private static void Describe(HttpContext context, string id, ulong seed, string? user)
@@ -90,11 +90,11 @@ internal sealed class Responder(GenerationArchive archive)
         context.Response.Headers["X-Lamina-Seed"] = seed.ToString(CultureInfo.InvariantCulture);
     }
 
-    private static async Task WriteAsync(HttpContext context, bool stream, IAsyncEnumerable<NumberedEvent> events)
+    private static async Task WriteAsync(HttpContext context, bool stream, bool typed, IAsyncEnumerable<NumberedEvent> events)
     {
         if (stream)
         {
-            await SseWriter.WriteAsync(context, events);
+            await SseWriter.WriteAsync(context, events, typed);
             return;
         }
 

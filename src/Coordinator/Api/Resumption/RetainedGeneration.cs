@@ -22,7 +22,7 @@ internal sealed class RetainedGeneration
     {
         Owner = owner;
         Key = key;
-        (Id, Stream, Seed, User) = (answer.Id, answer.Stream, answer.Seed, answer.User);
+        (Id, Stream, Typed, Seed, User) = (answer.Id, answer.Stream, answer.Typed, answer.Seed, answer.User);
         _journal = new EventJournal(budget);
         _time = time;
         _grace = grace;
@@ -38,6 +38,8 @@ internal sealed class RetainedGeneration
     public string Id { get; }
 
     public bool Stream { get; }
+
+    public bool Typed { get; }
 
     public ulong Seed { get; }
 

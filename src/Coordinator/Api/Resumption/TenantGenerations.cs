@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Lamina.Coordinator.Api.OpenResponses;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator.Api.Resumption;
@@ -19,12 +20,15 @@ internal sealed class TenantGenerations
         _options = options;
         _time = time;
         _logger = logger;
-        _budget = new JournalBudget(options.BytesPerTenant, EvictOldest);
+        _budget = new JournalBudget(options.BytesPerTenant, () => EvictOldest() || Responses!.EvictOldest());
+        Responses = new StoredResponses(_budget, TimeSpan.FromSeconds(options.RetentionSeconds), time);
     }
 
     private readonly record struct CallerKey(string? Caller, string Key);
 
     private sealed record Slot(byte[] RequestHash, Lazy<RetainedGeneration> Generation);
+
+    public StoredResponses Responses { get; }
 
     public long RetainedBytes => _budget.Used;
 
@@ -75,6 +79,8 @@ internal sealed class TenantGenerations
         {
             Remove(generation);
         }
+
+        Responses.Sweep();
     }
 
     /// <summary>Ends and forgets what a key started.</summary>
@@ -84,6 +90,8 @@ internal sealed class TenantGenerations
         {
             Remove(generation);
         }
+
+        Responses.RemoveWhere(stored => stored.Owner.Key == key);
     }
 
     public void CancelAll()
