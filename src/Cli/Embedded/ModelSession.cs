@@ -16,7 +16,7 @@ internal sealed class ModelSession : IAsyncDisposable
 {
     private static readonly TenantId LocalTenant = new("local");
 
-    private readonly GgufFile _file;
+    private readonly GgufMetadata _metadata;
     private readonly LocalEngine? _engine;
 
     /// <summary>Open as long as the model is: adapters and a draft model.</summary>
@@ -25,7 +25,7 @@ internal sealed class ModelSession : IAsyncDisposable
 
     private ModelSession(GgufFile file, LocalEngine? engine, EmbeddedCell? cell, IReadOnlyList<SessionStage> stages)
     {
-        _file = file;
+        _metadata = file.Metadata;
         _engine = engine;
         _cell = cell;
         Stages = stages;
@@ -38,20 +38,13 @@ internal sealed class ModelSession : IAsyncDisposable
 
     public static async Task<ModelSession> OpenAsync(SessionOptions options, LoadProgress progress, CancellationToken cancellation)
     {
-        GgufFile file = GgufFile.Open(options.ModelPath);
-        try
-        {
-            ModelSession session = options.Nodes == 1
-                ? OpenLocal(file, options, progress)
-                : await OpenCellAsync(file, options, progress, cancellation);
-            progress.Done();
-            return session;
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        // Its tensors are copied while loading; from then on what happens to the file is nobody's concern.
+        using GgufFile file = GgufFile.Open(options.ModelPath);
+        ModelSession session = options.Nodes == 1
+            ? OpenLocal(file, options, progress)
+            : await OpenCellAsync(file, options, progress, cancellation);
+        progress.Done();
+        return session;
     }
 
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
@@ -66,7 +59,7 @@ internal sealed class ModelSession : IAsyncDisposable
 
     public int[] EncodeChat(JsonArray messages)
     {
-        RenderedPrompt prompt = ChatPrompt.FromMetadata(_file.Metadata, Tokenizer).Render(new ChatPromptInput(messages, Now: DateTime.Now));
+        RenderedPrompt prompt = ChatPrompt.FromMetadata(_metadata, Tokenizer).Render(new ChatPromptInput(messages, Now: DateTime.Now));
         return Prompt.Build(Tokenizer, prompt.Text, prompt.Trusted);
     }
 
@@ -78,7 +71,6 @@ internal sealed class ModelSession : IAsyncDisposable
             await _cell.DisposeAsync();
         }
 
-        _file.Dispose();
         _besides.ForEach(other => other.Dispose());
     }
 

@@ -48,6 +48,8 @@ public sealed class GgufFile : ITensorSource, IDisposable
 
     public bool TryGet(string name, out TensorView tensor) => byName.TryGetValue(name, out tensor);
 
+    public void Release(in TensorView tensor) => FilePages.Release(tensor.Address, tensor.ByteLength);
+
     public void Dispose()
     {
         foreach (MappedFile part in parts)

@@ -20,4 +20,9 @@ public unsafe readonly record struct TensorView(string Name, GgmlType Type, long
 public interface ITensorSource
 {
     bool TryGet(string name, out TensorView tensor);
+
+    /// <summary>The tensor has been copied: a source that maps files lets its pages go, and may be asked for it again.</summary>
+    void Release(in TensorView tensor)
+    {
+    }
 }

@@ -9,14 +9,16 @@ internal sealed class WeightLoader
     private readonly ModelShape _shape;
     private readonly WorkerTeam _team;
     private readonly IKernels _kernels;
+    private readonly ITensorSource _source;
     private readonly Dictionary<string, TensorView> _tensors;
     private readonly Action<long, long>? _progress;
     private readonly Weights _weights = new();
     private readonly long _totalBytes;
     private long _doneBytes;
 
-    private WeightLoader(ModelShape shape, WorkerTeam team, IKernels kernels, Dictionary<string, TensorView> tensors, Action<long, long>? progress)
+    private WeightLoader(ITensorSource source, ModelShape shape, WorkerTeam team, IKernels kernels, Dictionary<string, TensorView> tensors, Action<long, long>? progress)
     {
+        _source = source;
         _shape = shape;
         _team = team;
         _kernels = kernels;
@@ -27,7 +29,7 @@ internal sealed class WeightLoader
 
     public static Weights Load(ITensorSource source, ModelShape shape, LayerRange layers, int contextLength, WorkerTeam team, IKernels kernels, Action<long, long>? progress)
     {
-        var loader = new WeightLoader(shape, team, kernels, Check(source, shape, layers), progress);
+        var loader = new WeightLoader(source, shape, team, kernels, Check(source, shape, layers), progress);
         try
         {
             loader.Load(layers, contextLength);
@@ -100,12 +102,24 @@ internal sealed class WeightLoader
         for (int i = layers.First; i < layers.End; i++)
         {
             _weights.Layers.Add(Layer(_shape.Layers[i], $"blk.{i}."));
+            Release($"blk.{i}.");
         }
 
         if (last)
         {
             _weights.OutputNorm = Norm("output_norm");
             _weights.Output = _tensors.ContainsKey("output.weight") ? Linear("output") : _weights.Embedding;
+        }
+
+        Release("");
+    }
+
+    /// <summary>A packed layer's file pages would double the memory held while loading.</summary>
+    private void Release(string prefix)
+    {
+        foreach (TensorView tensor in _tensors.Values.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            _source.Release(tensor);
         }
     }
 

@@ -53,6 +53,8 @@ internal sealed unsafe class VerifiedTensors : ITensorSource, IDisposable
         return found;
     }
 
+    public void Release(in TensorView tensor) => FilePages.Release(tensor.Address, tensor.ByteLength);
+
     public void Dispose()
     {
         foreach (Mapping mapping in _tensors.Values)
@@ -105,6 +107,8 @@ internal sealed unsafe class VerifiedTensors : ITensorSource, IDisposable
                 hash.AppendData(new ReadOnlySpan<byte>((byte*)View.Address + offset, (int)Math.Min(Part, View.ByteLength - offset)));
             }
 
+            // What is packed first is read again soon, what comes last long after: the file's cache keeps it, not this process.
+            FilePages.Release(View.Address, View.ByteLength);
             if (BlobDigest.FromHash(hash.GetHashAndReset()) != _digest)
             {
                 cache.Remove(_digest);
