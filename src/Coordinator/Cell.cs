@@ -73,7 +73,7 @@ public sealed class Cell : IAsyncDisposable
         string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
     {
         var id = new DeploymentId(deployment);
-        return _context.Models.ContainsKey(id)
+        return _context.Models.ContainsKey(id) || _context.Shown.ContainsKey(id)
             ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation)
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
@@ -160,19 +160,16 @@ public sealed class Cell : IAsyncDisposable
         ControlEndpoint = _system.ControlEndpoint;
         IActorRef registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
         IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, registry);
-        foreach (DeploymentId deployment in _context.Models.Keys)
-        {
-            deployments.Tell(new DeploymentSharding.Start(deployment));
-        }
+        _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
     }
 
     private static LinkListener Listen(CellOptions options, LinkOptions links, CertificateProvider certificates, ModelStore store)
     {
         try
         {
-            return LinkListener.Start(links, certificates, (hello, peer) => hello.Purpose == LinkPurpose.Blobs && peer.Role == PeerRole.Node
+            return LinkListener.Start(links, certificates, (hello, peer) => hello.Purpose == LinkPurpose.Blobs
                 ? new LinkDecision(link => new BlobServer(link, store), null)
-                : new LinkDecision(null, $"a coordinator accepts links for blobs from nodes, not for {hello.Purpose} from a {peer.Role}"));
+                : new LinkDecision(null, $"a coordinator accepts links for blobs, not for {hello.Purpose} from a {peer.Role}"));
         }
         catch (SocketException e)
         {

@@ -94,7 +94,7 @@ internal static class CoordinatorOptionsValidator
         for (int i = 0; i < cell.Models.Count; i++)
         {
             ModelOptions model = cell.Models[i];
-            Validate(model, $"{key}:Models:{i}");
+            Validate(model, $"{key}:Models:{i}", alone: cell.Seeds.Count <= 1);
             Require(names.Add(ModelNames.Of(model)), $"{key}:Models:{i}:Name", ModelNames.Of(model).Value, "a name that no other model of the cell has");
         }
     }
@@ -109,9 +109,10 @@ internal static class CoordinatorOptionsValidator
         }
     }
 
-    private static void Validate(ModelOptions model, string key)
+    /// <param name="alone">Whether the cell has no other coordinator, which could have the file instead.</param>
+    private static void Validate(ModelOptions model, string key, bool alone)
     {
-        if (!model.Path.StartsWith(Models.ModelStore.StorePrefix, StringComparison.Ordinal))
+        if (alone && !model.Path.StartsWith(Models.ModelStore.StorePrefix, StringComparison.Ordinal))
         {
             RequireFile(model.Path, $"{key}:Path");
         }

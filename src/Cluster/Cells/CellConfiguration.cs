@@ -79,9 +79,14 @@ internal static class CellConfiguration
                 failure-detector { heartbeat-interval = 500ms, acceptable-heartbeat-pause = 2s, expected-response-after = 500ms }
                 downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
                 split-brain-resolver {
-                  # Nodes come and go; the side that keeps most coordinators is the cell.
-                  active-strategy = keep-majority
-                  keep-majority.role = {{ShardingRole}}
+                  # Nodes come and go; the side that keeps most coordinators is the cell (PartitionVerdict, in the shape of a lease).
+                  active-strategy = lease-majority
+                  lease-majority {
+                    lease-implementation = "akka.coordination.partition"
+                    acquire-lease-delay-for-minority = 0s
+                    release-after = 1s
+                    role = {{ShardingRole}}
+                  }
                   stable-after = 4s
                   down-all-when-unstable = 15s
                 }
@@ -98,6 +103,8 @@ internal static class CellConfiguration
                 }
                 singleton.hand-over-retry-interval = 250ms
               }
+
+              coordination.partition.lease-class = "{{NameOf(typeof(PartitionLease))}}"
 
               coordinated-shutdown {
                 exit-clr = off # the host decides

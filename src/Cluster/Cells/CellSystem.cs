@@ -62,6 +62,11 @@ public sealed class CellSystem : IAsyncDisposable
 
             CellSystem cell = new(system, new Endpoint(address.Host, address.Port!.Value), self);
             await SelfTest.RequireRefusalAsync(options.Transport.BindAddress, cell.ControlEndpoint.Port, options.Certificates, cancellation).ConfigureAwait(false);
+            if (ColdStart.MustWait(options.Seeds, cell.ControlEndpoint))
+            {
+                await cell.WaitForOthersAsync(options, cancellation).ConfigureAwait(false);
+            }
+
             cell.Join(options.Seeds);
             return cell;
         }
@@ -113,6 +118,24 @@ public sealed class CellSystem : IAsyncDisposable
 
             throw new IOException($"the control port {transport.BindAddress}:{transport.Port} could not be opened: {e.Message}", e);
         }
+    }
+
+    private Task WaitForOthersAsync(CellOptions options, CancellationToken cancellation)
+    {
+        bool said = false;
+        return ColdStart.WaitForOthersAsync(
+            options.Seeds,
+            ControlEndpoint,
+            options.Certificates,
+            (answering, needed) =>
+            {
+                if (!said)
+                {
+                    said = true;
+                    options.Log?.Invoke(Akka.Event.LogLevel.WarningLevel, "cell", $"{answering} of the cell's {options.Seeds.Count} coordinators answer: {needed} are needed before {Self.Name} joins or forms the cell", null);
+                }
+            },
+            cancellation);
     }
 
     private void Join(IReadOnlyList<Endpoint> seeds)

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
 using Microsoft.Extensions.Logging;
@@ -20,15 +21,25 @@ internal sealed record CellContext(
     /// <summary>The models that are to be deployed, by deployment.</summary>
     public ConcurrentDictionary<DeploymentId, ModelOptions> Models { get; } = new();
 
+    /// <summary>Deployments whose owner is in this process.</summary>
+    public ConcurrentDictionary<DeploymentId, bool> Owned { get; } = new();
+
+    /// <summary>What each deployment's owner showed last.</summary>
+    public ConcurrentDictionary<DeploymentId, DeploymentProtocol.DeploymentShown> Shown { get; } = new();
+
     public ConcurrentDictionary<DeploymentId, GenerationRouter> Routers { get; } = new();
 
     public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, _ => new GenerationRouter(new GenerationLimits()));
 
+    /// <summary>A small blob from another coordinator.</summary>
+    public Task<byte[]> FetchAsync(Endpoint source, BlobDigest digest, long limit) => PeerBlob.FetchAsync(source, digest, limit, Tenant, Links, Certificates, Stopping);
+
     /// <summary>
     /// Dials the heads of an epoch and lets each run a short generation, so that an epoch serves only once its whole pipeline has computed, and the first caller
-    /// does not wait for cold code. Throws <see cref="LinkClosedException"/> when one cannot be reached or fails; then none stays open.
+    /// does not wait for cold code; another coordinator's own links need no such run. Throws <see cref="LinkClosedException"/> when one cannot be reached or fails; then none stays open.
     /// </summary>
-    public async Task<IReadOnlyList<HeadLink>> OpenHeadsAsync(IReadOnlyList<StageState> heads, bool encoder)
+    /// <param name="warmUp">Lets each head run a short generation, or take a text where the model is an encoder.</param>
+    public async Task<IReadOnlyList<HeadLink>> OpenHeadsAsync(IReadOnlyList<StageState> heads, bool warmUp, bool encoder)
     {
         var open = new List<HeadLink>();
         try
@@ -40,7 +51,11 @@ internal sealed record CellContext(
                 open.Add(HeadLink.Start(link, head.Address.Epoch));
             }
 
-            await Task.WhenAll(open.Select(head => head.WarmUpAsync(Tenant, encoder, s_warmUpDeadline, Stopping)));
+            if (warmUp)
+            {
+                await Task.WhenAll(open.Select(head => head.WarmUpAsync(Tenant, encoder, s_warmUpDeadline, Stopping)));
+            }
+
             return open;
         }
         catch

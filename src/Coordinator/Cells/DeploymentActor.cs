@@ -1,5 +1,5 @@
 using Akka.Actor;
-using Akka.Cluster.Sharding;
+using Akka.Cluster;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
@@ -7,30 +7,55 @@ using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
 using Lamina.Coordinator.Planning;
 using Microsoft.Extensions.Logging;
+using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace Lamina.Coordinator.Cells;
 
 /// <summary>
-/// The sharded entity of one deployment: turns messages into events of <see cref="DeploymentState"/> and does what that asks for. If it is restarted it begins
-/// anew: epochs rise past those that nodes remember, and stages of the old life are unloaded.
+/// The sharded entity of one deployment, its owner: turns messages into events of <see cref="DeploymentState"/>, does what that asks for, and shows every coordinator what it
+/// has come to. After its coordinator's death it begins at another with what was shown last: what serves goes on serving.
 /// </summary>
 internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 {
     private static readonly TimeSpan s_stallCheck = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_stallLimit = TimeSpan.FromSeconds(120);
-    private static readonly TimeSpan s_progressInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a new owner waits for the others' knowledge, and for nodes to be known again.</summary>
+    private static readonly TimeSpan s_settling = TimeSpan.FromSeconds(3);
 
     private readonly CellContext _cell;
     private readonly DeploymentId _id;
     private readonly IActorRef _registry;
     private readonly GenerationRouter _router;
     private readonly IActorRef _self;
-    private DeploymentState _state;
+    private readonly DeploymentShow _show;
+    private readonly long _bornAt = Environment.TickCount64;
+    private readonly HashSet<Address> _heard = [];
+    private readonly Dictionary<Address, string?> _problems = [];
+    private readonly Dictionary<int, HashSet<Address>> _drained = [];
+    private readonly SortedSet<string> _sources = new(StringComparer.Ordinal);
+    private DeploymentProtocol.DeploymentShown? _known;
+    private DeploymentSettings? _settings;
+    private DeploymentState? _state;
+    private ModelOffer? _offer;
+    private IReadOnlyList<NodeView> _nodes = [];
+    private bool _resumed;
     private long _lastMove = Environment.TickCount64;
 
     private sealed record CheckStall : INoSerializationVerificationNeeded
     {
         public static readonly CheckStall Instance = new();
+    }
+
+    private sealed record Heartbeat : INoSerializationVerificationNeeded
+    {
+        public static readonly Heartbeat Instance = new();
+    }
+
+    private sealed record Settled : INoSerializationVerificationNeeded
+    {
+        public static readonly Settled Instance = new();
     }
 
     private sealed record ProbeNow : INoSerializationVerificationNeeded
@@ -40,7 +65,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private sealed record HeadsDialled(int Epoch, IReadOnlyList<HeadLink> Links) : INoSerializationVerificationNeeded;
 
-    private sealed record Imported(ServedModel Model, StoredModel? Draft) : INoSerializationVerificationNeeded;
+    private sealed record OwnDrained(int Epoch) : INoSerializationVerificationNeeded;
 
     public DeploymentActor(CellContext cell, DeploymentId id, IActorRef registry)
     {
@@ -49,15 +74,16 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         _registry = registry;
         _router = cell.RouterOf(id);
         _self = Self;
-        ModelOptions options = cell.Models[id];
-        IReadOnlyList<Compute.Model.LayerRange>? ranges = options.Stages is null ? null : StageRanges.Parse(options.Stages);
-        _state = DeploymentState.Begin(new DeploymentSpec(cell.Tenant, id, Math.Max(options.Nodes, ranges?.Count ?? 1), ranges, options.Threads, options.DraftTokens, KvCacheTypes.Parse(options.KvCacheType)));
+        _show = new DeploymentShow(Context.System, cell);
 
-        Receive<DeploymentSharding.Start>(_ => { });
+        Receive<DeploymentProtocol.KeepDeployment>(keep => keep.Tenant == cell.Tenant, OnKeep);
+        Receive<DeploymentProtocol.EpochDrained>(drained => drained.Tenant == cell.Tenant, drained => OnDrained(drained.Epoch, AddressOf(Sender)));
+        Receive<OwnDrained>(drained => OnDrained(drained.Epoch, AkkaCluster.Get(Context.System).SelfAddress));
+        Receive<NodeRegistryActor.NodeTable>(table => OnNodes(table.Nodes));
+        Receive<Settled>(_ => OnSettled());
+        Receive<Heartbeat>(_ => OnHeartbeat());
         Receive<DeploymentEvent>(Apply);
-        Receive<Imported>(OnImported);
         Receive<HeadsDialled>(OnHeadsDialled);
-        Receive<NodeRegistryActor.NodeTable>(table => Apply(new DeploymentEvent.NodesSeen(table.Nodes)));
         Receive<NodeRegistryActor.NodesProbed>(probed => Apply(new DeploymentEvent.NodesProbed(probed.Nodes)));
         Receive<NodeEvents.StageProgress>(e => Apply(new DeploymentEvent.StageProgressed(e.Address, e.Node, e.Phase, e.DoneBytes, e.TotalBytes)));
         Receive<NodeEvents.StageLoaded>(e => Apply(new DeploymentEvent.StageLoaded(e.Address, e.Node, e.MemoryBytes)));
@@ -71,14 +97,126 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     protected override void PreStart()
     {
-        Publish();
-        Import();
-        _registry.Tell(new NodeRegistryActor.Subscribe(_id));
+        _cell.Owned[_id] = true;
         Timers.StartPeriodicTimer(nameof(CheckStall), CheckStall.Instance, s_stallCheck);
+        Timers.StartPeriodicTimer(nameof(Heartbeat), Heartbeat.Instance, s_heartbeat);
+        Timers.StartSingleTimer(nameof(Settled), Settled.Instance, s_settling);
+    }
+
+    protected override void PostStop() => _cell.Owned.TryRemove(_id, out _);
+
+    private Address AddressOf(IActorRef actor) => actor.Path.Address.HasLocalScope ? AkkaCluster.Get(Context.System).SelfAddress : actor.Path.Address;
+
+    private void OnKeep(DeploymentProtocol.KeepDeployment keep)
+    {
+        Address from = AddressOf(Sender);
+        _settings ??= keep.Settings;
+        _heard.Add(from);
+        if (keep.Known is { } known && known.Version > (_known?.Version ?? 0))
+        {
+            _known = known;
+        }
+
+        _problems[from] = keep.Model is null ? keep.Problem : null;
+        if (keep.Model is { } model && (_offer is null || _offer.Digest == model.Digest))
+        {
+            _offer ??= model;
+            _sources.Add(model.Blobs.ToString());
+        }
+
+        TryBegin(late: false);
+        if (_state is not null)
+        {
+            if (_state.Model is null && keep.ImportBytes > 0)
+            {
+                Apply(new DeploymentEvent.ImportProgressed(keep.ImportedBytes, keep.ImportBytes));
+            }
+
+            TakeModel();
+        }
+    }
+
+    /// <summary>The last owner's knowledge may lie with any coordinator: each is heard before anything is decided, within bounds.</summary>
+    private void TryBegin(bool late)
+    {
+        DeploymentProtocol.DeploymentShown? shown = _cell.Shown.GetValueOrDefault(_id);
+        if (_state is not null || _settings is null || (!late && shown is null && !Coordinators().All(_heard.Contains)))
+        {
+            return;
+        }
+
+        shown = shown?.Version >= (_known?.Version ?? 0) ? shown : _known;
+        _show.ContinueAfter(shown?.Version ?? 0);
+        _offer = shown?.Model ?? _offer;
+        _resumed = shown?.Epochs.Any(epoch => epoch.Role == EpochRole.Serving) == true;
+        _settings = shown?.Settings ?? _settings;
+        _state = shown is null ? DeploymentState.Begin(DeploymentWire.Spec(_cell.Tenant, _id, _settings)) : DeploymentWire.Resume(shown);
+        if (_resumed)
+        {
+            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: its coordinator is gone; this one goes on with it", _id, _state.Serving!.Epoch);
+            Do(new DeploymentEffect.OpenHeads(_state.Serving.Epoch, [.. _state.Serving.Heads]));
+        }
+
+        foreach (EpochState retiring in _state.Retiring)
+        {
+            Do(new DeploymentEffect.Drain(retiring.Epoch));
+        }
+
+        Timers.StartSingleTimer(nameof(Settled), Settled.Instance, s_settling);
+        _registry.Tell(new NodeRegistryActor.Subscribe(_id));
+        TakeModel();
+        Publish();
+    }
+
+    private void OnSettled()
+    {
+        TryBegin(late: true);
+        if (_resumed)
+        {
+            _resumed = false;
+            Apply(new DeploymentEvent.NodesSeen(_nodes));
+        }
+    }
+
+    /// <summary>A new owner's registry may know the nodes a moment later than it knows of the plan that stands on them.</summary>
+    private void OnNodes(IReadOnlyList<NodeView> nodes)
+    {
+        _nodes = nodes;
+        var table = nodes.ToDictionary(node => node.Name);
+        if (!_resumed || _state!.Serving?.MissingNode(table) is null)
+        {
+            _resumed = false;
+            Apply(new DeploymentEvent.NodesSeen(nodes));
+        }
+    }
+
+    private void TakeModel()
+    {
+        if (_offer is null)
+        {
+            if (_state!.Model is null && !_state.GaveUp && _problems.Count > 0 && Coordinators().All(c => _problems.GetValueOrDefault(c) is not null))
+            {
+                Apply(new DeploymentEvent.ImportFailed(_problems.Values.First(problem => problem is not null)!));
+            }
+
+            return;
+        }
+
+        Endpoint[] sources = [.. _sources.Select(Endpoint.Parse)];
+        if (_cell.Board.FindModel(_id.Value) is { } model && model.Stored.Digest.ToString() == _offer.Digest && _state!.Model?.Sources.SequenceEqual(sources) != true)
+        {
+            ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, _state!.Spec.KvType);
+            Apply(new DeploymentEvent.ModelImported(new ModelFacts(_offer.Digest, cost with { DraftBytes = _offer.DraftBytes }, sources, !model.Generates, _offer.DraftDigest)));
+        }
     }
 
     private void Apply(DeploymentEvent happened)
     {
+        if (_state is null)
+        {
+            return;
+        }
+
         DeploymentPhase before = _state.Phase;
         (_state, IReadOnlyList<DeploymentEffect> effects) = _state.Apply(happened);
         _lastMove = Environment.TickCount64;
@@ -101,9 +239,12 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
             case DeploymentEffect.Tell tell:
                 _registry.Tell(new NodeRegistryActor.SendToNode(tell.Node, tell.Command));
                 break;
+            case DeploymentEffect.OpenHeads open when _router.OpenHeads(open.Epoch) is { } links:
+                _self.Tell(new HeadsDialled(open.Epoch, links));
+                break;
             case DeploymentEffect.OpenHeads open:
                 LogPlan();
-                _cell.OpenHeadsAsync(open.Heads, _state.Model!.IsEncoder).PipeTo(
+                _cell.OpenHeadsAsync(open.Heads, warmUp: true, _state?.Model?.IsEncoder ?? false).PipeTo(
                     _self,
                     success: links => new HeadsDialled(open.Epoch, links),
                     failure: e => new DeploymentEvent.HeadsFailed(open.Epoch, e is LinkClosedException ? e.Message : $"opening the head failed: {e.Message}"));
@@ -115,7 +256,8 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
                 _router.Stop(stop.Epoch);
                 break;
             case DeploymentEffect.Drain drain:
-                _router.DrainAsync(drain.Epoch, _cell.Stopping).PipeTo(_self, success: () => new DeploymentEvent.Drained(drain.Epoch));
+                _drained[drain.Epoch] = [];
+                _router.DrainAsync(drain.Epoch, _cell.Stopping).PipeTo(_self, success: () => new OwnDrained(drain.Epoch));
                 break;
             case DeploymentEffect.Probe probe when probe.Delay > TimeSpan.Zero:
                 Timers.StartSingleTimer(nameof(ProbeNow), ProbeNow.Instance, probe.Delay);
@@ -124,43 +266,6 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
                 _registry.Tell(new NodeRegistryActor.ProbeNodes());
                 break;
         }
-    }
-
-    private void Import()
-    {
-        ModelOptions options = _cell.Models[_id];
-        long lastReport = 0;
-        void Report(long done, long total)
-        {
-            long now = Environment.TickCount64;
-            long last = Interlocked.Read(ref lastReport);
-            if ((now - last >= s_progressInterval.TotalMilliseconds || done == total) && Interlocked.CompareExchange(ref lastReport, now, last) == last)
-            {
-                _self.Tell(new DeploymentEvent.ImportProgressed(done, total));
-            }
-        }
-
-        async Task<Imported> RunAsync()
-        {
-            StoredModel stored = await _cell.Store.ImportAsync(options.Path, options.Sha256, Report, _cell.Stopping);
-            ServedModel model = ServedModel.Of(_id.Value, stored, options.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = options.EmbeddingDimensions };
-            return new Imported(model, options.Draft is null ? null : model.RequireDraft(await _cell.Store.ImportAsync(options.Draft, Report, _cell.Stopping)));
-        }
-
-        RunAsync().PipeTo(_self, failure: e => new DeploymentEvent.ImportFailed(e.Message));
-    }
-
-    private void OnImported(Imported imported)
-    {
-        ServedModel model = imported.Model;
-        _cell.Board.SetModel(_id.Value, model);
-        ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, _state.Spec.KvType);
-        if (imported.Draft is { } draft)
-        {
-            cost = cost with { DraftBytes = ModelCost.DraftBytesOf(ModelShape.FromGguf(draft.Metadata), draft.TensorBytes(), model.ContextLength, _state.Spec.KvType) };
-        }
-
-        Apply(new DeploymentEvent.ModelImported(new ModelFacts(model.Stored.Digest.ToString(), cost, [_cell.BlobEndpoint], !model.Generates, imported.Draft?.Digest.ToString())));
     }
 
     private void OnHeadsDialled(HeadsDialled dialled)
@@ -184,52 +289,55 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         }
     }
 
+    /// <summary>An epoch has drained once it has at every coordinator that still counts.</summary>
+    private void OnDrained(int epoch, Address coordinator)
+    {
+        if (_drained.TryGetValue(epoch, out HashSet<Address>? drained) && drained.Add(coordinator))
+        {
+            CheckDrained();
+        }
+    }
+
+    private void CheckDrained()
+    {
+        foreach (int epoch in _drained.Where(drained => Coordinators().All(drained.Value.Contains)).Select(drained => drained.Key).ToArray())
+        {
+            _drained.Remove(epoch);
+            Apply(new DeploymentEvent.Drained(epoch));
+        }
+    }
+
     private void OnCheckStall()
     {
-        if (_state.Building is { } building && Environment.TickCount64 - _lastMove > s_stallLimit.TotalMilliseconds)
+        if (_state?.Building is { } building && Environment.TickCount64 - _lastMove > s_stallLimit.TotalMilliseconds)
         {
             Apply(new DeploymentEvent.Stalled(building.Epoch));
         }
     }
 
-    private void Publish() => _cell.Board.Show(_state.ToView(), _state.WasReady && !_state.GaveUp);
+    private void OnHeartbeat()
+    {
+        if (_state is not null)
+        {
+            CheckDrained();
+            _show.Send(DeploymentWire.Shown(_state, _settings!, 0, _offer, [.. _sources.Select(Endpoint.Parse)]), force: true);
+        }
+    }
+
+    private void Publish()
+    {
+        _cell.Board.Show(_state!.ToView(), _state.WasReady && !_state.GaveUp);
+        _show.Send(DeploymentWire.Shown(_state, _settings!, 0, _offer, [.. _sources.Select(Endpoint.Parse)]), force: false);
+    }
+
+    /// <summary>Addresses of the coordinators that count now.</summary>
+    private IEnumerable<Address> Coordinators() => _show.Coordinators();
 
     private void LogPlan()
     {
-        foreach (string sentence in _state.Building?.Plan.Explanation ?? [])
+        foreach (string sentence in _state?.Building?.Plan.Explanation ?? [])
         {
-            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: {Sentence}", _id, _state.LastEpoch, sentence);
+            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: {Sentence}", _id, _state!.LastEpoch, sentence);
         }
-    }
-}
-
-/// <summary>Places deployments through cluster sharding on the role <c>coordinator</c>: each exists once, and moves when its coordinator dies.</summary>
-internal static class DeploymentSharding
-{
-    public const string TypeName = "deployment";
-    private const int Shards = 32;
-
-    /// <summary>Brings a deployment to life where its shard is.</summary>
-    public sealed record Start(DeploymentId Deployment) : INoSerializationVerificationNeeded;
-
-    public static Task<IActorRef> StartRegionAsync(ActorSystem system, CellContext cell, IActorRef registry)
-    {
-        ClusterShardingSettings settings = ClusterShardingSettings.Create(system)
-            .WithRole("coordinator")
-            .WithStateStoreMode(StateStoreMode.DData)
-            .WithRememberEntities(false)
-            .WithPassivateIdleAfter(TimeSpan.Zero);
-        return ClusterSharding.Get(system).StartAsync(
-            TypeName, entityId => Props.Create(() => new DeploymentActor(cell, new DeploymentId(entityId), registry)), settings, new Extractor());
-    }
-
-    private sealed class Extractor : HashCodeMessageExtractor
-    {
-        public Extractor()
-            : base(Shards)
-        {
-        }
-
-        public override string? EntityId(object message) => (message as Start)?.Deployment.Value;
     }
 }

@@ -30,19 +30,48 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
         }
     }
 
-    /// <summary>Takes an epoch's open links; it serves once <see cref="Serve"/> says so.</summary>
+    /// <summary>Epochs whose links are held.</summary>
+    public IReadOnlyList<int> Epochs
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _epochs.Keys];
+            }
+        }
+    }
+
+    /// <summary>An epoch's links, or null when there are none or one is closed.</summary>
+    public IReadOnlyList<HeadLink>? OpenHeads(int epoch)
+    {
+        lock (_lock)
+        {
+            return _epochs.TryGetValue(epoch, out IReadOnlyList<HeadLink>? heads) && heads.All(head => !head.Closed.IsCompleted) ? heads : null;
+        }
+    }
+
+    /// <summary>Takes an epoch's open links, in place of those it had; it serves once <see cref="Serve"/> says so.</summary>
     public void Add(int epoch, IReadOnlyList<HeadLink> heads)
     {
+        IReadOnlyList<HeadLink> unused = heads;
         lock (_lock)
         {
             if (!_disposed)
             {
+                unused = _epochs.GetValueOrDefault(epoch, []);
                 _epochs[epoch] = heads;
-                return;
             }
         }
 
-        Close(heads);
+        if (!ReferenceEquals(unused, heads))
+        {
+            Close(unused);
+        }
+        else if (_disposed)
+        {
+            Close(heads);
+        }
     }
 
     public void Serve(int epoch)

@@ -1,0 +1,100 @@
+using MessagePack;
+
+namespace Lamina.Cluster.Messages;
+
+/// <summary>
+/// Between the coordinators of a cell: each keeps every deployment alive by saying that it wants it, and the one coordinator where the deployment's plan is owned shows all
+/// of them what it has come to. What is shown is enough to own the plan after its owner's death.
+/// </summary>
+public static class DeploymentProtocol
+{
+    /// <summary>
+    /// To the deployment's owner, wherever that is, every second: it is wanted, and this is what the sender has. Answered by <see cref="DeploymentShown"/>.
+    /// </summary>
+    /// <param name="Model">Null while the sender has not got the model.</param>
+    /// <param name="ImportedBytes">How far the sender's import is.</param>
+    /// <param name="Problem">Why the sender cannot import it, or null.</param>
+    [MessagePackObject]
+    public sealed record KeepDeployment(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] DeploymentId Deployment,
+        [property: Key(2)] DeploymentSettings Settings,
+        [property: Key(3)] ModelOffer? Model,
+        [property: Key(4)] long ImportedBytes,
+        [property: Key(5)] long ImportBytes,
+        [property: Key(6)] string? Problem,
+        [property: Key(7)] DeploymentShown? Known) : IWireMessage;
+
+    /// <summary>The deployment as its owner sees it, to every coordinator: after each change, and every second.</summary>
+    /// <param name="Version">Rises with each; a lower one is late and means nothing.</param>
+    /// <param name="Sources">Where the model's blobs are served.</param>
+    [MessagePackObject]
+    public sealed record DeploymentShown(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] DeploymentId Deployment,
+        [property: Key(2)] DeploymentSettings Settings,
+        [property: Key(3)] long Version,
+        [property: Key(4)] ModelOffer? Model,
+        [property: Key(5)] IReadOnlyList<Endpoint> Sources,
+        [property: Key(6)] int LastEpoch,
+        [property: Key(7)] bool WasReady,
+        [property: Key(8)] bool GaveUp,
+        [property: Key(9)] string? Problem,
+        [property: Key(10)] long ImportedBytes,
+        [property: Key(11)] long ImportBytes,
+        [property: Key(12)] IReadOnlyList<EpochShown> Epochs) : IWireMessage;
+
+    /// <summary>To the owner: the sender has no generations left on an epoch that was replaced.</summary>
+    [MessagePackObject]
+    public sealed record EpochDrained(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] DeploymentId Deployment,
+        [property: Key(2)] int Epoch) : IWireMessage;
+}
+
+/// <summary>What an operator wants of a deployment, apart from its file.</summary>
+/// <param name="Stages">Explicit layer ranges, or null.</param>
+[MessagePackObject]
+public sealed record DeploymentSettings(
+    [property: Key(0)] int Nodes,
+    [property: Key(1)] string? Stages,
+    [property: Key(2)] int ContextLength,
+    [property: Key(3)] int Threads,
+    [property: Key(4)] int DraftTokens,
+    [property: Key(5)] string KvCacheType,
+    [property: Key(6)] int[] EmbeddingDimensions);
+
+/// <summary>A model that a coordinator holds.</summary>
+/// <param name="Digest">Of the manifest.</param>
+/// <param name="MetadataDigest">Of the file's metadata, tokenizer and chat template included: what a coordinator needs to serve callers without the file.</param>
+/// <param name="DraftDigest">The model that guesses for it; null = none.</param>
+/// <param name="DraftBytes">What the head holds of that.</param>
+[MessagePackObject]
+public sealed record ModelOffer([property: Key(0)] string Digest, [property: Key(1)] string MetadataDigest, [property: Key(2)] Endpoint Blobs, [property: Key(3)] string? DraftDigest, [property: Key(4)] long DraftBytes);
+
+public enum EpochRole { Building = 0, Serving = 1, Retiring = 2 }
+
+/// <param name="Phase">How far a building epoch is: loading, connecting, opening, serving.</param>
+[MessagePackObject]
+public sealed record EpochShown(
+    [property: Key(0)] int Epoch,
+    [property: Key(1)] EpochRole Role,
+    [property: Key(2)] int Phase,
+    [property: Key(3)] int KvBlocks,
+    [property: Key(4)] int MaxSequences,
+    [property: Key(5)] IReadOnlyList<StageShown> Stages);
+
+[MessagePackObject]
+public sealed record StageShown(
+    [property: Key(0)] int Pipeline,
+    [property: Key(1)] int Stage,
+    [property: Key(2)] NodeName Node,
+    [property: Key(3)] Endpoint Link,
+    [property: Key(4)] int ProcessId,
+    [property: Key(5)] int FirstLayer,
+    [property: Key(6)] int EndLayer,
+    [property: Key(7)] long WeightBytes,
+    [property: Key(8)] StagePhase Phase,
+    [property: Key(9)] long DoneBytes,
+    [property: Key(10)] long TotalBytes,
+    [property: Key(11)] long MemoryBytes);

@@ -1,0 +1,327 @@
+using Akka.Actor;
+using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
+using Lamina.Compute.Model;
+using Lamina.Coordinator.Generations;
+using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Planning;
+using Microsoft.Extensions.Logging;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>
+/// <c>/user/deployments</c> of every coordinator: keeps the cell's deployments alive wherever their owners are, gets their models (by import, or from another coordinator), and
+/// opens this coordinator's own links to whatever serves, so that its callers do not depend on the owner.
+/// </summary>
+internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
+{
+    public const string Name = "deployments";
+
+    private static readonly TimeSpan s_keep = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_progress = TimeSpan.FromMilliseconds(100);
+
+    private readonly CellContext _cell;
+    private readonly IActorRef _deployments;
+    private readonly IActorRef _self;
+    private readonly Dictionary<DeploymentId, Followed> _followed = [];
+
+    private sealed class Followed(DeploymentSettings settings)
+    {
+        public DeploymentSettings Settings { get; set; } = settings;
+        public ModelOffer? Model { get; set; }
+        public long ImportedBytes { get; set; }
+        public long ImportBytes { get; set; }
+        public string? Problem { get; set; }
+        public bool Fetching { get; set; }
+        public long ShownAt { get; set; } = Environment.TickCount64;
+
+        /// <summary>Epoch whose heads are being dialled, or null.</summary>
+        public int? Dialling { get; set; }
+
+        public HashSet<int> Draining { get; } = [];
+    }
+
+    private sealed record Keep : INoSerializationVerificationNeeded
+    {
+        public static readonly Keep Instance = new();
+    }
+
+    private sealed record Progressed(DeploymentId Deployment, long Done, long Total) : INoSerializationVerificationNeeded;
+
+    private sealed record Got(DeploymentId Deployment, ServedModel Model, ModelOffer Offer) : INoSerializationVerificationNeeded;
+
+    private sealed record NotGot(DeploymentId Deployment, string Problem) : INoSerializationVerificationNeeded;
+
+    private sealed record Dialled(DeploymentId Deployment, int Epoch, IReadOnlyList<HeadLink> Links) : INoSerializationVerificationNeeded;
+
+    private sealed record HeadsLost(DeploymentId Deployment, int Epoch) : INoSerializationVerificationNeeded;
+
+    private sealed record Redial(DeploymentId Deployment) : INoSerializationVerificationNeeded;
+
+    private sealed record Drained(DeploymentId Deployment, int Epoch) : INoSerializationVerificationNeeded;
+
+    public DeploymentFollower(CellContext cell, IActorRef deployments)
+    {
+        _cell = cell;
+        _deployments = deployments;
+        _self = Self;
+        Receive<DeploymentProtocol.DeploymentShown>(shown => shown.Tenant == cell.Tenant, OnShown);
+        Receive<Keep>(_ => KeepAll());
+        Receive<Progressed>(OnProgressed);
+        Receive<Got>(OnGot);
+        Receive<NotGot>(OnNotGot);
+        Receive<Dialled>(OnDialled);
+        Receive<HeadsLost>(OnLost);
+        Receive<Redial>(OnRedial);
+        Receive<Drained>(drained => _deployments.Tell(new DeploymentProtocol.EpochDrained(_cell.Tenant, drained.Deployment, drained.Epoch)));
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart()
+    {
+        foreach ((DeploymentId id, ModelOptions options) in _cell.Models)
+        {
+            _followed[id] = new Followed(DeploymentWire.Settings(options));
+            Import(id, options);
+        }
+
+        Timers.StartPeriodicTimer(nameof(Keep), Keep.Instance, TimeSpan.Zero, s_keep);
+    }
+
+    private void KeepAll()
+    {
+        foreach (DeploymentId id in _followed.Keys)
+        {
+            KeepOne(id);
+        }
+    }
+
+    /// <summary>What was shown last goes along when its owner is silent: a new one may know nothing.</summary>
+    private void KeepOne(DeploymentId id)
+    {
+        Followed followed = _followed[id];
+        bool silent = Environment.TickCount64 - followed.ShownAt > s_silence.TotalMilliseconds;
+        _deployments.Tell(new DeploymentProtocol.KeepDeployment(
+            _cell.Tenant, id, followed.Settings, followed.Model, followed.ImportedBytes, followed.ImportBytes, followed.Problem, silent ? _cell.Shown.GetValueOrDefault(id) : null));
+    }
+
+    private void OnShown(DeploymentProtocol.DeploymentShown shown)
+    {
+        DeploymentId id = shown.Deployment;
+        bool owned = _cell.Owned.ContainsKey(id);
+        if (!owned && shown.Version <= (_cell.Shown.GetValueOrDefault(id)?.Version ?? 0))
+        {
+            return;
+        }
+
+        if (!_followed.TryGetValue(id, out Followed? followed))
+        {
+            _followed[id] = followed = new Followed(shown.Settings);
+        }
+
+        followed.Settings = shown.Settings;
+        followed.ShownAt = Environment.TickCount64;
+        if (!owned)
+        {
+            _cell.Shown[id] = shown;
+            DeploymentState state = DeploymentWire.Look(shown);
+            _cell.Board.Show(state.ToView(), shown.WasReady && !shown.GaveUp);
+            Follow(shown, followed);
+        }
+
+        if (shown.Model is { } wanted && _cell.Board.FindModel(id.Value)?.Stored.Digest.ToString() != wanted.Digest && !followed.Fetching && !IsImporting(followed))
+        {
+            Fetch(id, followed, wanted, shown.Sources);
+        }
+    }
+
+    private static bool IsImporting(Followed followed) => followed is { Model: null, Problem: null, ImportBytes: > 0 };
+
+    /// <summary>Makes this coordinator's links those of the epochs that the owner shows.</summary>
+    private void Follow(DeploymentProtocol.DeploymentShown shown, Followed followed)
+    {
+        GenerationRouter router = _cell.RouterOf(shown.Deployment);
+        foreach (int gone in router.Epochs.Where(epoch => !shown.Epochs.Any(other => other.Epoch == epoch && other.Role != EpochRole.Building)))
+        {
+            router.Stop(gone);
+        }
+
+        if (shown.Epochs.FirstOrDefault(epoch => epoch.Role == EpochRole.Serving) is { } serving && followed.Dialling != serving.Epoch && router.OpenHeads(serving.Epoch) is null)
+        {
+            Dial(shown, followed, serving.Epoch);
+        }
+
+        foreach (EpochShown retiring in shown.Epochs.Where(epoch => epoch.Role == EpochRole.Retiring))
+        {
+            if (!router.Epochs.Contains(retiring.Epoch))
+            {
+                _self.Tell(new Drained(shown.Deployment, retiring.Epoch));
+            }
+            else if (router.OpenHeads(shown.Epochs[0].Epoch) is not null && followed.Draining.Add(retiring.Epoch))
+            {
+                router.DrainAsync(retiring.Epoch, _cell.Stopping).PipeTo(_self, success: () => new Drained(shown.Deployment, retiring.Epoch));
+            }
+        }
+    }
+
+    private void Dial(DeploymentProtocol.DeploymentShown shown, Followed followed, int epoch)
+    {
+        followed.Dialling = epoch;
+        EpochState serving = DeploymentWire.Epochs(shown, EpochRole.Serving).First();
+        _cell.OpenHeadsAsync([.. serving.Heads], warmUp: false, encoder: false).PipeTo(
+            _self, success: links => new Dialled(shown.Deployment, epoch, links), failure: _ => new HeadsLost(shown.Deployment, epoch));
+    }
+
+    private void OnDialled(Dialled dialled)
+    {
+        Followed followed = _followed[dialled.Deployment];
+        followed.Dialling = null;
+        bool wanted = _cell.Shown.GetValueOrDefault(dialled.Deployment)?.Epochs.Any(epoch => epoch.Epoch == dialled.Epoch && epoch.Role != EpochRole.Building) == true;
+        GenerationRouter router = _cell.RouterOf(dialled.Deployment);
+        if (!wanted || router.OpenHeads(dialled.Epoch) is not null)
+        {
+            foreach (HeadLink link in dialled.Links)
+            {
+                link.Dispose();
+            }
+
+            return;
+        }
+
+        router.Add(dialled.Epoch, dialled.Links);
+        router.Serve(dialled.Epoch);
+        foreach (HeadLink link in dialled.Links)
+        {
+            link.Closed.PipeTo(_self, success: _ => new HeadsLost(dialled.Deployment, dialled.Epoch));
+        }
+
+        OnRedial(new Redial(dialled.Deployment));
+    }
+
+    /// <summary>A head is out of reach from here: tried again while the owner says that it serves.</summary>
+    private void OnLost(HeadsLost lost)
+    {
+        Followed followed = _followed[lost.Deployment];
+        followed.Dialling = followed.Dialling == lost.Epoch ? null : followed.Dialling;
+        Timers.StartSingleTimer($"redial-{lost.Deployment}", new Redial(lost.Deployment), s_retry);
+    }
+
+    private void OnRedial(Redial redial)
+    {
+        if (!_cell.Owned.ContainsKey(redial.Deployment) && _cell.Shown.GetValueOrDefault(redial.Deployment) is { } shown)
+        {
+            Follow(shown, _followed[redial.Deployment]);
+        }
+    }
+
+    private void Import(DeploymentId id, ModelOptions options)
+    {
+        long lastReport = 0;
+        void Report(long done, long total)
+        {
+            long now = Environment.TickCount64;
+            long last = Interlocked.Read(ref lastReport);
+            if ((now - last >= s_progress.TotalMilliseconds || done == total) && Interlocked.CompareExchange(ref lastReport, now, last) == last)
+            {
+                _self.Tell(new Progressed(id, done, total));
+            }
+        }
+
+        async Task<Got> RunAsync()
+        {
+            StoredModel stored = await _cell.Store.ImportAsync(options.Path, options.Sha256, Report, _cell.Stopping);
+            Got got = Take(id, stored, DeploymentWire.Settings(options));
+            if (options.Draft is null)
+            {
+                return got;
+            }
+
+            StoredModel draft = got.Model.RequireDraft(await _cell.Store.ImportAsync(options.Draft, Report, _cell.Stopping));
+            long draftBytes = ModelCost.DraftBytesOf(ModelShape.FromGguf(draft.Metadata), draft.TensorBytes(), got.Model.ContextLength, KvCacheTypes.Parse(options.KvCacheType));
+            return got with { Offer = got.Offer with { DraftDigest = draft.Digest.ToString(), DraftBytes = draftBytes } };
+        }
+
+        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message));
+    }
+
+    /// <summary>Gets what serving callers needs of a model that another coordinator imported.</summary>
+    private void Fetch(DeploymentId id, Followed followed, ModelOffer wanted, IReadOnlyList<Endpoint> sources)
+    {
+        followed.Fetching = true;
+        async Task<Got> RunAsync()
+        {
+            (BlobDigest digest, BlobDigest metadata) = (BlobDigest.Parse(wanted.Digest), BlobDigest.Parse(wanted.MetadataDigest));
+            var problems = new List<string>();
+            foreach (Endpoint source in sources.Append(wanted.Blobs).Distinct().Where(source => source != _cell.BlobEndpoint))
+            {
+                try
+                {
+                    byte[] manifestBytes = await _cell.FetchAsync(source, digest, ModelManifest.MaxBytes);
+                    byte[] metadataBytes = await _cell.FetchAsync(source, metadata, ModelStore.MaxMetadataBytes);
+                    return Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes), followed.Settings);
+                }
+                catch (Exception e) when (e is IOException or InvalidDataException or TimeoutException)
+                {
+                    problems.Add($"{source}: {e.Message}");
+                }
+            }
+
+            throw new IOException($"no coordinator gave the metadata of model {id} ({string.Join("; ", problems)})");
+        }
+
+        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message));
+    }
+
+    private Got Take(DeploymentId id, StoredModel stored, DeploymentSettings settings)
+    {
+        ServedModel model = ServedModel.Of(id.Value, stored, settings.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = settings.EmbeddingDimensions };
+        return new Got(id, model, new ModelOffer(stored.Digest.ToString(), _cell.Store.OfferMetadata(stored).ToString(), _cell.BlobEndpoint, null, 0));
+    }
+
+    private void OnProgressed(Progressed progressed)
+    {
+        Followed followed = _followed[progressed.Deployment];
+        (followed.ImportedBytes, followed.ImportBytes) = (progressed.Done, progressed.Total);
+        KeepOne(progressed.Deployment);
+    }
+
+    private void OnGot(Got got)
+    {
+        Followed followed = _followed[got.Deployment];
+        string? deployed = _cell.Shown.GetValueOrDefault(got.Deployment)?.Model?.Digest;
+        bool imported = !followed.Fetching;
+        followed.Fetching = false;
+        (followed.Problem, followed.ImportBytes) = (null, 0);
+        if (imported)
+        {
+            // Only who has the file offers it: others have no tensors.
+            followed.Model = got.Offer;
+        }
+
+        if (imported && deployed is not null && deployed != got.Offer.Digest)
+        {
+            _cell.Logger.LogWarning("deployment {Deployment} serves model {Deployed}; the file configured here is {Digest} and stays unused", got.Deployment, deployed, got.Offer.Digest);
+            return;
+        }
+
+        _cell.Board.SetModel(got.Deployment.Value, got.Model);
+        KeepOne(got.Deployment);
+    }
+
+    private void OnNotGot(NotGot failed)
+    {
+        Followed followed = _followed[failed.Deployment];
+        if (followed.Fetching)
+        {
+            followed.Fetching = false;
+            _cell.Logger.LogWarning("{Problem}", failed.Problem);
+            return;
+        }
+
+        followed.Problem = failed.Problem;
+        KeepOne(failed.Deployment);
+    }
+}

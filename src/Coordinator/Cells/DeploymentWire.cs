@@ -1,0 +1,95 @@
+using System.Collections.Immutable;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
+using Lamina.Coordinator.Planning;
+
+namespace Lamina.Coordinator.Cells;
+
+/// <summary>A deployment's state as other coordinators are shown it, and back.</summary>
+internal static class DeploymentWire
+{
+    /// <summary>Stages that fit a control message beside all else; an epoch that is only being built is left out of a larger one.</summary>
+    private const int MaxStages = 320;
+
+    public static DeploymentSettings Settings(ModelOptions model) => new(
+        model.Nodes, model.Stages, model.ContextLength, model.Threads, model.DraftTokens, model.KvCacheType, [.. model.EmbeddingDimensions]);
+
+    public static DeploymentSpec Spec(TenantId tenant, DeploymentId id, DeploymentSettings settings)
+    {
+        IReadOnlyList<LayerRange>? ranges = settings.Stages is null ? null : StageRanges.Parse(settings.Stages);
+        return new DeploymentSpec(tenant, id, Math.Max(settings.Nodes, ranges?.Count ?? 1), ranges, settings.Threads, settings.DraftTokens, KvCacheTypes.Parse(settings.KvCacheType));
+    }
+
+    public static DeploymentProtocol.DeploymentShown Shown(DeploymentState state, DeploymentSettings settings, long version, ModelOffer? model, IReadOnlyList<Endpoint> sources)
+    {
+        var epochs = new List<EpochShown>();
+        Add(epochs, EpochRole.Serving, state.Serving);
+        foreach (EpochState retiring in state.Retiring)
+        {
+            Add(epochs, EpochRole.Retiring, retiring);
+        }
+
+        if (epochs.Sum(epoch => epoch.Stages.Count) + (state.Building?.Stages.Length ?? 0) <= MaxStages)
+        {
+            Add(epochs, EpochRole.Building, state.Building);
+        }
+
+        return new DeploymentProtocol.DeploymentShown(
+            state.Spec.Tenant, state.Spec.Id, settings, version, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs);
+    }
+
+    /// <summary>
+    /// The state to go on from when its owner is gone: what served and what was being replaced stands until nodes say otherwise; what was being built is begun anew.
+    /// </summary>
+    public static DeploymentState Resume(DeploymentProtocol.DeploymentShown shown)
+    {
+        EpochState[] serving = [.. Epochs(shown, EpochRole.Serving)];
+        return State(shown) with
+        {
+            Serving = serving.Length == 0 ? null : serving[0] with { Phase = EpochPhase.Opening },
+            Retiring = [.. Epochs(shown, EpochRole.Retiring)],
+            GaveUp = false,
+        };
+    }
+
+    /// <summary>The state for looking at.</summary>
+    public static DeploymentState Look(DeploymentProtocol.DeploymentShown shown) => State(shown) with
+    {
+        Serving = Epochs(shown, EpochRole.Serving).FirstOrDefault(),
+        Building = Epochs(shown, EpochRole.Building).FirstOrDefault(),
+        GaveUp = shown.GaveUp,
+    };
+
+    public static IEnumerable<EpochState> Epochs(DeploymentProtocol.DeploymentShown shown, EpochRole role) =>
+        shown.Epochs.Where(epoch => epoch.Role == role).Select(epoch => Epoch(shown.Deployment, epoch));
+
+    private static DeploymentState State(DeploymentProtocol.DeploymentShown shown) => DeploymentState.Begin(Spec(shown.Tenant, shown.Deployment, shown.Settings)) with
+    {
+        LastEpoch = shown.LastEpoch,
+        WasReady = shown.WasReady,
+        Problem = shown.Problem,
+        ImportedBytes = shown.ImportedBytes,
+        ImportBytes = shown.ImportBytes,
+    };
+
+    private static void Add(List<EpochShown> epochs, EpochRole role, EpochState? epoch)
+    {
+        if (epoch is not null)
+        {
+            epochs.Add(new EpochShown(epoch.Epoch, role, (int)epoch.Phase, epoch.Plan.KvBlocks, epoch.Plan.MaxSequences, [.. epoch.Stages.Select(stage => new StageShown(
+                stage.Address.Pipeline, stage.Address.Stage, stage.Plan.Node, stage.Node.Link, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End,
+                stage.Plan.WeightBytes, stage.Phase, stage.DoneBytes, stage.TotalBytes, stage.MemoryBytes))]));
+        }
+    }
+
+    private static EpochState Epoch(DeploymentId deployment, EpochShown epoch)
+    {
+        ImmutableArray<StageState> stages = [.. epoch.Stages.Select(stage => new StageState(
+            new StageAddress(deployment, epoch.Epoch, stage.Pipeline, stage.Stage),
+            new StagePlan(stage.Node, new LayerRange(stage.FirstLayer, stage.EndLayer), stage.WeightBytes),
+            new NodeView(stage.Node, stage.Link, stage.ProcessId, "", 0, 0, 0, 0, []),
+            stage.Phase, stage.DoneBytes, stage.TotalBytes, stage.MemoryBytes))];
+        PipelinePlan[] pipelines = [.. stages.GroupBy(stage => stage.Address.Pipeline).OrderBy(group => group.Key).Select(group => new PipelinePlan([.. group.Select(stage => stage.Plan)]))];
+        return new EpochState(epoch.Epoch, (EpochPhase)epoch.Phase, new Plan(pipelines, epoch.KvBlocks, epoch.MaxSequences, []), stages);
+    }
+}

@@ -1,0 +1,41 @@
+using Lamina.Cluster.Models;
+using Lamina.Compute.Gguf;
+
+namespace Lamina.Coordinator.Models;
+
+/// <summary>What coordinators of a cell share of a model beside its tensors.</summary>
+public sealed partial class ModelStore
+{
+    /// <summary>Most bytes of a model's metadata: vocabulary, merges and templates.</summary>
+    public const int MaxMetadataBytes = 128 << 20;
+
+    /// <summary>Offers the file's whole metadata as a blob, so that another coordinator can serve callers without the file.</summary>
+    public BlobDigest OfferMetadata(StoredModel model)
+    {
+        byte[] bytes = GgufWriter.ToBytes(model.Metadata, []);
+        BlobDigest digest = BlobDigest.Of(bytes);
+        Keep(digest, bytes);
+        return digest;
+    }
+
+    /// <summary>Takes up a model that another coordinator imported: manifest and metadata, both verified; tensors stay where they are.</summary>
+    public StoredModel Adopt(BlobDigest digest, byte[] manifestBytes, BlobDigest metadataDigest, byte[] metadataBytes)
+    {
+        if (BlobDigest.Of(manifestBytes) != digest || BlobDigest.Of(metadataBytes) != metadataDigest)
+        {
+            throw new InvalidDataException($"manifest or metadata of {digest} do not have the digests that name them");
+        }
+
+        ModelManifest manifest = ModelManifest.Parse(manifestBytes);
+        GgufMetadata metadata = GgufReader.ReadMetadata(metadataBytes);
+        Keep(digest, manifestBytes);
+        Keep(metadataDigest, metadataBytes);
+        return new StoredModel(digest, manifest, metadata);
+    }
+
+    private void Keep(BlobDigest digest, byte[] bytes)
+    {
+        WriteBlob(digest, bytes);
+        Add(digest, (BlobPath(digest), 0, bytes.Length));
+    }
+}
