@@ -49,6 +49,9 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>Tokenizer and template of a deployment; null before its model is imported.</summary>
     public ServedModel? FindModel(string deployment) => _context.Board.FindModel(deployment);
 
+    /// <summary>Coordinator that owns a deployment's plan; empty before one has said so.</summary>
+    public string OwnerOf(string deployment) => _context.Shown.GetValueOrDefault(new DeploymentId(deployment))?.Owner ?? "";
+
     /// <summary>True once the deployment has served: generations that come while it recovers from a loss wait for it.</summary>
     public bool IsAccepting(string deployment) => _context.Board.IsAccepting(deployment);
 

@@ -28,6 +28,7 @@ public static class DeploymentProtocol
     /// <summary>The deployment as its owner sees it, to every coordinator: after each change, and every second.</summary>
     /// <param name="Version">Rises with each; a lower one is late and means nothing.</param>
     /// <param name="Sources">Where the model's blobs are served.</param>
+    /// <param name="Owner">The sending coordinator's name.</param>
     [MessagePackObject]
     public sealed record DeploymentShown(
         [property: Key(0)] TenantId Tenant,
@@ -42,7 +43,8 @@ public static class DeploymentProtocol
         [property: Key(9)] string? Problem,
         [property: Key(10)] long ImportedBytes,
         [property: Key(11)] long ImportBytes,
-        [property: Key(12)] IReadOnlyList<EpochShown> Epochs) : IWireMessage;
+        [property: Key(12)] IReadOnlyList<EpochShown> Epochs,
+        [property: Key(13)] string Owner) : IWireMessage;
 
     /// <summary>To the owner: the sender has no generations left on an epoch that was replaced.</summary>
     [MessagePackObject]

@@ -16,18 +16,21 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
 {
     public const string Route = "/v1/chat/completions";
 
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body, priority: 0)));
+    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, (body, origin) => Begin(Caller.Of(context), body, priority: 0, origin)));
 
     /// <param name="priority">Of its generations against others; higher comes first.</param>
-    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority)
+    /// <param name="origin">Its name and seed; drawn at random when not given.</param>
+    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority, AnswerOrigin? origin = null)
     {
+        origin ??= AnswerOrigin.Random();
         ChatCompletionRequest request = ChatCompletionRequest.Parse(body);
+        request = request with { Options = origin.Seeded(request.Options) };
         (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[] prompt = PromptEncoder.Encode(model, request.Conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning);
         ChatForm form = ChatForm.Of(model.ToolFormat, request.Conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
         var answers = new Answers(cell, model, request.Options with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
-        var header = new AnswerHeader($"chatcmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint, request.ServiceTier);
+        var header = new AnswerHeader($"chatcmpl-{origin.Id:n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint, request.ServiceTier);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {
             IAsyncEnumerable<AnswerEvent> events = answers.RunAsync([prompt], model.ContextLength, cancellation);

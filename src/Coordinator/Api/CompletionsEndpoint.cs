@@ -15,17 +15,20 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
 {
     public const string Route = "/v1/completions";
 
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body, priority: 0)));
+    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, (body, origin) => Begin(Caller.Of(context), body, priority: 0, origin)));
 
     /// <param name="priority">Of its generations against others; higher comes first.</param>
-    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority)
+    /// <param name="origin">Its name and seed; drawn at random when not given.</param>
+    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority, AnswerOrigin? origin = null)
     {
+        origin ??= AnswerOrigin.Random();
         CompletionRequest request = CompletionRequest.Parse(body);
+        request = request with { Options = origin.Seeded(request.Options) };
         (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[][] prompts = [.. request.Prompts.Select((prompt, i) => PromptEncoder.Encode(model, prompt, request.Prompts.Count == 1 ? "prompt" : $"prompt[{i}]"))];
         var answers = new Answers(cell, model, request.Options with { Priority = priority }, metrics);
-        var header = new AnswerHeader($"cmpl-{Guid.NewGuid():n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
+        var header = new AnswerHeader($"cmpl-{origin.Id:n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {
             IAsyncEnumerable<AnswerEvent> events = answers.RunAsync(prompts, CompletionRequest.DefaultMaxTokens, cancellation);

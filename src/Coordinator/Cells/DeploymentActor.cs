@@ -219,7 +219,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
         DeploymentPhase before = _state.Phase;
         (_state, IReadOnlyList<DeploymentEffect> effects) = _state.Apply(happened);
-        _lastMove = Environment.TickCount64;
+        _lastMove = happened is DeploymentEvent.NodesSeen ? _lastMove : Environment.TickCount64;
         foreach (DeploymentEffect effect in effects)
         {
             Do(effect);
@@ -309,6 +309,8 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private void OnCheckStall()
     {
+        // Answered with the nodes as they described themselves last: what they hold beside the plan is swept away.
+        _registry.Tell(new NodeRegistryActor.Subscribe(_id));
         if (_state?.Building is { } building && Environment.TickCount64 - _lastMove > s_stallLimit.TotalMilliseconds)
         {
             Apply(new DeploymentEvent.Stalled(building.Epoch));
@@ -320,14 +322,14 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         if (_state is not null)
         {
             CheckDrained();
-            _show.Send(DeploymentWire.Shown(_state, _settings!, 0, _offer, [.. _sources.Select(Endpoint.Parse)]), force: true);
+            _show.Send(DeploymentWire.Shown(_state, _settings!, _cell.Name, _offer, [.. _sources.Select(Endpoint.Parse)]), force: true);
         }
     }
 
     private void Publish()
     {
         _cell.Board.Show(_state!.ToView(), _state.WasReady && !_state.GaveUp);
-        _show.Send(DeploymentWire.Shown(_state, _settings!, 0, _offer, [.. _sources.Select(Endpoint.Parse)]), force: false);
+        _show.Send(DeploymentWire.Shown(_state, _settings!, _cell.Name, _offer, [.. _sources.Select(Endpoint.Parse)]), force: false);
     }
 
     /// <summary>Addresses of the coordinators that count now.</summary>

@@ -64,11 +64,7 @@ public sealed partial record DeploymentState
             state = state with { GaveUp = false, Failures = 0 };
         }
 
-        if (changed)
-        {
-            state.UnloadStrays(effects);
-        }
-
+        state.UnloadStrays(effects);
         foreach (EpochState epoch in new[] { state.Building, state.Serving }.OfType<EpochState>().Concat(state.Retiring))
         {
             if (epoch.MissingNode(table) is { } missing)

@@ -20,7 +20,7 @@ internal static class DeploymentWire
         return new DeploymentSpec(tenant, id, Math.Max(settings.Nodes, ranges?.Count ?? 1), ranges, settings.Threads, settings.DraftTokens, KvCacheTypes.Parse(settings.KvCacheType));
     }
 
-    public static DeploymentProtocol.DeploymentShown Shown(DeploymentState state, DeploymentSettings settings, long version, ModelOffer? model, IReadOnlyList<Endpoint> sources)
+    public static DeploymentProtocol.DeploymentShown Shown(DeploymentState state, DeploymentSettings settings, string owner, ModelOffer? model, IReadOnlyList<Endpoint> sources)
     {
         var epochs = new List<EpochShown>();
         Add(epochs, EpochRole.Serving, state.Serving);
@@ -35,7 +35,7 @@ internal static class DeploymentWire
         }
 
         return new DeploymentProtocol.DeploymentShown(
-            state.Spec.Tenant, state.Spec.Id, settings, version, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs);
+            state.Spec.Tenant, state.Spec.Id, settings, 0, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs, owner);
     }
 
     /// <summary>

@@ -14,7 +14,7 @@ internal sealed partial class CellSimulation
         }
 
         SimulatedNode node = _nodes[_random.Next(_nodes.Length)];
-        switch (_random.Next(5))
+        switch (_random.Next(6))
         {
             case 0 or 1 when node.IsAlive:
                 Kill(node);
@@ -27,6 +27,9 @@ internal sealed partial class CellSimulation
                 break;
             case 4 when _open.Count > 0:
                 CloseHead(_open.Max());
+                break;
+            case 5:
+                LoseOwner();
                 break;
         }
 

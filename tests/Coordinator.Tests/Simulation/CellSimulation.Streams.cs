@@ -34,7 +34,29 @@ internal sealed partial class CellSimulation
         if (CloseLink(epoch))
         {
             Apply(new DeploymentEvent.HeadLost(epoch, "closed"));
+            RedialSoon(epoch);
         }
+    }
+
+    /// <summary>While nobody owns the plan, a coordinator dials the head again that was shown to it last.</summary>
+    private void RedialSoon(int epoch)
+    {
+        if (!_ownerless)
+        {
+            return;
+        }
+
+        _time.After(0.2, 0.3, () =>
+        {
+            if (_ownerless && _state.Serving?.Epoch == epoch && Stands(epoch) && _open.Add(epoch))
+            {
+                Serve(epoch);
+            }
+            else
+            {
+                RedialSoon(epoch);
+            }
+        });
     }
 
     private bool CloseLink(int epoch)

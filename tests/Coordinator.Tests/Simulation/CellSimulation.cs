@@ -26,6 +26,7 @@ internal sealed partial class CellSimulation
     private readonly SortedDictionary<string, NodeView> _known = new(StringComparer.Ordinal);
     private DeploymentState _state;
     private double _lastMove;
+    private bool _ownerless;
 
     public CellSimulation(int seed, Planted planted = Planted.None)
     {
@@ -39,6 +40,9 @@ internal sealed partial class CellSimulation
 
     /// <summary>Epochs that it took.</summary>
     public int Epochs => _state.LastEpoch;
+
+    /// <summary>Times that another coordinator went on with the plan.</summary>
+    public int Owners { get; private set; }
 
     /// <summary>Null when all went as promised, else what did not.</summary>
     public string? Run()
@@ -73,12 +77,50 @@ internal sealed partial class CellSimulation
 
     private void Apply(DeploymentEvent happened)
     {
+        if (_ownerless)
+        {
+            return;
+        }
+
         (_state, IReadOnlyList<DeploymentEffect> effects) = _state.Apply(happened);
-        _lastMove = _time.Now;
+        _lastMove = happened is DeploymentEvent.NodesSeen ? _lastMove : _time.Now;
         foreach (DeploymentEffect effect in effects)
         {
             Do(effect);
         }
+    }
+
+    /// <summary>
+    /// The owner's coordinator dies, and a while later another goes on with what was shown last. What was told to the dead owner is lost; streams are another coordinator's.
+    /// </summary>
+    private void LoseOwner()
+    {
+        if (_ownerless || _state.Model is null)
+        {
+            return;
+        }
+
+        DeploymentProtocol.DeploymentShown shown = DeploymentWire.Shown(_state, new DeploymentSettings(_state.Spec.Nodes, null, 0, 0, 0), "front", null, []);
+        ModelFacts model = _state.Model;
+        _ownerless = true;
+        _time.After(0.5, 15, () =>
+        {
+            _ownerless = false;
+            Owners++;
+            _state = DeploymentWire.Resume(Wire.Decode<DeploymentProtocol.DeploymentShown>(Wire.Encode(shown).AsMemory()));
+            if (_state.Serving is { } serving)
+            {
+                Do(new DeploymentEffect.OpenHeads(serving.Epoch, [.. serving.Heads]));
+            }
+
+            foreach (EpochState retiring in _state.Retiring)
+            {
+                Do(new DeploymentEffect.Drain(retiring.Epoch));
+            }
+
+            Apply(new DeploymentEvent.ModelImported(model));
+            Apply(new DeploymentEvent.NodesSeen([.. _known.Values]));
+        });
     }
 
     private void Do(DeploymentEffect effect)
@@ -87,6 +129,9 @@ internal sealed partial class CellSimulation
         {
             case DeploymentEffect.Tell tell when Find(tell.Node) is { } node && _known.ContainsKey(tell.Node.Value):
                 ToNode(node, () => OnCommand(node, tell.Command));
+                break;
+            case DeploymentEffect.OpenHeads open when _open.Contains(open.Epoch):
+                _time.After(0, 0.01, () => Apply(_open.Contains(open.Epoch) ? new DeploymentEvent.HeadsOpened(open.Epoch) : new DeploymentEvent.HeadsFailed(open.Epoch, "closed")));
                 break;
             case DeploymentEffect.OpenHeads open:
                 _time.After(0.01, 0.3, () => Apply(Stands(open.Epoch) && _open.Add(open.Epoch)
@@ -154,6 +199,7 @@ internal sealed partial class CellSimulation
             Apply(new DeploymentEvent.Stalled(building.Epoch));
         }
 
+        Apply(new DeploymentEvent.NodesSeen([.. _known.Values]));
         _time.After(5, 5, CheckStallOften);
     }
 

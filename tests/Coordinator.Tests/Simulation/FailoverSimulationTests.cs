@@ -3,13 +3,13 @@ namespace Lamina.Coordinator.Tests.Simulation;
 /// <summary>Deployment and generations under random losses in virtual time.</summary>
 public class FailoverSimulationTests(ITestOutputHelper output)
 {
-    private const int Seeds = 3000;
+    private const int Seeds = 10_000;
 
     [Fact]
     public void Cell_UnderRandomLosses_EndsEveryStreamWithEachTokenOnceAndLeavesNoStageBehind()
     {
         var failures = new List<string>();
-        int epochs = 0;
+        int epochs = 0, owners = 0;
         for (int seed = 0; seed < Seeds; seed++)
         {
             var simulation = new CellSimulation(seed);
@@ -19,9 +19,10 @@ public class FailoverSimulationTests(ITestOutputHelper output)
             }
 
             epochs += simulation.Epochs;
+            owners += simulation.Owners;
         }
 
-        output.WriteLine($"{Seeds} seeds, {epochs} epochs, {failures.Count} failures");
+        output.WriteLine($"{Seeds} seeds, {epochs} epochs, {owners} changes of owner, {failures.Count} failures");
         Assert.True(failures.Count == 0, string.Join('\n', failures.Take(10)));
     }
 

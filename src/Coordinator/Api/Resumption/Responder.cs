@@ -13,19 +13,20 @@ internal sealed class Responder(GenerationArchive archive)
 {
     private const int MaxKeyLength = 255;
 
-    /// <param name="begin">Checks a request's body and prepares its answer.</param>
-    public async Task AnswerAsync(HttpContext context, Func<ReadOnlyMemory<byte>, PendingAnswer> begin)
+    /// <param name="begin">Checks a request's body and prepares its answer under the name and seed given.</param>
+    public async Task AnswerAsync(HttpContext context, Func<ReadOnlyMemory<byte>, AnswerOrigin, PendingAnswer> begin)
     {
         ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
         if (Key(context.Request) is { } key)
         {
             Caller caller = Caller.Of(context);
-            RetainedGeneration generation = archive.Of(caller).Join(caller, key, Hash(context.Request.Path, body), () => begin(body));
+            byte[] hash = Hash(context.Request.Path, body);
+            RetainedGeneration generation = archive.Of(caller).Join(caller, key, hash, () => begin(body, AnswerOrigin.Of(caller, key, hash)));
             await WriteAsync(context, generation, After(context.Request));
             return;
         }
 
-        PendingAnswer answer = begin(body);
+        PendingAnswer answer = begin(body, AnswerOrigin.Random());
         Describe(context, answer.Id, answer.Seed, answer.User);
         IAsyncEnumerable<NumberedEvent> events = answer.Run(context.RequestAborted).Select((json, index) => new NumberedEvent(index + 1, json));
         await WriteAsync(context, answer.Stream, answer.Typed, events);

@@ -44,6 +44,7 @@ internal static class StatusJson
         json.WriteNumber("loadedBytes", view.LoadedBytes);
         json.WriteNumber("totalBytes", view.TotalBytes);
         json.WriteString("problem", view.Problem);
+        json.WriteString("owner", deployment.Owner);
         json.WriteNumber("running", deployment.Load.Running);
         json.WriteNumber("active", deployment.Active);
         json.WriteNumber("freeKvBlocks", deployment.Load.FreeKvBlocks);

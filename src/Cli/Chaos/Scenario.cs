@@ -1,0 +1,102 @@
+using System.Diagnostics;
+
+namespace Lamina.Cli.Chaos;
+
+/// <summary>What a scenario came to.</summary>
+/// <param name="Wrong">What was promised and not kept; 0 when all was.</param>
+internal sealed record ScenarioResult(string Name, string Promised, string Seen, int Wrong);
+
+/// <summary>A fault, what is promised of it, and how it is done to a cell under load.</summary>
+/// <param name="Run">Gives what was seen, and how much of it was not as promised.</param>
+internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, CancellationToken, Task<(string Seen, int Wrong)>> Run)
+{
+    private const string Undisturbed = "every stream gives the undisturbed answer";
+
+    public static IReadOnlyList<Scenario> All { get; } =
+    [
+        new("kill-head", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL head", 0, cancellation)),
+        new("kill-middle", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL middle", 1, cancellation)),
+        new("kill-tail", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL tail", -1, cancellation)),
+        new("kill-coordinator", Undisturbed + ", those of the dead coordinator after going on at another", (run, cancellation) => KillCoordinatorAsync(run, owner: false, cancellation)),
+        new("kill-owner", Undisturbed + ", and another coordinator owns the plan", (run, cancellation) => KillCoordinatorAsync(run, owner: true, cancellation)),
+        new("stop-1s", Undisturbed, (run, cancellation) => StopAsync(run, 1, cancellation)),
+        new("stop-5s", Undisturbed + ", and the node comes back", (run, cancellation) => StopAsync(run, 5, cancellation)),
+    ];
+
+    public async Task<ScenarioResult> RunAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        (string seen, int wrong) = await Run(run, cancellation);
+        return new ScenarioResult(Name, Promised, seen, wrong);
+    }
+
+    /// <summary>Waits until all processes run, every coordinator knows every node, and a full plan serves.</summary>
+    private static async Task<ChaosStatus> WholeAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        ChaosStatus? last = null;
+        foreach (string name in run.Cell.CoordinatorNames)
+        {
+            last = await run.Cell.WaitAsync(status => status.Phase == "Ready" && status.Stages.Count >= run.Cell.Stages && status.MemoryUsedByNode.Count == run.Cell.NodeNames.Count(), $"whole at {name}", name, cancellation);
+        }
+
+        return last!;
+    }
+
+    private static async Task<(string, int)> KillStageAsync(ChaosRun run, string fault, int stage, CancellationToken cancellation)
+    {
+        ChaosStatus before = await WholeAsync(run, cancellation);
+        ChaosStream[] streams = await run.FlowingAsync(run.Random.Next(1, 60), cancellation);
+        string victim = before.Stages[stage < 0 ? before.Stages.Count + stage : stage];
+        long moment = Stopwatch.GetTimestamp();
+        await run.Cell[victim].KillAsync();
+        int wrong = await run.CountWrongAsync(streams);
+        run.Stalls.Add(fault, streams, moment);
+        run.Cell.Start(victim);
+        return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
+    }
+
+    private static async Task<(string, int)> KillCoordinatorAsync(ChaosRun run, bool owner, CancellationToken cancellation)
+    {
+        ChaosStatus before = await WholeAsync(run, cancellation);
+        string victim = owner ? before.Owner : run.Cell.CoordinatorNames.Except([before.Owner]).First();
+        ChaosStream[] streams = await run.FlowingAsync(run.Random.Next(1, 60), cancellation);
+        Uri address = run.Cell.AddressOf(victim);
+        long moment = Stopwatch.GetTimestamp();
+        await run.Cell[victim].KillAsync();
+        int wrong = await run.CountWrongAsync(streams);
+        string fault = owner ? "SIGKILL owner" : "SIGKILL coordinator";
+        run.Stalls.Add(fault + ", others' streams", streams.Where(stream => stream.First != address), moment);
+        run.Stalls.Add(fault + ", own streams", streams.Where(stream => stream.First == address), moment);
+        int foreignCuts = streams.Where(stream => stream.First != address).Sum(stream => stream.Cuts);
+        string seen = Describe(streams, wrong, moment);
+        if (owner)
+        {
+            ChaosStatus after = await run.Cell.WaitAsync(status => status.Owner != victim && status.Phase == "Ready", "owned by another coordinator", cancellation: cancellation);
+            seen += $"; {after.Owner} owned the plan after {Stopwatch.GetElapsedTime(moment).TotalSeconds:0.0} s, epoch {before.Epoch} to {after.Epoch}";
+        }
+
+        run.Cell.Start(victim);
+        return (seen, wrong + foreignCuts);
+    }
+
+    private static async Task<(string, int)> StopAsync(ChaosRun run, int seconds, CancellationToken cancellation)
+    {
+        ChaosStatus before = await WholeAsync(run, cancellation);
+        ChaosStream[] streams = await run.FlowingAsync(20, cancellation);
+        string victim = before.Stages[run.Random.Next(before.Stages.Count)];
+        long moment = Stopwatch.GetTimestamp();
+        run.Cell[victim].Signal(ChaosProcess.SigStop);
+        await Task.Delay(TimeSpan.FromSeconds(seconds), cancellation);
+        run.Cell[victim].Signal(ChaosProcess.SigCont);
+        int wrong = await run.CountWrongAsync(streams);
+        run.Stalls.Add($"SIGSTOP {seconds} s", streams, moment);
+        await WholeAsync(run, cancellation);
+        return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
+    }
+
+    private static string Describe(ChaosStream[] streams, int wrong, long moment)
+    {
+        TimeSpan[] stalls = [.. streams.Select(stream => stream.LongestGapAfter(moment)).Where(gap => gap > TimeSpan.Zero).Order()];
+        string pause = stalls.Length == 0 ? "no stream was left" : $"stalls up to {stalls[^1].TotalSeconds:0.00} s, median {stalls[stalls.Length / 2].TotalSeconds:0.00} s";
+        return $"{streams.Length - wrong} of {streams.Length} right, {streams.Sum(stream => stream.Cuts)} connections cut, {pause}";
+    }
+}
