@@ -8,7 +8,7 @@ foreach (Command command in new[]
 {
     DemoCommand.Create(), RunCommand.Create(), ServeCommand.Create(), CoordinatorCommand.Create(), NodeCommand.Create(),
     BenchCommand.Create(), TokenizeCommand.Create(), SynthCommand.Create(), InspectCommand.Create(), QuantizeCommand.Create(), PkiCommand.Create(), ModelCommand.Create(),
-    TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(), CheckModelCommand.Create(), ChaosCommand.Create(),
+    TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(), CheckModelCommand.Create(), ChaosCommand.Create(), DrainCommand.Create(),
 })
 {
     root.Subcommands.Add(command);

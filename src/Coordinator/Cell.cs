@@ -24,6 +24,7 @@ public sealed class Cell : IAsyncDisposable
     private readonly LinkListener _listener;
     private readonly CancellationTokenSource _stopping;
     private CellSystem? _system;
+    private IActorRef? _registry;
     private bool _isOnlyCoordinator;
 
     private Cell(CellContext context, LinkListener listener, CancellationTokenSource stopping)
@@ -53,7 +54,33 @@ public sealed class Cell : IAsyncDisposable
     public string OwnerOf(string deployment) => _context.Shown.GetValueOrDefault(new DeploymentId(deployment))?.Owner ?? "";
 
     /// <summary>True once the deployment has served: generations that come while it recovers from a loss wait for it.</summary>
-    public bool IsAccepting(string deployment) => _context.Board.IsAccepting(deployment);
+    public bool IsAccepting(string deployment) => !IsLeaving && _context.Board.IsAccepting(deployment);
+
+    /// <summary>True once this coordinator is asked to end: it finishes what runs and takes nothing new.</summary>
+    public bool IsLeaving { get; private set; }
+
+    /// <summary>Has a node's stages placed elsewhere; the node then leaves the cell and ends. False when no node of that name is up.</summary>
+    public bool Drain(NodeName node)
+    {
+        if (_registry is null || _context.Board.Nodes.All(view => view.Name != node))
+        {
+            return false;
+        }
+
+        _registry.Tell(new NodeRegistryActor.SendToNode(node, new NodeCommands.DrainNode(Tenant)));
+        return true;
+    }
+
+    /// <summary>Takes no new generations and waits for those that run, at most until the deadline.</summary>
+    internal async Task DrainAsync(TimeSpan deadline)
+    {
+        IsLeaving = true;
+        long until = Environment.TickCount64 + (long)deadline.TotalMilliseconds;
+        while (_context.Routers.Values.Any(router => router.Active > 0) && Environment.TickCount64 < until)
+        {
+            await Task.Delay(20);
+        }
+    }
 
     /// <summary>What the heads of a deployment report, summed.</summary>
     /// <param name="active">Generations that run or wait, as this coordinator counts them.</param>
@@ -161,8 +188,8 @@ public sealed class Cell : IAsyncDisposable
         _isOnlyCoordinator = options.Seeds.Count <= 1;
         _system = await CellMembership.StartAsync(options, _context.Certificates, loggers, cancellation);
         ControlEndpoint = _system.ControlEndpoint;
-        IActorRef registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
-        IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, registry);
+        _registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
+        IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
         _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
     }
 

@@ -93,10 +93,13 @@ public sealed class CoordinatorHost : IAsyncDisposable
     public AccessControl? Access { get; }
 
     /// <summary>True while every configured model serves.</summary>
-    public bool IsReady => _cells.All(cell => cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
+    public bool IsReady => _cells.All(cell => !cell.IsLeaving && cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
 
     /// <summary>What <c>/metrics</c> shows.</summary>
     public CollectorRegistry Metrics => _api.Metrics;
+
+    /// <summary>Takes no new generations and lets those that run end, at most until the deadline; other coordinators of the cells take what comes meanwhile.</summary>
+    public Task DrainAsync(TimeSpan deadline) => Task.WhenAll(_cells.Select(cell => cell.DrainAsync(deadline)));
 
     /// <summary>Ends the API's requests, then the cells; at most five seconds.</summary>
     public async ValueTask DisposeAsync()

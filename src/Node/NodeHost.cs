@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Akka.Event;
 using Lamina.Cluster.Cells;
 using Lamina.Cluster.Identity;
@@ -25,13 +26,19 @@ public sealed class NodeHost : IAsyncDisposable
     private readonly NodeMetrics _metrics;
     private readonly CellSystem _cell;
 
-    private NodeHost(CertificateProvider certificates, LinkListener listener, StageRegistry stages, NodeMetrics metrics, CellSystem cell)
+    private readonly IActorRef _actor;
+    private readonly Task<string> _drained;
+
+    private NodeHost(CertificateProvider certificates, LinkListener listener, StageRegistry stages, NodeMetrics metrics, CellSystem cell, IActorRef actor, Task<string> drained)
     {
-        (_certificates, _listener, _stages, _metrics, _cell) = (certificates, listener, stages, metrics, cell);
+        (_certificates, _listener, _stages, _metrics, _cell, _actor, _drained) = (certificates, listener, stages, metrics, cell, actor, drained);
     }
 
     /// <summary>Completes when the node has stopped by itself (downed, fatal error), with the reason.</summary>
     public Task<string> Stopped => _cell.Stopped;
+
+    /// <summary>Completes, with the reason, once a node that was asked to leave may: its stages have been placed elsewhere, or cannot be.</summary>
+    public Task<string> Drained => _drained;
 
     /// <summary>True while this node is a full member of its cell, which may then give it stages.</summary>
     public bool IsReady => _cell.IsUp;
@@ -72,9 +79,10 @@ public sealed class NodeHost : IAsyncDisposable
             var self = new NodeEvents.NodeDescribed(
                 options.Tenant, options.Name, listener.Endpoint, memory.Limit, 0, threads, MemorySpeed.Measure(threads), Version(), Environment.ProcessId, []);
             cell = await CellSystem.StartAsync(CellOptions(options, certificates, loggers.CreateLogger("Lamina.Node.Cell")), cancellation).ConfigureAwait(false);
-            cell.System.ActorOf(NodeActor.Props(services, self), NodeActor.Name);
+            var drained = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            IActorRef actor = cell.System.ActorOf(NodeActor.Props(services, self, drained), NodeActor.Name);
             logger.LogInformation("node {Node} listens for links on {Endpoint}, may use {Bytes} bytes and {Threads} threads", options.Name, listener.Endpoint, memory.Limit, threads);
-            return new NodeHost(certificates, listener, stages, metrics, cell);
+            return new NodeHost(certificates, listener, stages, metrics, cell, actor, drained.Task);
         }
         catch
         {
@@ -92,6 +100,15 @@ public sealed class NodeHost : IAsyncDisposable
             certificates.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Has the stages placed elsewhere before it leaves, make-before-break; returns after the deadline at the latest. Streams that run through it then go on elsewhere after a pause.
+    /// </summary>
+    public async Task DrainAsync(TimeSpan deadline, CancellationToken cancellation)
+    {
+        _actor.Tell(new NodeCommands.DrainNode(_cell.Self.Tenant), _actor);
+        await Task.WhenAny(_drained, _cell.Stopped, Task.Delay(deadline, cancellation)).ConfigureAwait(false);
     }
 
     /// <summary>Leaves the cell, closes the links, zeroes and frees the stages.</summary>

@@ -35,6 +35,9 @@ public sealed record NodeOptions
     /// <summary>Compute threads of a stage; 0 = all cores.</summary>
     public int Threads { get; init; }
 
+    /// <summary>Seconds that a node which is asked to end waits for its stages to be placed elsewhere; 0 = it does not wait.</summary>
+    public int DrainSeconds { get; init; } = 25;
+
     /// <summary>Bytes that stages may use; 0 = 80 % of the machine's (or the control group's) memory.</summary>
     public long MemoryBytes { get; init; }
 }

@@ -93,7 +93,8 @@ internal sealed class ChaosStream
                 break;
             }
 
-            Cuts++;
+            // One that was refused before it began has lost nothing: whoever balances load sends it elsewhere.
+            Cuts += _lastEvent.Length > 0 ? 1 : 0;
             await Task.Delay(s_pause, cancellation);
         }
 

@@ -21,6 +21,8 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("kill-owner", Undisturbed + ", and another coordinator owns the plan", (run, cancellation) => KillCoordinatorAsync(run, owner: true, cancellation)),
         new("stop-1s", Undisturbed, (run, cancellation) => StopAsync(run, 1, cancellation)),
         new("stop-5s", Undisturbed + ", and the node comes back", (run, cancellation) => StopAsync(run, 5, cancellation)),
+        new("drain", Undisturbed + " without a pause for loading, and the node ends with code 0", DrainScenario.DrainAsync),
+        new("rolling-restart", "every process is restarted in turn; no request fails, no stream is cut", DrainScenario.RestartAllAsync),
     ];
 
     public async Task<ScenarioResult> RunAsync(ChaosRun run, CancellationToken cancellation)
@@ -30,7 +32,7 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
     }
 
     /// <summary>Waits until all processes run, every coordinator knows every node, and a full plan serves.</summary>
-    private static async Task<ChaosStatus> WholeAsync(ChaosRun run, CancellationToken cancellation)
+    internal static async Task<ChaosStatus> WholeAsync(ChaosRun run, CancellationToken cancellation)
     {
         ChaosStatus? last = null;
         foreach (string name in run.Cell.CoordinatorNames)
@@ -93,7 +95,7 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
     }
 
-    private static string Describe(ChaosStream[] streams, int wrong, long moment)
+    internal static string Describe(ChaosStream[] streams, int wrong, long moment)
     {
         TimeSpan[] stalls = [.. streams.Select(stream => stream.LongestGapAfter(moment)).Where(gap => gap > TimeSpan.Zero).Order()];
         string pause = stalls.Length == 0 ? "no stream was left" : $"stalls up to {stalls[^1].TotalSeconds:0.00} s, median {stalls[stalls.Length / 2].TotalSeconds:0.00} s";

@@ -21,6 +21,7 @@ internal static class CoordinatorCommand
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, host.Metrics, loggers, cancellation);
             Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}{(host.AdminAddress is null ? "" : $", admin at {host.AdminAddress}")}");
             await Waiting.UntilCancelled(cancellation);
+            await host.DrainAsync(TimeSpan.FromSeconds(options.DrainSeconds));
             return 0;
         });
         return command;

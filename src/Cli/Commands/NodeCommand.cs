@@ -32,7 +32,18 @@ internal static class NodeCommand
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, registry, loggers, ending.Token);
             Console.Error.WriteLine($"node {options.Name} of tenant {options.Tenant}: control {host.ControlEndpoint}, links {host.LinkEndpoint}{(listener is null ? "" : $", health at {listener.Address}")}");
             Task asked = Task.Delay(Timeout.Infinite, ending.Token);
-            return await Task.WhenAny(asked, host.Stopped) == asked ? 0 : throw new CommandException($"the node stopped: {await host.Stopped}");
+            Task first = await Task.WhenAny(asked, host.Drained, host.Stopped);
+            if (first == host.Stopped)
+            {
+                throw new CommandException($"the node stopped: {await host.Stopped}");
+            }
+
+            if (first == asked && !parsed.GetValue(endWithParent))
+            {
+                await host.DrainAsync(TimeSpan.FromSeconds(options.DrainSeconds), CancellationToken.None);
+            }
+
+            return 0;
         });
         return command;
     }

@@ -46,6 +46,14 @@ public static class NodeCommands
     /// <summary>Stop the stage, zero and free its memory. Always succeeds.</summary>
     [MessagePackObject]
     public sealed record UnloadStage([property: Key(0)] TenantId Tenant, [property: Key(1)] StageAddress Address) : IWireMessage;
+
+    /// <summary>Take no new stages, wait until the present ones have been placed elsewhere, then leave the cell and end.</summary>
+    [MessagePackObject]
+    public sealed record DrainNode([property: Key(0)] TenantId Tenant) : IWireMessage;
+
+    /// <summary>To a node that is leaving: its stages cannot be placed elsewhere, so that waiting brings nothing.</summary>
+    [MessagePackObject]
+    public sealed record LeaveNow([property: Key(0)] TenantId Tenant, [property: Key(1)] string Reason) : IWireMessage;
 }
 
 /// <summary>What all stages of a pipeline must agree on.</summary>

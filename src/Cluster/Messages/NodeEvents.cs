@@ -8,6 +8,7 @@ public static class NodeEvents
     /// <param name="LinkEndpoint">Where the node's link listener is reached.</param>
     /// <param name="MemoryBytes">What stages may use in all.</param>
     /// <param name="BytesPerSecond">Measured streaming speed of its kernels, for the planner.</param>
+    /// <param name="Leaving">It takes no new stages and ends once the present ones have been placed elsewhere.</param>
     [MessagePackObject]
     public sealed record NodeDescribed(
         [property: Key(0)] TenantId Tenant,
@@ -19,7 +20,8 @@ public static class NodeEvents
         [property: Key(6)] long BytesPerSecond,
         [property: Key(7)] string Version,
         [property: Key(8)] int ProcessId,
-        [property: Key(9)] IReadOnlyList<StageStatus> Stages) : IWireMessage;
+        [property: Key(9)] IReadOnlyList<StageStatus> Stages,
+        [property: Key(10)] bool Leaving = false) : IWireMessage;
 
     [MessagePackObject]
     public sealed record StageProgress(

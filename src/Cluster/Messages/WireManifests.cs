@@ -20,6 +20,8 @@ internal static class WireManifests
         Of<DeploymentProtocol.KeepDeployment>(5),
         Of<DeploymentProtocol.DeploymentShown>(6),
         Of<DeploymentProtocol.EpochDrained>(7),
+        Of<NodeCommands.DrainNode>(8),
+        Of<NodeCommands.LeaveNow>(9),
         Of<NodeEvents.NodeDescribed>(32),
         Of<NodeEvents.StageProgress>(33),
         Of<NodeEvents.StageLoaded>(34),

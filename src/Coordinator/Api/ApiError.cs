@@ -36,6 +36,8 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError ModelNotFound() => new(404, InvalidRequest, "model_not_found", "the model does not exist here; GET /v1/models lists those that do", "model");
 
+    public static ApiError NodeNotFound() => new(404, InvalidRequest, "node_not_found", "no node of that name is up");
+
     public static ApiError GenerationNotFound() => new(
         404, InvalidRequest, "generation_not_found", "the generation does not exist, is another caller's, was not started with an Idempotency-Key, or is not kept any more");
 

@@ -98,6 +98,7 @@ internal sealed class ApiServer : IAsyncDisposable
         new HealthEndpoints(cells).Map(app);
         new MetricsEndpoint(metrics).Map(app);
         new StatusEndpoints(models).Map(app);
+        new NodesEndpoint(models).Map(app);
 
         var batched = new Dictionary<string, BeginAnswer>
         {

@@ -18,10 +18,10 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
     public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, (body, origin) => Begin(Caller.Of(context), body, priority: 0, origin)));
 
     /// <param name="priority">Of its generations against others; higher comes first.</param>
-    /// <param name="origin">Its name and seed; drawn at random when not given.</param>
-    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority, AnswerOrigin? origin = null)
+    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority) => Begin(caller, body, priority, AnswerOrigin.Random());
+
+    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority, AnswerOrigin origin)
     {
-        origin ??= AnswerOrigin.Random();
         CompletionRequest request = CompletionRequest.Parse(body);
         request = request with { Options = origin.Seeded(request.Options) };
         (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);

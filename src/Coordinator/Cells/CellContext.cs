@@ -31,6 +31,9 @@ internal sealed record CellContext(
 
     public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, _ => new GenerationRouter(new GenerationLimits()));
 
+    /// <summary>Whether a node that holds a stage of the epoch is about to leave the cell.</summary>
+    public bool IsLeaving(EpochState? epoch) => epoch?.Stages.Any(stage => Board.Nodes.Any(node => node.Leaving && node.Name == stage.Plan.Node)) == true;
+
     /// <summary>A small blob from another coordinator.</summary>
     public Task<byte[]> FetchAsync(Endpoint source, BlobDigest digest, long limit) => PeerBlob.FetchAsync(source, digest, limit, Tenant, Links, Certificates, Stopping);
 

@@ -257,7 +257,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
                 break;
             case DeploymentEffect.Drain drain:
                 _drained[drain.Epoch] = [];
-                _router.DrainAsync(drain.Epoch, _cell.Stopping).PipeTo(_self, success: () => new OwnDrained(drain.Epoch));
+                _router.DrainAsync(drain.Epoch, _cell.IsLeaving(_state?.Retiring.Find(old => old.Epoch == drain.Epoch)), _cell.Stopping).PipeTo(_self, success: () => new OwnDrained(drain.Epoch));
                 break;
             case DeploymentEffect.Probe probe when probe.Delay > TimeSpan.Zero:
                 Timers.StartSingleTimer(nameof(ProbeNow), ProbeNow.Instance, probe.Delay);

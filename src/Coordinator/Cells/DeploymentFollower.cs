@@ -162,7 +162,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             }
             else if (router.OpenHeads(shown.Epochs[0].Epoch) is not null && followed.Draining.Add(retiring.Epoch))
             {
-                router.DrainAsync(retiring.Epoch, _cell.Stopping).PipeTo(_self, success: () => new Drained(shown.Deployment, retiring.Epoch));
+                router.DrainAsync(retiring.Epoch, _cell.IsLeaving(DeploymentWire.Epochs(shown, EpochRole.Retiring).First(epoch => epoch.Epoch == retiring.Epoch)), _cell.Stopping).PipeTo(_self, success: () => new Drained(shown.Deployment, retiring.Epoch));
             }
         }
     }

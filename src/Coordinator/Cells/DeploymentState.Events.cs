@@ -57,7 +57,7 @@ public sealed partial record DeploymentState
     private DeploymentState OnNodes(IReadOnlyList<NodeView> nodes, List<DeploymentEffect> effects)
     {
         var table = nodes.ToImmutableSortedDictionary(node => node.Name, node => node, Nodes.KeyComparer);
-        bool changed = table.Count != Nodes.Count || table.Any(node => !Nodes.TryGetValue(node.Key, out NodeView? old) || !old.IsSameProcess(node.Value));
+        bool changed = table.Count != Nodes.Count || table.Any(node => !Nodes.TryGetValue(node.Key, out NodeView? old) || !old.IsSameToPlans(node.Value));
         DeploymentState state = this with { Nodes = table };
         if (changed && GaveUp && Model is not null)
         {
@@ -71,6 +71,11 @@ public sealed partial record DeploymentState
             {
                 state = state.OnEpochLost(epoch.Epoch, $"node {missing} is gone", permanent: false, effects);
             }
+        }
+
+        if (state.Building is { } building && building.Stages.FirstOrDefault(stage => table[stage.Plan.Node].Leaving) is { } leaving)
+        {
+            state = state.OnEpochLost(building.Epoch, $"node {leaving.Plan.Node} is leaving", permanent: false, effects);
         }
 
         return state;
@@ -200,5 +205,5 @@ public sealed partial record DeploymentState
         }
     }
 
-    private ImmutableArray<(NodeName, int)> Present() => [.. Nodes.Values.Select(node => (node.Name, node.ProcessId))];
+    private ImmutableArray<(NodeName, int, bool)> Present() => [.. Nodes.Values.Select(node => (node.Name, node.ProcessId, node.Leaving))];
 }

@@ -20,41 +20,60 @@ public sealed partial record DeploymentState
     private DeploymentState DecideFirst(List<DeploymentEffect> effects)
     {
         int needed = WasReady ? Spec.Ranges?.Count ?? 1 : Spec.Nodes;
-        if (Nodes.Count < needed)
+        int available = Available.Count;
+        if (available < needed)
         {
-            return this with { Problem = $"{Nodes.Count} of {needed} nodes are up" };
+            return this with { Problem = $"{available} of {needed} nodes are up" };
         }
 
-        PlanResult result = MakePlan(Math.Min(WantedStages, Nodes.Count), Spec.Id);
+        PlanResult result = MakePlan(Math.Min(WantedStages, available), Spec.Id);
         if (result.Plan is null)
         {
             // With fewer nodes than wanted the missing ones may bring what is lacking.
-            return this with { Problem = result.Problem, GaveUp = Nodes.Count >= Spec.Nodes };
+            return this with { Problem = result.Problem, GaveUp = available >= Spec.Nodes };
         }
 
         return Build(result.Plan, effects);
     }
 
-    /// <summary>A smaller plan serves than is wanted and nodes have come: build a full one beside it, if memory allows both.</summary>
+    /// <summary>
+    /// A smaller plan serves than is wanted and nodes have come, or a node of the plan is leaving: build another beside it, if memory allows both. A node whose stages find no
+    /// other place leaves at once: its successor, or itself restarted, is what the streams then wait for.
+    /// </summary>
     private DeploymentState DecideBeside(List<DeploymentEffect> effects)
     {
-        int stages = Math.Min(WantedStages, Nodes.Count);
-        if (stages <= Serving!.Plan.Pipelines[0].Stages.Count || !Retiring.IsEmpty || TriedBeside.SequenceEqual(Present()))
+        int stages = Math.Min(WantedStages, Available.Count);
+        NodeName[] leaving = [.. Serving!.Stages.Select(stage => stage.Plan.Node).Where(name => Nodes.TryGetValue(name, out NodeView? node) && node.Leaving).Distinct()];
+        bool isBetter = stages > Serving.Plan.Pipelines[0].Stages.Count;
+        if ((!isBetter && leaving.Length == 0) || !Retiring.IsEmpty || TriedBeside.SequenceEqual(Present()))
         {
             return this;
         }
 
-        PlanResult result = MakePlan(stages, reclaimed: null);
-        return result.Plan is null ? this with { TriedBeside = Present() } : Build(result.Plan, effects);
+        int fewest = leaving.Length == 0 ? stages : Spec.Ranges?.Count ?? 1;
+        string? problem = null;
+        for (int count = stages; count >= fewest && count > 0; count--)
+        {
+            PlanResult result = MakePlan(count, reclaimed: null);
+            if (result.Plan is not null)
+            {
+                return Build(result.Plan, effects);
+            }
+
+            problem = result.Problem;
+        }
+
+        effects.AddRange(leaving.Select(name => new DeploymentEffect.Tell(name, new NodeCommands.LeaveNow(Spec.Tenant, problem ?? "no other node is up"))));
+        return this with { TriedBeside = Present() };
     }
 
     private PlanResult MakePlan(int stages, DeploymentId? reclaimed)
     {
         // Nodes on one machine share its cores and memory; what their measurements differ by is chance.
-        Dictionary<string, long> speeds = Nodes.Values.GroupBy(node => node.Link.Host, StringComparer.Ordinal)
+        Dictionary<string, long> speeds = Available.GroupBy(node => node.Link.Host, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Max(node => node.BytesPerSecond), StringComparer.Ordinal);
         return Planner.Make(new PlanRequest(
-            Model!.Cost, [.. Nodes.Values.Select(node => node.Capacity(reclaimed, speeds[node.Link.Host]))], stages, Spec.Ranges));
+            Model!.Cost, [.. Available.Select(node => node.Capacity(reclaimed, speeds[node.Link.Host]))], stages, Spec.Ranges));
     }
 
     private DeploymentState Build(Plan plan, List<DeploymentEffect> effects)

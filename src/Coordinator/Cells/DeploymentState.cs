@@ -41,11 +41,14 @@ public sealed partial record DeploymentState
     public bool GaveUp { get; init; }
 
     /// <summary>Nodes with which a better epoch could not be built beside the serving one; not tried again with the same.</summary>
-    private ImmutableArray<(NodeName, int)> TriedBeside { get; init; } = [];
+    private ImmutableArray<(NodeName, int, bool)> TriedBeside { get; init; } = [];
 
     private static readonly IComparer<NodeName> s_byName = Comparer<NodeName>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
 
     public static DeploymentState Begin(DeploymentSpec spec) => new() { Spec = spec };
+
+    /// <summary>Nodes that may be given stages.</summary>
+    private IReadOnlyList<NodeView> Available => [.. Nodes.Values.Where(node => !node.Leaving)];
 
     /// <summary>Stages a full plan has.</summary>
     public int WantedStages => Spec.Ranges?.Count ?? Math.Min(Spec.Nodes, Model?.Cost.LayerCount ?? Spec.Nodes);

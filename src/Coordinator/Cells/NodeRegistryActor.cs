@@ -146,7 +146,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
         _cutOff.Remove(address);
         NodeView view = NodeView.Of(described);
-        bool known = _nodes.TryGetValue(address, out (NodeView View, IActorRef Actor) old) && old.View.IsSameProcess(view);
+        bool known = _nodes.TryGetValue(address, out (NodeView View, IActorRef Actor) old) && old.View.IsSameToPlans(view);
         foreach (Address other in _nodes.Where(node => node.Value.View.Name == view.Name && node.Key != address).Select(node => node.Key).ToArray())
         {
             // A node that was restarted at another address before the cluster noticed.
@@ -156,7 +156,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         _nodes[address] = (view, Sender);
         if (!known)
         {
-            _logger.LogInformation("node {Node} is up: {Cores} cores, {Memory} bytes, process {Process}", view.Name, view.Cores, view.MemoryBytes, view.ProcessId);
+            _logger.LogInformation("node {Node} is {State}: {Cores} cores, {Memory} bytes, process {Process}", view.Name, view.Leaving ? "leaving" : "up", view.Cores, view.MemoryBytes, view.ProcessId);
             Publish();
         }
         else

@@ -13,13 +13,17 @@ public sealed record NodeView(
     long MemoryBytes,
     long MemoryUsedBytes,
     long BytesPerSecond,
-    IReadOnlyList<StageStatus> Stages)
+    IReadOnlyList<StageStatus> Stages,
+    bool Leaving = false)
 {
     public static NodeView Of(NodeEvents.NodeDescribed node) => new(
-        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages);
+        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages, node.Leaving);
 
     /// <summary>True when both describe the same process: a node that was restarted holds no stages.</summary>
     public bool IsSameProcess(NodeView other) => ProcessId == other.ProcessId && Link == other.Link;
+
+    /// <summary>True when both are of equal worth to a plan.</summary>
+    public bool IsSameToPlans(NodeView other) => IsSameProcess(other) && Leaving == other.Leaving;
 
     /// <param name="reclaimed">Deployment whose stages here are to be unloaded and count as free, or null.</param>
     /// <param name="bytesPerSecond">Speed to plan with.</param>

@@ -97,7 +97,8 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     }
 
     /// <summary>Completes when a replaced epoch has no generations left, or when they have had their time; then its links are closed.</summary>
-    public async Task DrainAsync(int epoch, CancellationToken cancellation)
+    /// <param name="hurried">Whether a node of the epoch is leaving: then they have less time.</param>
+    public async Task DrainAsync(int epoch, bool hurried, CancellationToken cancellation)
     {
         IReadOnlyList<HeadLink> heads;
         lock (_lock)
@@ -105,7 +106,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
             heads = _epochs.GetValueOrDefault(epoch) ?? [];
         }
 
-        long deadline = Environment.TickCount64 + (long)limits.DrainTime.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (long)(hurried ? limits.HurriedDrainTime : limits.DrainTime).TotalMilliseconds;
         while (heads.Any(head => head.Running > 0) && Environment.TickCount64 < deadline && !cancellation.IsCancellationRequested)
         {
             await Task.Delay(50, CancellationToken.None);
@@ -301,4 +302,7 @@ internal sealed record GenerationLimits
 
     /// <summary>How long a replaced epoch may finish its generations; those that are left move on.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The same when a node is leaving and waits for that.</summary>
+    public TimeSpan HurriedDrainTime { get; init; } = TimeSpan.FromSeconds(5);
 }

@@ -26,6 +26,7 @@ internal static class NodeOptionsValidator
 
         Require(options.Threads is >= 0 and <= 1024, nameof(options.Threads), options.Threads, "0 (all cores) to 1024");
         Require(options.MemoryBytes >= 0, nameof(options.MemoryBytes), options.MemoryBytes, "0 (80 % of the machine's) or a number of bytes");
+        Require(options.DrainSeconds is >= 0 and <= 3600, nameof(options.DrainSeconds), options.DrainSeconds, "0 (does not wait) to 3600");
         bool wildcard = options.BindAddress is "0.0.0.0" or "::" or "*";
         Require(!wildcard || options.PublicHost is not null, nameof(options.BindAddress), options.BindAddress, "an address of this machine, or any with PublicHost set");
     }

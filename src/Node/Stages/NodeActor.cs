@@ -17,18 +17,24 @@ internal sealed class NodeActor : ReceiveActor
     private readonly Dictionary<StageAddress, Child> _stages = [];
     private readonly Dictionary<DeploymentId, int> _newestEpochs = [];
     private readonly HashSet<IActorRef> _subscribers = [];
+    private readonly TaskCompletionSource<string> _drained;
+    private bool _leaving;
 
     /// <param name="self">What does not change of the node's description.</param>
-    public NodeActor(StageServices services, NodeEvents.NodeDescribed self)
+    /// <param name="drained">Completed with the reason once a node that is to leave holds no stage any more, or has nowhere to put them.</param>
+    public NodeActor(StageServices services, NodeEvents.NodeDescribed self, TaskCompletionSource<string> drained)
     {
         _services = services;
         _self = self;
+        _drained = drained;
 
         Receive<IWireMessage>(m => m.Tenant != services.Tenant && !IsChild(Sender), Refuse);
         Receive<NodeCommands.DescribeNode>(_ => Describe());
         Receive<NodeCommands.LoadStage>(Load);
         Receive<NodeCommands.ConnectStage>(Connect);
         Receive<NodeCommands.UnloadStage>(command => Unload(command.Address));
+        Receive<NodeCommands.DrainNode>(_ => Drain());
+        Receive<NodeCommands.LeaveNow>(_ => _leaving, command => _drained.TrySetResult(command.Reason));
         Receive<NodeEvents.StageProgress>(_ => IsChild(Sender), progress => Update(progress.Address, progress.Phase, progress));
         Receive<NodeEvents.StageLoaded>(_ => IsChild(Sender), loaded => Update(loaded.Address, StagePhase.Loaded, loaded));
         Receive<NodeEvents.StageReady>(_ => IsChild(Sender), ready => Update(ready.Address, StagePhase.Ready, ready));
@@ -36,7 +42,8 @@ internal sealed class NodeActor : ReceiveActor
         Receive<Terminated>(OnTerminated);
     }
 
-    public static Props Props(StageServices services, NodeEvents.NodeDescribed self) => Akka.Actor.Props.Create(() => new NodeActor(services, self));
+    public static Props Props(StageServices services, NodeEvents.NodeDescribed self, TaskCompletionSource<string> drained) =>
+        Akka.Actor.Props.Create(() => new NodeActor(services, self, drained));
 
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
     {
@@ -52,8 +59,38 @@ internal sealed class NodeActor : ReceiveActor
     private void Describe()
     {
         Subscribe();
+        Sender.Tell(Description());
+    }
+
+    private NodeEvents.NodeDescribed Description()
+    {
         StageStatus[] stages = [.. _stages.Values.Select(child => child.Status(_services.Registry))];
-        Sender.Tell(_self with { MemoryUsedBytes = _services.Memory.Used, Stages = stages });
+        return _self with { MemoryUsedBytes = _services.Memory.Used, Stages = stages, Leaving = _leaving };
+    }
+
+    /// <summary>The coordinators are told at once; they place what is here elsewhere and then unload it.</summary>
+    private void Drain()
+    {
+        if (!_leaving)
+        {
+            _leaving = true;
+            _services.Logger.LogInformation("node {Node} is leaving: {Stages} stages are to be placed elsewhere", _services.Node, _stages.Count);
+            Publish(Description());
+        }
+
+        CheckDrained();
+    }
+
+    private void CheckDrained()
+    {
+        if (_leaving && _stages.Count == 0)
+        {
+            _drained.TrySetResult("it holds no stage any more");
+        }
+        else if (_leaving && _subscribers.Count == 0)
+        {
+            _drained.TrySetResult("no coordinator is there to place its stages elsewhere");
+        }
     }
 
     private void Load(NodeCommands.LoadStage plan)
@@ -63,6 +100,12 @@ internal sealed class NodeActor : ReceiveActor
         if (plan.Address.Epoch < newest)
         {
             Sender.Tell(new NodeEvents.StageFailed(_services.Tenant, plan.Address, _services.Node, StageFailure.Superseded, $"epoch {plan.Address.Epoch} is older than {newest}"));
+            return;
+        }
+
+        if (_leaving && !_stages.ContainsKey(plan.Address))
+        {
+            Sender.Tell(new NodeEvents.StageFailed(_services.Tenant, plan.Address, _services.Node, StageFailure.Refused, "the node is leaving"));
             return;
         }
 
@@ -128,6 +171,8 @@ internal sealed class NodeActor : ReceiveActor
                 Publish(new NodeEvents.StageFailed(_services.Tenant, child.Plan.Address, _services.Node, StageFailure.Internal, "the stage's actor failed"));
             }
         }
+
+        CheckDrained();
     }
 
     private void Publish(IWireMessage report)

@@ -14,7 +14,7 @@ internal sealed partial class CellSimulation
         }
 
         SimulatedNode node = _nodes[_random.Next(_nodes.Length)];
-        switch (_random.Next(6))
+        switch (_random.Next(7))
         {
             case 0 or 1 when node.IsAlive:
                 Kill(node);
@@ -30,6 +30,9 @@ internal sealed partial class CellSimulation
                 break;
             case 5:
                 LoseOwner();
+                break;
+            case 6 when node.Answers(_time.Now) && !node.IsLeaving:
+                Leave(node);
                 break;
         }
 
@@ -53,6 +56,33 @@ internal sealed partial class CellSimulation
             }
         });
         _time.After(0.5, 12, node.Restart);
+    }
+
+    /// <summary>Asked to end: it says so, ends once it holds nothing or is told to go, and is started again.</summary>
+    private void Leave(SimulatedNode node)
+    {
+        node.IsLeaving = true;
+        int process = node.Process;
+        double until = _time.Now + 25;
+        Describe(node);
+        void Check() => RunOn(node, process, () =>
+        {
+            if (node.Stages.Count == 0 || _time.Now > until)
+            {
+                End(node);
+            }
+            else
+            {
+                _time.After(0.1, 0.1, Check);
+            }
+        });
+        _time.After(0.1, 0.1, Check);
+    }
+
+    private void End(SimulatedNode node)
+    {
+        Kill(node);
+        _time.After(0.01, 0.5, () => Forget(node));
     }
 
     /// <summary>Neighbours notice after the links' silence limit, the cluster a little later; the node itself learns of it when it goes on.</summary>
@@ -102,6 +132,12 @@ internal sealed partial class CellSimulation
         {
             case NodeCommands.LoadStage load when load.Address.Epoch < node.NewestEpoch:
                 Report(node, new DeploymentEvent.StageFailed(load.Address, node.Name, StageFailure.Superseded, "older"));
+                break;
+            case NodeCommands.LoadStage load when node.IsLeaving:
+                Report(node, new DeploymentEvent.StageFailed(load.Address, node.Name, StageFailure.Refused, "leaving"));
+                break;
+            case NodeCommands.LeaveNow when node.IsLeaving:
+                End(node);
                 break;
             case NodeCommands.LoadStage load:
                 node.NewestEpoch = load.Address.Epoch;

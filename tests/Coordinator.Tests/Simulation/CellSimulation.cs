@@ -100,7 +100,7 @@ internal sealed partial class CellSimulation
             return;
         }
 
-        DeploymentProtocol.DeploymentShown shown = DeploymentWire.Shown(_state, new DeploymentSettings(_state.Spec.Nodes, null, 0, 0, 0), "front", null, []);
+        DeploymentProtocol.DeploymentShown shown = DeploymentWire.Shown(_state, new DeploymentSettings(_state.Spec.Nodes, null, 0, 0, 0, "f16", []), "front", null, []);
         ModelFacts model = _state.Model;
         _ownerless = true;
         _time.After(0.5, 15, () =>
@@ -177,20 +177,22 @@ internal sealed partial class CellSimulation
     {
         foreach (SimulatedNode node in _nodes)
         {
-            ToNode(node, () =>
-            {
-                NodeView view = node.View;
-                bool known = _known.TryGetValue(node.Name.Value, out NodeView? old) && old.IsSameProcess(view);
-                _known[node.Name.Value] = view;
-                if (!known)
-                {
-                    Apply(new DeploymentEvent.NodesSeen([.. _known.Values]));
-                }
-            });
+            Describe(node);
         }
 
         _time.After(2, 2, DescribeOften);
     }
+
+    private void Describe(SimulatedNode node) => ToNode(node, () =>
+    {
+        NodeView view = node.View;
+        bool known = _known.TryGetValue(node.Name.Value, out NodeView? old) && old.IsSameToPlans(view);
+        _known[node.Name.Value] = view;
+        if (!known)
+        {
+            Apply(new DeploymentEvent.NodesSeen([.. _known.Values]));
+        }
+    });
 
     private void CheckStallOften()
     {

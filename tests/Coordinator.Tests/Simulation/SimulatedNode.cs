@@ -15,6 +15,9 @@ internal sealed class SimulatedNode(string name)
     /// <summary>Stands still until then; what arrives meanwhile waits.</summary>
     public double PausedUntil { get; set; }
 
+    /// <summary>It was asked to end and waits until it holds nothing.</summary>
+    public bool IsLeaving { get; set; }
+
     public Dictionary<StageAddress, StagePhase> Stages { get; } = [];
 
     public int NewestEpoch { get; set; }
@@ -24,13 +27,13 @@ internal sealed class SimulatedNode(string name)
     public double LastReport { get; set; }
 
     public NodeView View => new(
-        Name, new Endpoint(Name.Value, Process), Process, "1", 2, 1 << 20, 0, 1000, [.. Stages.Select(stage => new StageStatus(stage.Key, stage.Value, 0, 1, 0, 0))]);
+        Name, new Endpoint(Name.Value, Process), Process, "1", 2, 1 << 20, 0, 1000, [.. Stages.Select(stage => new StageStatus(stage.Key, stage.Value, 0, 1, 0, 0))], IsLeaving);
 
     public bool Answers(double now) => IsAlive && PausedUntil <= now;
 
     public void Restart()
     {
-        (Process, IsAlive, PausedUntil, NewestEpoch) = (Process + 1, true, 0, 0);
+        (Process, IsAlive, PausedUntil, NewestEpoch, IsLeaving) = (Process + 1, true, 0, 0, false);
         Stages.Clear();
     }
 }
