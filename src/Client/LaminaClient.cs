@@ -90,7 +90,7 @@ public sealed class LaminaClient : IDisposable
         }
     }
 
-    /// <summary>One vector per text. Throws <see cref="LaminaNotFoundException"/> where the server embeds nothing.</summary>
+    /// <summary>One vector per text. Throws <see cref="LaminaRequestException"/> naming <c>model</c> where the model gives no embeddings.</summary>
     public Task<EmbeddingList> EmbedAsync(EmbeddingRequest request, CancellationToken cancellation = default) =>
         _transport.SendAsync(() => _transport.Post("v1/embeddings", request, ClientJson.Default.EmbeddingRequest, null), ClientJson.Default.EmbeddingList, cancellation);
 

@@ -12,7 +12,8 @@ using OpenAI.Files;
 namespace Lamina.EndToEnd.Tests.Clients;
 
 /// <summary>Files and batches by OpenAI's own .NET package, against the shipping executable.</summary>
-public sealed class BatchSdkTests(ServedModel served) : IClassFixture<ServedModel>
+[Collection(ServedOnce.Name)]
+public sealed class BatchSdkTests(ServedModel served)
 {
     private readonly OpenAIClientOptions _options = new() { Endpoint = new Uri(served.Http.BaseAddress!, "v1"), RetryPolicy = new ClientRetryPolicy(0) };
 

@@ -8,7 +8,8 @@ using Lamina.Client.Streams;
 namespace Lamina.EndToEnd.Tests.Clients;
 
 /// <summary>Lamina's own client against the shipping executable: lost connections, many actors, batches.</summary>
-public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper output) : IClassFixture<ServedModel>
+[Collection(ServedOnce.Name)]
+public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper output)
 {
     private const int Streams = 200;
 
@@ -45,7 +46,7 @@ public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper outp
     public async Task InferenceClients_TwentyActorsTwoHundredGenerations_OneSlowConsumerHoldsUpNoOther()
     {
         using var client = new LaminaClient(Options);
-        using ActorSystem system = ActorSystem.Create("load");
+        using ActorSystem system = ActorSystem.Create("load", "akka.loglevel = WARNING");
         IActorRef[] actors = [.. Enumerable.Range(0, 20).Select(_ => system.ActorOf(InferenceClient.Props(client)))];
         var slow = new RequestId("slow");
         using Inbox slowInbox = Inbox.Create(system);
@@ -80,7 +81,7 @@ public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper outp
     public async Task ChatFlow_Batch_EveryPromptIsAnsweredOnceInOrder()
     {
         using var client = new LaminaClient(Options);
-        using ActorSystem system = ActorSystem.Create("batch");
+        using ActorSystem system = ActorSystem.Create("batch", "akka.loglevel = WARNING");
         IEnumerable<BatchAnswer<int>> answers = await Source.From(Enumerable.Range(10, 60))
             .Select(i => new BatchPrompt<int>(i, Sum(i, 20)))
             .Via(client.ChatFlow<int>(16))

@@ -9,7 +9,8 @@ using ChatMessage = OpenAI.Chat.ChatMessage;
 namespace Lamina.EndToEnd.Tests.Clients;
 
 /// <summary>OpenAI's own .NET package, and Microsoft.Extensions.AI on top of it, against the shipping executable.</summary>
-public sealed class OpenAiPackageTests(ServedModel served) : IClassFixture<ServedModel>
+[Collection(ServedOnce.Name)]
+public sealed class OpenAiPackageTests(ServedModel served)
 {
     private const string Question = "What is 27 + 15?";
     private const string Answer = "27 + 15 = 42.";

@@ -3,7 +3,8 @@ using Lamina.TestSupport;
 namespace Lamina.EndToEnd.Tests.Clients;
 
 /// <summary>The packed client alone, in a project that knows nothing of this repository.</summary>
-public sealed class PackageTests(ServedModel served) : IClassFixture<ServedModel>
+[Collection(ServedOnce.Name)]
+public sealed class PackageTests(ServedModel served)
 {
     private const string Project = """
         <Project Sdk="Microsoft.NET.Sdk">

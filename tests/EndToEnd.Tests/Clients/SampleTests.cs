@@ -3,7 +3,8 @@ using Lamina.TestSupport;
 namespace Lamina.EndToEnd.Tests.Clients;
 
 /// <summary>The samples do what their comments say.</summary>
-public sealed class SampleTests(ServedModel served) : IClassFixture<ServedModel>
+[Collection(ServedOnce.Name)]
+public sealed class SampleTests(ServedModel served)
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(3);
 
@@ -29,7 +30,7 @@ public sealed class SampleTests(ServedModel served) : IClassFixture<ServedModel>
     [Fact]
     public async Task JavaScript_OpenAiSdk_Conforms()
     {
-        string output = await JavaScriptAsync("openai-sdk.mjs");
+        string output = await JavaScriptAsync("openai-sdk.mjs", Environment("v1"));
         Assert.Equal(
             ["whole: 27 + 15 = 42.", "streamed: 27 + 15 = 42.", "unknown model: true model_not_found", "bad value: true temperature", "aborted after 3 events: true"],
             output.TrimEnd().Split('\n'));
@@ -38,23 +39,23 @@ public sealed class SampleTests(ServedModel served) : IClassFixture<ServedModel>
     [Fact]
     public async Task JavaScript_AiSdk_Conforms()
     {
-        string output = await JavaScriptAsync("ai-sdk.mjs");
+        string output = await JavaScriptAsync("ai-sdk.mjs", Environment("v1"));
         Assert.Equal(["whole: 27 + 15 = 42.", "streamed: 27 + 15 = 42.", "usage: true", "unknown model: true 404"], output.TrimEnd().Split('\n'));
     }
 
     [Fact]
     public async Task JavaScript_Batch_IsAnswered()
     {
-        string output = await JavaScriptAsync("batch.mjs");
+        string output = await JavaScriptAsync("batch.mjs", Environment("v1"));
         Assert.Equal(
             ["completed: 2 answered, 1 failed of 3", "question-0: 27 + 15 = 42.", "question-1: 12 + 20 = 32.", "wrong: 400 messages", "deleted: true"],
             output.TrimEnd().Split('\n'));
     }
 
-    private static string Built(string sample) => Path.Combine(Repository.Root, "artifacts", "bin", sample, "release", $"Lamina.{sample}");
+    internal static string Built(string sample) => Path.Combine(Repository.Root, "artifacts", "bin", sample, "release", $"Lamina.{sample}");
 
     /// <summary>Runs a script where its packages are installed, once, under artifacts.</summary>
-    private async Task<string> JavaScriptAsync(string script)
+    internal static async Task<string> JavaScriptAsync(string script, IReadOnlyDictionary<string, string> environment)
     {
         Assert.SkipUnless(Tool.Exists("node") && Tool.Exists("npm"), "node and npm are not on this machine");
         string folder = Directory.CreateDirectory(Path.Combine(Repository.Root, "artifacts", "javascript")).FullName;
@@ -79,6 +80,6 @@ public sealed class SampleTests(ServedModel served) : IClassFixture<ServedModel>
             await File.WriteAllTextAsync(stamp, manifest);
         }
 
-        return await Tool.RunAsync("node", [script], s_limit, folder, Environment("v1"));
+        return await Tool.RunAsync("node", [script], s_limit, folder, environment);
     }
 }
