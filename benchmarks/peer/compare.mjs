@@ -6,7 +6,11 @@ const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 const of = (engine, field) => median(rows.filter(([name]) => name === engine).map(([, row]) => row[field]));
 const [prompt, decode] = [of("lamina", "promptTokensPerSecond"), of("lamina", "tokensPerSecond")];
 const [peerPrompt, peerDecode] = [of("llama", "prompt"), of("llama", "decode")];
+const {promptTokens, generatedTokens, concurrency} = rows.find(([name]) => name === "lamina")[1];
+const seconds = (promptRate, decodeRate) => concurrency * (promptTokens / promptRate + generatedTokens / decodeRate);
+const whole = seconds(peerPrompt, peerDecode) / seconds(prompt, decode);
 console.log(
     `${process.argv[3]}: prompt ${prompt.toFixed(1)} tokens/s (llama.cpp ${peerPrompt.toFixed(1)}, ratio ${(prompt / peerPrompt).toFixed(2)}), ` +
-    `decode ${decode.toFixed(2)} (llama.cpp ${peerDecode.toFixed(2)}, ratio ${(decode / peerDecode).toFixed(2)})`
+    `decode ${decode.toFixed(2)} (llama.cpp ${peerDecode.toFixed(2)}, ratio ${(decode / peerDecode).toFixed(2)})` +
+    (concurrency > 1 ? `, whole work of ${concurrency} streams ratio ${whole.toFixed(2)}` : "")
 );
