@@ -12,6 +12,10 @@ internal abstract unsafe partial class CpuKernels
 
     public bool SharesHostMemory => true;
 
+    public void Begin()
+    {
+    }
+
     public IBuffer Allocate(long bytes) => new NativeBuffer(bytes);
 
     public void Reserve(BufferSizes sizes, KvCache cache)

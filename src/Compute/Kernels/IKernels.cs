@@ -13,6 +13,9 @@ internal unsafe interface IKernels : IDisposable
     /// <summary>True where device addresses are the host's own.</summary>
     bool SharesHostMemory { get; }
 
+    /// <summary>A step begins, on the thread that calls.</summary>
+    void Begin();
+
     /// <summary>Zeroed memory. Throws <see cref="OutOfMemoryException"/> when the device has none left.</summary>
     IBuffer Allocate(long bytes);
 

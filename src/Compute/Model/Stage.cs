@@ -27,12 +27,12 @@ public sealed unsafe class Stage : IDisposable
         try
         {
             BufferSizes sizes = BufferSizes.Of(shape, layers, options);
-            _kernels = CpuKernels.For(_team);
+            _kernels = options.Device.CreateKernels(_team);
             _weights = WeightLoader.Load(tensors, shape, layers, options.ContextLength, _team, _kernels, progress);
             Cache = new KvCache(shape, layers, options, _kernels);
             _state = new State(shape, sizes, _kernels);
             _kernels.Reserve(sizes, Cache);
-            Adapters = new StageAdapters(shape, layers, _weights, _team, options.MaxSequences);
+            Adapters = new StageAdapters(shape, layers, _weights, _team, options.MaxSequences, supported: _kernels.SharesHostMemory);
             if (_kernels is CpuKernels cpu)
             {
                 cpu.Adapters = _adapterStep = new AdapterStep(Adapters, cpu, Math.Max(sizes.Rows, sizes.Rows * sizes.Used), sizes.Rows);
@@ -71,6 +71,7 @@ public sealed unsafe class Stage : IDisposable
     public static Stage Load(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options, Action<long, long>? progress = null)
     {
         Check(shape, layers, options);
+        CheckMemory(tensors, shape, layers, options);
         return new Stage(tensors, shape, layers, options, progress);
     }
 
@@ -78,10 +79,11 @@ public sealed unsafe class Stage : IDisposable
     public static long RequiredBytes(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options)
     {
         Check(shape, layers, options);
-        long bytes = checked(KvCache.RequiredBytes(shape, layers, options) + BufferSizes.Of(shape, layers, options).Bytes);
+        BufferSizes sizes = BufferSizes.Of(shape, layers, options);
+        long bytes = checked(KvCache.RequiredBytes(shape, layers, options) + sizes.Bytes + options.Device.WorkspaceBytes(sizes));
         foreach (TensorView tensor in WeightLoader.Check(tensors, shape, layers).Values)
         {
-            bytes = checked(bytes + WeightLoader.LoadedBytes(tensor));
+            bytes = checked(bytes + options.Device.LoadedBytes(tensor));
         }
 
         return bytes;
@@ -95,6 +97,7 @@ public sealed unsafe class Stage : IDisposable
     {
         Check(batch, input, output);
         int width = Shape.EmbeddingLength;
+        _kernels.Begin();
         _stack.Begin(batch);
         if (IsFirst)
         {
@@ -135,6 +138,16 @@ public sealed unsafe class Stage : IDisposable
         _team.Dispose();
     }
 
+    /// <summary>A device that has memory of its own says before loading what is missing, not in the middle of it.</summary>
+    private static void CheckMemory(ITensorSource tensors, ModelShape shape, LayerRange layers, StageOptions options)
+    {
+        if (options.Device.MemoryBytes > 0 && RequiredBytes(tensors, shape, layers, options) is var needed && needed > options.Device.FreeBytes)
+        {
+            throw new OutOfMemoryException(
+                $"layers {layers} need {needed >> 20} MiB on {options.Device.Name} for weights, cache and buffers, {options.Device.FreeBytes >> 20} MiB are free; fewer layers, a shorter context or fewer sequences would do");
+        }
+    }
+
     private static void Check(ModelShape shape, LayerRange layers, StageOptions options)
     {
         if (layers.First < 0 || layers.End > shape.LayerCount || layers.Count < 1)
@@ -146,6 +159,7 @@ public sealed unsafe class Stage : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxSequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.KvBlocks, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.ContextLength, 1);
+        options.Device.Check(shape, layers, options);
         if (shape.LearnedPositions && options.ContextLength > shape.ContextLength)
         {
             throw new ArgumentException($"the model has learned positions up to {shape.ContextLength}, a context of {options.ContextLength} was asked for", nameof(options));

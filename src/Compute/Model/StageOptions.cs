@@ -1,3 +1,4 @@
+using Lamina.Compute.Devices;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Kernels;
 
@@ -11,6 +12,9 @@ public sealed record StageOptions
 
     /// <summary>Instruction set of the kernels; null = the fastest this machine has, or what the environment asks for.</summary>
     public CpuVariant? Variant { get; init; }
+
+    /// <summary>What it computes on.</summary>
+    public ComputeDevice Device { get; init; } = ComputeDevice.Cpu;
 
     /// <summary>Most rows one step may hold.</summary>
     public int MaxBatchRows { get; init; } = 512;

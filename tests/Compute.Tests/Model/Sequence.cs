@@ -50,6 +50,23 @@ internal sealed class Sequence : IDisposable
         return _stages[^1].Logits(0);
     }
 
+    /// <summary>Feeds tokens as a sequence of its own, in one step; returns the logits from the row <paramref name="first"/> on.</summary>
+    public float[][] FeedAnew(int[] tokens, int first)
+    {
+        _batch.Clear();
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            _batch.Add(tokens[i], i, 0, i >= first);
+        }
+
+        foreach (Stage stage in _stages)
+        {
+            stage.Forward(_batch, _rows, _rows);
+        }
+
+        return [.. Enumerable.Range(0, tokens.Length - first).Select(i => _stages[^1].Logits(i).ToArray())];
+    }
+
     public void Dispose()
     {
         foreach (Stage stage in _stages)

@@ -17,12 +17,14 @@ public sealed class StageAdapters : IDisposable
     private readonly Weights _weights;
     private readonly WorkerTeam _team;
     private readonly List<Held?> _held = [];
+    private readonly bool _supported;
 
     /// <summary>[slots].</summary>
     private readonly AdapterUse[][] _uses;
 
-    internal StageAdapters(ModelShape shape, LayerRange layers, Weights weights, WorkerTeam team, int slots)
+    internal StageAdapters(ModelShape shape, LayerRange layers, Weights weights, WorkerTeam team, int slots, bool supported)
     {
+        _supported = supported;
         _shape = shape;
         _layers = layers;
         _weights = weights;
@@ -45,6 +47,11 @@ public sealed class StageAdapters : IDisposable
     public int Load(ITensorSource tensors, AdapterShape adapter)
     {
         adapter.CheckArchitecture(_shape);
+        if (!_supported)
+        {
+            throw new NotSupportedException("adapters are not supported on GPUs; a node with --device cpu takes them");
+        }
+
         int number = _held.IndexOf(null) is var free and >= 0 ? free : _held.Count;
         var held = new Held();
         try
