@@ -26,15 +26,18 @@ internal sealed class ResponsesEndpoint(ModelLookup models, ApiMetrics metrics, 
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(Route, context => responder.AnswerAsync(context, body => Begin(Caller.Of(context), body, priority: 0)));
+        routes.MapPost(Route, context => responder.AnswerAsync(context, (body, origin) => Begin(Caller.Of(context), body, priority: 0, origin)));
         routes.MapGet(ItemRoute, GetAsync);
         routes.MapDelete(ItemRoute, DeleteAsync);
         routes.MapGet(InputRoute, ListInputAsync);
     }
 
-    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority)
+    internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority) => Begin(caller, body, priority, AnswerOrigin.Random());
+
+    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority, AnswerOrigin origin)
     {
         ResponsesRequest request = ResponsesRequest.Parse(body);
+        request = request with { Options = origin.Seeded(request.Options) };
         StoredResponses stored = archive.Of(caller).Responses;
         bool keeps = archive.KeepsResponses;
         if (request.Store == true && !keeps)
@@ -53,7 +56,7 @@ internal sealed class ResponsesEndpoint(ModelLookup models, ApiMetrics metrics, 
         int[] prompt = PromptEncoder.Encode(model, conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning, "input");
         ChatForm form = ChatForm.Of(model.ToolFormat, conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
         var answers = new Answers(cell, model, request.Options with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
-        string id = ResponseInput.NewId("resp");
+        string id = $"resp_{origin.Id:n}";
         bool stores = request.Store ?? keeps;
         var course = new ResponseCourse(id, time.GetUtcNow().ToUnixTimeSeconds(), request.Echo with { Store = stores }, model, form, time);
         return new PendingAnswer(id, request.Options.Stream, answers.Seed, request.Options.User, cancellation => RunAsync(answers.RunAsync([prompt], model.ContextLength, cancellation)))
