@@ -1,0 +1,79 @@
+namespace Lamina.Coordinator.Quotas;
+
+/// <summary>What a tenant or a key may use. Null = no limit.</summary>
+public sealed record QuotaRules
+{
+    public static QuotaRules Unlimited { get; } = new();
+
+    public long? RequestsPerMinute { get; init; }
+    public long? RequestsPerDay { get; init; }
+    public long? PromptTokensPerMinute { get; init; }
+    public long? PromptTokensPerDay { get; init; }
+    public long? GeneratedTokensPerMinute { get; init; }
+    public long? GeneratedTokensPerDay { get; init; }
+
+    /// <summary>Generations that run at the same time; a request for n choices needs n.</summary>
+    public int? ConcurrentGenerations { get; init; }
+
+    /// <summary>Requests that may wait while <see cref="ConcurrentGenerations"/> or <see cref="KvBytes"/> are used up; null = as many as the server takes.</summary>
+    public int? QueueLength { get; init; }
+
+    /// <summary>Key/value cache that running generations may come to need, in bytes over all stages.</summary>
+    public long? KvBytes { get; init; }
+
+    /// <summary>Names of the models that may be used; null = all of the tenant's.</summary>
+    public IReadOnlyList<string>? Models { get; init; }
+
+    /// <summary>Higher ones go first, whatever the weights; fair shares hold among equals. -100 to 100.</summary>
+    public int? Priority { get; init; }
+
+    /// <summary>Share of the pipeline's time beside others of the same priority, 1 to 1000; 1 when null. Only a key's counts: tenants do not share pipelines.</summary>
+    public int? Weight { get; init; }
+
+    public bool Allows(string model) => Models is null || Models.Contains(model, StringComparer.Ordinal);
+
+    /// <summary>What is wrong with the rules, as "name is value, expected what"; null when they are sound.</summary>
+    public string? Problem()
+    {
+        (string Name, long? Value, long Max)[] counts =
+        [
+            (nameof(RequestsPerMinute), RequestsPerMinute, MaxCount), (nameof(RequestsPerDay), RequestsPerDay, MaxCount),
+            (nameof(PromptTokensPerMinute), PromptTokensPerMinute, MaxCount), (nameof(PromptTokensPerDay), PromptTokensPerDay, MaxCount),
+            (nameof(GeneratedTokensPerMinute), GeneratedTokensPerMinute, MaxCount), (nameof(GeneratedTokensPerDay), GeneratedTokensPerDay, MaxCount),
+            (nameof(ConcurrentGenerations), ConcurrentGenerations, 100_000), (nameof(QueueLength), QueueLength, 100_000), (nameof(KvBytes), KvBytes, 1L << 50),
+        ];
+        foreach ((string name, long? value, long max) in counts)
+        {
+            int min = name == nameof(QueueLength) ? 0 : 1;
+            if (value < min || value > max)
+            {
+                return $"{name} is {value}, expected {min} to {max}";
+            }
+        }
+
+        return Priority is < -100 or > 100 ? $"{nameof(Priority)} is {Priority}, expected -100 to 100"
+            : Weight is < 1 or > 1000 ? $"{nameof(Weight)} is {Weight}, expected 1 to 1000"
+            : Models is { Count: > 1000 } ? $"{nameof(Models)} names {Models.Count} models, expected at most 1000"
+            : null;
+    }
+
+    private const long MaxCount = 1_000_000_000_000;
+}
+
+/// <summary>The rules of a tenant: for all of it together, and for each of its keys.</summary>
+public sealed record TenantQuotas
+{
+    public static TenantQuotas Unlimited { get; } = new();
+
+    /// <summary>For all keys together.</summary>
+    public QuotaRules Tenant { get; init; } = QuotaRules.Unlimited;
+
+    /// <summary>For each key that has no rules of its own.</summary>
+    public QuotaRules EachKey { get; init; } = QuotaRules.Unlimited;
+
+    /// <summary>By the key's id.</summary>
+    public IReadOnlyDictionary<string, QuotaRules> Keys { get; init; } = new Dictionary<string, QuotaRules>();
+
+    /// <param name="key">Null for the local user of a loopback address.</param>
+    public QuotaRules Of(string? key) => key is not null && Keys.TryGetValue(key, out QuotaRules? rules) ? rules : EachKey;
+}

@@ -1,0 +1,230 @@
+using System.Collections.Immutable;
+
+namespace Lamina.Coordinator.Quotas;
+
+/// <summary>A request that runs or waits.</summary>
+/// <param name="Holder">The coordinator that runs it; when it is gone, so is the request.</param>
+/// <param name="Key">Empty for the local user of a loopback address.</param>
+/// <param name="At">When it was admitted to run; to the queue while it waits. Milliseconds since 1970.</param>
+/// <param name="Day">The day whose budgets it was taken from.</param>
+internal sealed record Reservation(Guid Id, string Holder, string Key, RequestCost Cost, long At, long Day);
+
+/// <summary>What became of a request: it runs, or waits its turn, or is refused.</summary>
+/// <param name="RetryMilliseconds">When it would fit, if nobody else took what comes free; an estimate when places are short.</param>
+internal readonly record struct QuotaDecision(bool Runs, bool Waits, QuotaReason? Refusal, long RetryMilliseconds)
+{
+    public static QuotaDecision Run => new(true, false, null, 0);
+
+    public static QuotaDecision Wait => new(false, true, null, 0);
+
+    public static QuotaDecision Refuse(QuotaReason reason, long retryMilliseconds) => new(false, false, reason, retryMilliseconds);
+}
+
+/// <summary>
+/// All that a tenant's quota is decided by, as a value: what the tenant and each key have left, which requests run and which wait. Every change is a function of it, the
+/// command and the time.
+/// </summary>
+internal sealed record TenantBudget
+{
+    private const int MaxWaiting = 1024;
+    private const long FirstEstimate = 1000;
+    private const long LongestEstimate = 60_000;
+
+    public required TenantQuotas Quotas { get; init; }
+    public required ScopeBudget Tenant { get; init; }
+    public ImmutableDictionary<string, ScopeBudget> Keys { get; init; } = ImmutableDictionary<string, ScopeBudget>.Empty;
+    public ImmutableDictionary<Guid, Reservation> Running { get; init; } = ImmutableDictionary<Guid, Reservation>.Empty;
+
+    /// <summary>In order of arrival.</summary>
+    public ImmutableList<Reservation> Waiting { get; init; } = [];
+
+    /// <summary>Running mean of how long requests ran, in milliseconds.</summary>
+    public long MeanDuration { get; init; } = FirstEstimate;
+
+    /// <summary>What keys used today before this value began.</summary>
+    public ImmutableDictionary<string, DayUse> UsedBefore { get; init; } = ImmutableDictionary<string, DayUse>.Empty;
+
+    private long UsedBeforeDay { get; init; }
+
+    /// <param name="used">What the ledger says of today, by key.</param>
+    public static TenantBudget Start(TenantQuotas quotas, long now, ImmutableDictionary<string, DayUse>? used = null)
+    {
+        used ??= ImmutableDictionary<string, DayUse>.Empty;
+        var sum = new DayUse(used.Values.Sum(use => use.Requests), used.Values.Sum(use => use.PromptTokens), used.Values.Sum(use => use.GeneratedTokens));
+        return new TenantBudget { Quotas = quotas, Tenant = ScopeBudget.Fresh(quotas.Tenant, now, sum), UsedBefore = used, UsedBeforeDay = DayBudget.DayOf(now) };
+    }
+
+    /// <summary>The key's budget at a time.</summary>
+    public ScopeBudget KeyAt(string key, long now) =>
+        Keys.TryGetValue(key, out ScopeBudget? budget)
+            ? budget.AtTime(now)
+            : ScopeBudget.Fresh(Quotas.Of(key), now, DayBudget.DayOf(now) == UsedBeforeDay ? UsedBefore.GetValueOrDefault(key) : default);
+
+    /// <summary>The same use under other rules.</summary>
+    public TenantBudget WithQuotas(TenantQuotas quotas, long now) => this with
+    {
+        Quotas = quotas,
+        Tenant = Tenant.AtTime(now).WithRules(quotas.Tenant, now),
+        Keys = Keys.ToImmutableDictionary(pair => pair.Key, pair => pair.Value.AtTime(now).WithRules(quotas.Of(pair.Key), now)),
+    };
+
+    /// <summary>Admits a request, lets it wait for a place, or refuses it. An admitted or waiting one has its rates reserved.</summary>
+    public TenantBudget Ask(Guid id, string holder, string key, RequestCost cost, long now, out QuotaDecision decision)
+    {
+        ScopeBudget tenant = Tenant.AtTime(now);
+        ScopeBudget own = KeyAt(key, now);
+        if (Longer(tenant.RateShortage(cost, now), own.RateShortage(cost, now)) is { } shortage)
+        {
+            decision = QuotaDecision.Refuse(shortage.Reason, shortage.WaitMilliseconds);
+            return this;
+        }
+
+        QuotaReason? place = tenant.PlaceShortage(cost) ?? own.PlaceShortage(cost);
+        bool mustWait = place is not null || HasWaiting(key);
+        if (mustWait && (tenant.Waiting >= (tenant.Rules.QueueLength ?? MaxWaiting) || own.Waiting >= (own.Rules.QueueLength ?? MaxWaiting)))
+        {
+            decision = QuotaDecision.Refuse(place ?? QuotaReason.ConcurrentGenerations, PlaceEstimate(tenant, own));
+            return this;
+        }
+
+        var reservation = new Reservation(id, holder, key, cost, now, DayBudget.DayOf(now));
+        decision = mustWait ? QuotaDecision.Wait : QuotaDecision.Run;
+        tenant = tenant.TakeRates(cost);
+        own = own.TakeRates(cost);
+        return mustWait
+            ? this with { Tenant = tenant with { Waiting = tenant.Waiting + 1 }, Keys = Keys.SetItem(key, own with { Waiting = own.Waiting + 1 }), Waiting = Waiting.Add(reservation) }
+            : this with { Tenant = tenant.TakePlace(cost), Keys = Keys.SetItem(key, own.TakePlace(cost)), Running = Running.Add(id, reservation) };
+    }
+
+    /// <summary>A request has ended: what it did not use is given back, and others may begin. Nothing happens for one that is not known.</summary>
+    /// <param name="promptTokens">Computed prompt tokens.</param>
+    /// <param name="generatedTokens">Computed tokens, whoever received them.</param>
+    /// <param name="started">Those that waited and run now.</param>
+    public TenantBudget Settle(Guid id, long promptTokens, long generatedTokens, long now, out ImmutableArray<Reservation> started)
+    {
+        started = [];
+        if (!Running.TryGetValue(id, out Reservation? reservation))
+        {
+            return Withdraw(id, now, out started);
+        }
+
+        RequestCost cost = reservation.Cost;
+        ScopeBudget Back(ScopeBudget scope) =>
+            scope.AtTime(now).ReturnRates(cost.PromptTokens - promptTokens, cost.GeneratedTokens - generatedTokens, reservation.Day).ReturnPlace(cost);
+        TenantBudget after = this with
+        {
+            Tenant = Back(Tenant),
+            Keys = Keys.SetItem(reservation.Key, Back(Keys[reservation.Key])),
+            Running = Running.Remove(id),
+            MeanDuration = ((MeanDuration * 7) + Math.Max(1, now - reservation.At)) / 8,
+        };
+        return after.StartWaiting(now, out started);
+    }
+
+    /// <summary>Ends whatever a coordinator held that is gone. Its reservations count as used: nobody knows how far they came.</summary>
+    public TenantBudget DropHolder(string holder, long now, out ImmutableArray<Reservation> started)
+    {
+        TenantBudget after = this;
+        foreach (Reservation lost in Running.Values.Where(reservation => reservation.Holder == holder).ToArray())
+        {
+            after = after.Settle(lost.Id, lost.Cost.PromptTokens, lost.Cost.GeneratedTokens, now, out _);
+        }
+
+        foreach (Reservation lost in Waiting.Where(reservation => reservation.Holder == holder).ToArray())
+        {
+            after = after.Withdraw(lost.Id, now, out _);
+        }
+
+        return after.StartWaiting(now, out started);
+    }
+
+    /// <summary>Takes over a running request that another instance of this value admitted, so that places stay counted when the governor moves.</summary>
+    public TenantBudget Adopt(Reservation reservation, long now)
+    {
+        if (Running.ContainsKey(reservation.Id))
+        {
+            return this;
+        }
+
+        ScopeBudget own = KeyAt(reservation.Key, now);
+        return this with
+        {
+            Tenant = Tenant.AtTime(now).TakeRates(reservation.Cost).TakePlace(reservation.Cost),
+            Keys = Keys.SetItem(reservation.Key, own.TakeRates(reservation.Cost).TakePlace(reservation.Cost)),
+            Running = Running.Add(reservation.Id, reservation with { Day = DayBudget.DayOf(now) }),
+        };
+    }
+
+    private TenantBudget Withdraw(Guid id, long now, out ImmutableArray<Reservation> started)
+    {
+        started = [];
+        int index = Waiting.FindIndex(waiting => waiting.Id == id);
+        if (index < 0)
+        {
+            return this;
+        }
+
+        Reservation gone = Waiting[index];
+        ScopeBudget Back(ScopeBudget scope) =>
+            scope.AtTime(now).ReturnRates(gone.Cost.PromptTokens, gone.Cost.GeneratedTokens, gone.Day) is var back ? back with { Waiting = back.Waiting - 1 } : scope;
+        TenantBudget after = this with { Tenant = Back(Tenant), Keys = Keys.SetItem(gone.Key, Back(Keys[gone.Key])), Waiting = Waiting.RemoveAt(index) };
+        return after.StartWaiting(now, out started);
+    }
+
+    /// <summary>Lets those run that now have a place: each time the first of the key with the fewest running generations for its weight. A key whose first does not fit waits, whoever is behind.</summary>
+    private TenantBudget StartWaiting(long now, out ImmutableArray<Reservation> started)
+    {
+        ImmutableArray<Reservation>.Builder all = ImmutableArray.CreateBuilder<Reservation>();
+        TenantBudget after = this;
+        while (after.NextToStart() is { } next)
+        {
+            Reservation running = next with { At = now };
+            ScopeBudget own = after.Keys[next.Key];
+            after = after with
+            {
+                Tenant = after.Tenant.TakePlace(next.Cost) with { Waiting = after.Tenant.Waiting - 1 },
+                Keys = after.Keys.SetItem(next.Key, own.TakePlace(next.Cost) with { Waiting = own.Waiting - 1 }),
+                Waiting = after.Waiting.Remove(next),
+                Running = after.Running.Add(next.Id, running),
+            };
+            all.Add(running);
+        }
+
+        started = all.ToImmutable();
+        return after;
+    }
+
+    private Reservation? NextToStart()
+    {
+        Reservation? best = null;
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (Reservation waiting in Waiting)
+        {
+            if (seen.Add(waiting.Key) && Keys[waiting.Key].PlaceShortage(waiting.Cost) is null && (best is null || GoesBefore(waiting.Key, best.Key)))
+            {
+                best = waiting;
+            }
+        }
+
+        return best is not null && Tenant.PlaceShortage(best.Cost) is null ? best : null;
+    }
+
+    private bool GoesBefore(string key, string other)
+    {
+        (ScopeBudget a, ScopeBudget b) = (Keys[key], Keys[other]);
+        int priority = (a.Rules.Priority ?? 0).CompareTo(b.Rules.Priority ?? 0);
+        return priority != 0 ? priority > 0 : (long)a.Running * (b.Rules.Weight ?? 1) < (long)b.Running * (a.Rules.Weight ?? 1);
+    }
+
+    private bool HasWaiting(string key) => Keys.TryGetValue(key, out ScopeBudget? own) && own.Waiting > 0;
+
+    /// <summary>As long as those take that are ahead, if they run as long as others did.</summary>
+    private long PlaceEstimate(ScopeBudget tenant, ScopeBudget own)
+    {
+        int places = Math.Max(1, Math.Min(tenant.Rules.ConcurrentGenerations ?? int.MaxValue, own.Rules.ConcurrentGenerations ?? int.MaxValue));
+        long ahead = Math.Max(tenant.Waiting, own.Waiting) + 1;
+        return Math.Clamp(ahead * MeanDuration / Math.Min(places, Math.Max(1, tenant.Running)), 1000, LongestEstimate);
+    }
+
+    private static Shortage? Longer(Shortage? a, Shortage? b) => a is null ? b : b is null || a.Value.WaitMilliseconds >= b.Value.WaitMilliseconds ? a : b;
+}
