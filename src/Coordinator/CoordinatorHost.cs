@@ -3,6 +3,7 @@ using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Admin;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Listening;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 using Prometheus;
@@ -16,8 +17,9 @@ public sealed class CoordinatorHost : IAsyncDisposable
     private readonly AdminServer? _admin;
     private readonly IReadOnlyList<Cell> _cells;
 
-    private CoordinatorHost(ApiServer api, AdminServer? admin, IReadOnlyList<Cell> cells, AccessControl? access)
+    private CoordinatorHost(ApiServer api, AdminServer? admin, IReadOnlyList<Cell> cells, AccessControl? access, QuotaControl quotas)
     {
+        Quotas = quotas;
         _api = api;
         _admin = admin;
         _cells = cells;
@@ -31,9 +33,11 @@ public sealed class CoordinatorHost : IAsyncDisposable
         var cells = new List<Cell>();
         AccessControl? access = null;
         AdminServer? admin = null;
+        QuotaControl? quotas = null;
         try
         {
             access = options.KeepState ? await AccessControl.StartAsync(options, loggers.CreateLogger("Lamina.Access"), cancellation) : null;
+            quotas = await QuotaControl.StartAsync(options, access, loggers.CreateLogger("Lamina.Quotas"), cancellation);
             foreach (CellOptions cell in options.Cells)
             {
                 cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
@@ -51,8 +55,8 @@ public sealed class CoordinatorHost : IAsyncDisposable
                 admin = await AdminServer.StartAsync(administration, () => cells, access!, certificate, loggers, cancellation);
             }
 
-            ApiServer api = await ApiServer.StartAsync(options, () => cells, access, certificate, loggers, cancellation);
-            return new CoordinatorHost(api, admin, cells, access) { NeedsKeys = options.NeedsKeys() };
+            ApiServer api = await ApiServer.StartAsync(options, () => cells, access, quotas, certificate, loggers, cancellation);
+            return new CoordinatorHost(api, admin, cells, access, quotas) { NeedsKeys = options.NeedsKeys() };
         }
         catch
         {
@@ -64,6 +68,11 @@ public sealed class CoordinatorHost : IAsyncDisposable
             foreach (Cell cell in cells)
             {
                 await cell.DisposeAsync();
+            }
+
+            if (quotas is not null)
+            {
+                await quotas.DisposeAsync();
             }
 
             if (access is not null)
@@ -92,6 +101,9 @@ public sealed class CoordinatorHost : IAsyncDisposable
     /// <summary>Database, tenants and keys; null where no state is kept.</summary>
     public AccessControl? Access { get; }
 
+    /// <summary>Rules, usage and suspensions.</summary>
+    public QuotaControl Quotas { get; }
+
     /// <summary>True while every configured model serves.</summary>
     public bool IsReady => _cells.All(cell => !cell.IsLeaving && cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
 
@@ -111,6 +123,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
 
         await Task.WhenAll(_api.DisposeAsync().AsTask(), _admin?.DisposeAsync().AsTask() ?? Task.CompletedTask);
         await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
+        await Quotas.DisposeAsync();
         if (Access is not null)
         {
             await Access.DisposeAsync();

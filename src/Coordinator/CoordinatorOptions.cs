@@ -81,6 +81,9 @@ public sealed record CellOptions
     /// <summary>Which models the cell takes in, by what vouches for them.</summary>
     public ModelImportOptions Import { get; init; } = new();
 
+    /// <summary>What the tenant and its keys may use, unless an administrator set something else.</summary>
+    public Quotas.TenantQuotas Quotas { get; init; } = new();
+
     /// <summary>Models to deploy at start.</summary>
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
 }

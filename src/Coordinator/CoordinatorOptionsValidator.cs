@@ -91,6 +91,7 @@ internal static class CoordinatorOptionsValidator
         RequirePort(cell.ControlPort, $"{key}:ControlPort");
         RequirePort(cell.LinkPort, $"{key}:LinkPort");
         Validate(cell.Import, $"{key}:Import");
+        ValidateQuotas(cell.Quotas, $"{key}:Quotas");
         var names = new HashSet<DeploymentId>();
         for (int i = 0; i < cell.Models.Count; i++)
         {
@@ -141,6 +142,17 @@ internal static class CoordinatorOptionsValidator
             catch (FormatException e)
             {
                 throw new ArgumentException($"{key}:Stages is '{model.Stages}': {e.Message}", e);
+            }
+        }
+    }
+
+    private static void ValidateQuotas(Quotas.TenantQuotas quotas, string key)
+    {
+        foreach ((string name, Quotas.QuotaRules rules) in quotas.Keys.Select(pair => ($"Keys:{pair.Key}", pair.Value)).Prepend(("EachKey", quotas.EachKey)).Prepend(("Tenant", quotas.Tenant)))
+        {
+            if (rules.Problem() is { } problem)
+            {
+                throw new ArgumentException($"{key}:{name}:{problem}");
             }
         }
     }

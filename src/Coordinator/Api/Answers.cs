@@ -6,6 +6,7 @@ using Lamina.Compute.Sampling;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Quotas;
 
 namespace Lamina.Coordinator.Api;
 
@@ -20,7 +21,14 @@ internal readonly record struct AnswerUsage(int PromptTokens, int CompletionToke
 }
 
 /// <summary>Something that happened to one of a request's answers; the last of each has a finish reason or an error.</summary>
-internal readonly record struct AnswerEvent(int Choice, AnswerPiece Piece, string? FinishReason, AnswerUsage Usage, ApiError? Error);
+/// <param name="Tokens">The choice's generated tokens whose text is out with this event and those before it.</param>
+internal readonly record struct AnswerEvent(int Choice, AnswerPiece Piece, string? FinishReason, AnswerUsage Usage, ApiError? Error, int Tokens = 0)
+{
+    /// <summary>Says that a choice begins; it brings nothing yet.</summary>
+    public static AnswerEvent Opening(int choice) => new(choice, new AnswerPiece("", []), null, default, null);
+
+    public bool IsOpening => Piece is { Text.Length: 0, Tokens.Count: 0 } && FinishReason is null && Error is null;
+}
 
 /// <summary>Runs the generations of one request side by side and merges what they produce.</summary>
 /// <param name="shown">Control tokens that show in the text.</param>
@@ -31,6 +39,19 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
 
     /// <summary>The seed of the first choice; the others count up from it.</summary>
     public ulong Seed { get; } = options.Seed is long seed ? unchecked((ulong)seed) : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
+
+    /// <summary>Counts what the answers cost.</summary>
+    public AnswerMeter? Meter { get; private set; }
+
+    /// <summary>What these answers may come to cost, before they run.</summary>
+    public AnswerMeter Measure(IReadOnlyList<int[]> prompts, int defaultMaxTokens)
+    {
+        long[] generated = [.. prompts.Select(prompt => (long)MaxTokens(prompt, defaultMaxTokens))];
+        var cost = new RequestCost(
+            prompts.Sum(prompt => (long)prompt.Length), generated.Sum() * options.Choices, prompts.Count * options.Choices,
+            prompts.Zip(generated).Sum(pair => model.KvBytes(pair.First.Length + (int)pair.Second)) * options.Choices);
+        return Meter = new AnswerMeter(model.Name, model.Stored.Digest.ToString(), cost);
+    }
 
     /// <param name="prompts">Token ids; choice i answers prompt i / n.</param>
     public async IAsyncEnumerable<AnswerEvent> RunAsync(IReadOnlyList<int[]> prompts, int defaultMaxTokens, [EnumeratorCancellation] CancellationToken cancellation)
@@ -45,12 +66,21 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             tasks[i] = Task.Run(() => RunChoiceAsync(choice, prompts[choice / options.Choices], defaultMaxTokens, events.Writer, stop.Token), CancellationToken.None);
         }
 
+        int?[] tokens = new int?[choices];
         try
         {
             for (int open = choices; open > 0;)
             {
                 AnswerEvent next = await NextAsync(events.Reader, cancellation);
                 open -= next.FinishReason is not null || next.Error is not null ? 1 : 0;
+                if (tokens[next.Choice] is null && next.Error is null)
+                {
+                    tokens[next.Choice] = 0;
+                    yield return AnswerEvent.Opening(next.Choice);
+                }
+
+                tokens[next.Choice] = next.Tokens;
+                Meter?.HandedOut = tokens.Sum(count => (long)(count ?? 0));
                 yield return next;
             }
         }
@@ -75,7 +105,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
 
     private async Task RunChoiceAsync(int choice, int[] prompt, int defaultMaxTokens, ChannelWriter<AnswerEvent> events, CancellationToken cancellation)
     {
-        int maxTokens = Math.Min(options.MaxTokens ?? defaultMaxTokens, model.ContextLength - prompt.Length);
+        int maxTokens = MaxTokens(prompt, defaultMaxTokens);
         var tokens = Channel.CreateBounded<GenerationProtocol.TokensGenerated>(new BoundedChannelOptions(maxTokens + 1) { SingleReader = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         GenerationProtocol.Submit submit = Submission(choice, prompt, maxTokens);
@@ -94,11 +124,12 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
                 for (int i = 0; i < report.Tokens.Length && !text.Stopped; i++)
                 {
                     completionTokens++;
+                    Meter?.CountGenerated();
                     timer.CountToken();
                     AnswerPiece piece = text.Append(report.Tokens[i], options.LogProbs ? report.LogProbs[i] : null, Top(report, i));
                     if (!piece.IsEmpty)
                     {
-                        await events.WriteAsync(new AnswerEvent(choice, piece, null, default, null), cancellation);
+                        await events.WriteAsync(new AnswerEvent(choice, piece, null, default, null, text.Shown), cancellation);
                     }
                 }
 
@@ -112,7 +143,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             GenerationProtocol.GenerationEnded ended = await run;
             var usage = new AnswerUsage(prompt.Length, completionTokens, ended.CachedPromptTokens);
             timer.End(text.Stopped ? GenerationOutcome.Stop : ended.Outcome);
-            await events.WriteAsync(Last(choice, text, ended, usage), cancellation);
+            await events.WriteAsync(Last(choice, text, ended, usage) with { Tokens = completionTokens }, cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -125,6 +156,8 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             events.TryComplete(ApiError.Unavailable("the model is not served any more").AsException());
         }
     }
+
+    private int MaxTokens(int[] prompt, int defaultMaxTokens) => Math.Min(options.MaxTokens ?? defaultMaxTokens, model.ContextLength - prompt.Length);
 
     private static AnswerEvent Last(int choice, AnswerText text, GenerationProtocol.GenerationEnded ended, AnswerUsage usage)
     {
@@ -157,8 +190,10 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             TopLogProbs = options.TopLogProbs,
             LogProbs = options.LogProbs,
         }),
-        options.Priority,
-        MinTokens: options.MinTokens);
+        (Meter?.Share ?? LaneShare.Nobody).PriorityOf(options.Priority),
+        MinTokens: options.MinTokens,
+        Lane: (Meter?.Share ?? LaneShare.Nobody).Lane,
+        Weight: (Meter?.Share ?? LaneShare.Nobody).Weight);
 
     private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)
     {

@@ -12,6 +12,9 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 {
     private const string InvalidRequest = "invalid_request_error";
 
+    /// <summary>What the caller has left of its rates, told in the headers.</summary>
+    internal Quotas.RateLimits? Limits { get; init; }
+
     public static ApiError InvalidValue(string param, string message) => new(400, InvalidRequest, "invalid_value", message, param);
 
     public static ApiError InvalidType(string param, string expected, string found) =>
@@ -69,6 +72,9 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError MissingScope(string message) => new(403, InvalidRequest, "insufficient_permissions", message);
 
+    /// <param name="what">A tenant, key, model or node.</param>
+    public static ApiError Suspended(string what) => new(403, InvalidRequest, "suspended", $"this {what} is suspended");
+
     public static ApiError TenantSuspended() => new(403, InvalidRequest, "tenant_suspended", "the tenant of this API key is suspended");
 
     public static ApiError Overloaded(string message) => new(429, "rate_limit_error", "overloaded", message, RetryAfterSeconds: 2);
@@ -100,6 +106,7 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
             context.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
+        Limits?.WriteTo(context.Response.Headers);
         if (Status == StatusCodes.Status413PayloadTooLarge)
         {
             // The rest of the body is not read, so the connection cannot be used again: the client must learn that before it tries.

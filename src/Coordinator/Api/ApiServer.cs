@@ -6,6 +6,7 @@ using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
 using Lamina.Coordinator.Batches;
 using Lamina.Coordinator.Batches.Files;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
@@ -19,9 +20,11 @@ internal sealed class ApiServer : IAsyncDisposable
     private readonly ApiMetrics _metrics;
     private readonly GenerationArchive _archive;
     private readonly BatchService _batches;
+    private readonly Metering _metering;
 
-    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Uri address)
+    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Metering metering, Uri address)
     {
+        _metering = metering;
         _batches = batches;
         _app = app;
         _metrics = metrics;
@@ -37,7 +40,8 @@ internal sealed class ApiServer : IAsyncDisposable
 
     /// <summary>Binds and answers from then on. Throws <see cref="IOException"/> with one sentence when the port is taken.</summary>
     public static async Task<ApiServer> StartAsync(
-        CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, ServerCertificate? certificate, ILoggerFactory loggers, CancellationToken cancellation)
+        CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, QuotaControl quotas, ServerCertificate? certificate, ILoggerFactory loggers,
+        CancellationToken cancellation)
     {
         IPEndPoint listen = ListenAddress.Parse(options.Listen);
         var metrics = new ApiMetrics(cells);
@@ -53,7 +57,8 @@ internal sealed class ApiServer : IAsyncDisposable
             access.Ring.Ended += archive.CancelOf;
         }
 
-        BatchService batches = MapAll(app, options, cells, access, metrics, archive, logger);
+        var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry);
+        BatchService batches = MapAll(app, options, cells, access, quotas, metering, metrics, archive, logger);
         if (options.SecurityContact is { } contact)
         {
             SecurityText.Map(app, contact, TimeProvider.System);
@@ -61,12 +66,13 @@ internal sealed class ApiServer : IAsyncDisposable
 
         try
         {
-            return new ApiServer(app, metrics, archive, batches, await WebListener.StartAsync(app, listen, "HTTP API", cancellation));
+            return new ApiServer(app, metrics, archive, batches, metering, await WebListener.StartAsync(app, listen, "HTTP API", cancellation));
         }
         catch
         {
             await batches.DisposeAsync();
             archive.Dispose();
+            metering.Dispose();
             metrics.Dispose();
             throw;
         }
@@ -77,13 +83,15 @@ internal sealed class ApiServer : IAsyncDisposable
         _archive.Dispose();
         await _batches.DisposeAsync();
         await WebListener.StopAsync(_app);
+        _metering.Dispose();
         _metrics.Dispose();
     }
 
     private static BatchService MapAll(
-        WebApplication app, CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, ApiMetrics metrics, GenerationArchive archive, ILogger logger)
+        WebApplication app, CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, QuotaControl quotas, Metering metering, ApiMetrics metrics,
+        GenerationArchive archive, ILogger logger)
     {
-        var responder = new Responder(archive);
+        var responder = new Responder(archive, metering);
         var models = new ModelLookup(cells);
         var chats = new ChatCompletionsEndpoint(models, metrics, TimeProvider.System, responder);
         var completions = new CompletionsEndpoint(models, metrics, TimeProvider.System, responder);
@@ -92,17 +100,20 @@ internal sealed class ApiServer : IAsyncDisposable
         new ResponsesEndpoint(models, metrics, TimeProvider.System, responder, archive).Map(app);
         new GenerationsEndpoint(responder).Map(app);
         new TextEndpoints(models, TimeProvider.System).Map(app);
-        var encoders = new EncoderEndpoints(models, metrics);
+        var encoders = new EncoderEndpoints(models, metrics, responder);
         encoders.Map(app);
         new ModelsEndpoint(models).Map(app);
         new HealthEndpoints(cells).Map(app);
         new MetricsEndpoint(metrics).Map(app);
         new StatusEndpoints(models).Map(app);
         new NodesEndpoint(models).Map(app);
+        new UsageEndpoint(quotas, TimeProvider.System).Map(app);
 
         var batched = new Dictionary<string, BeginAnswer>
         {
-            [ChatCompletionsEndpoint.Route] = chats.Begin, [CompletionsEndpoint.Route] = completions.Begin, [EncoderEndpoints.EmbeddingsRoute] = encoders.BeginEmbedding,
+            [ChatCompletionsEndpoint.Route] = metering.Metered(chats.Begin),
+            [CompletionsEndpoint.Route] = metering.Metered(completions.Begin),
+            [EncoderEndpoints.EmbeddingsRoute] = metering.Metered(encoders.BeginEmbedding),
         };
         var batches = new BatchService(options.StorePath, options.Batches, batched, options.NeedsKeys() ? BatchAccess.Of(access!.Ring) : BatchAccess.Open, cells, TimeProvider.System, logger);
         new FilesEndpoint(batches).Map(app);

@@ -35,7 +35,10 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
         {
             IAsyncEnumerable<AnswerEvent> events = answers.RunAsync([prompt], model.ContextLength, cancellation);
             return request.Options.Stream ? StreamAsync(request.Options, model, header, form, events) : WholeAsync(request.Options, model, header, form, events);
-        });
+        })
+        {
+            Meter = answers.Measure([prompt], model.ContextLength),
+        };
     }
 
     private static async IAsyncEnumerable<byte[]> StreamAsync(GenerationOptions options, ServedModel model, AnswerHeader header, ChatForm form, IAsyncEnumerable<AnswerEvent> events)

@@ -35,7 +35,10 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
             return request.Options.Stream
                 ? StreamAsync(request.Options, model, header, events)
                 : WholeAsync(request.Options, model, header, events, prompts.Length * request.Options.Choices);
-        });
+        })
+        {
+            Meter = answers.Measure(prompts, CompletionRequest.DefaultMaxTokens),
+        };
     }
 
     private static async IAsyncEnumerable<byte[]> StreamAsync(GenerationOptions options, ServedModel model, AnswerHeader header, IAsyncEnumerable<AnswerEvent> events)
@@ -44,6 +47,11 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
         await foreach (AnswerEvent happened in events)
         {
             course.Take(happened);
+            if (happened.IsOpening)
+            {
+                continue;
+            }
+
             yield return JsonBody.Of(json =>
             {
                 json.WriteStartObject();

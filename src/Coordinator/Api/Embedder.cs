@@ -2,12 +2,14 @@ using System.Security.Cryptography;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Quotas;
 
 namespace Lamina.Coordinator.Api;
 
 /// <summary>Embeds the texts of one request side by side.</summary>
+/// <param name="meter">As whom the texts are embedded.</param>
 /// <param name="priority">Against other work; higher comes first.</param>
-internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics, int priority = 0)
+internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics, AnswerMeter meter, int priority = 0)
 {
     /// <summary>Texts of one request that are under way: enough to fill steps, few enough to leave room for others.</summary>
     private const int MaxSideBySide = 32;
@@ -23,6 +25,14 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics,
         return embeddings;
     }
 
+    /// <summary>What embedding the texts may come to cost.</summary>
+    public static AnswerMeter Measure(ServedModel model, IReadOnlyList<int[]> texts)
+    {
+        int together = Math.Min(texts.Count, MaxSideBySide);
+        var cost = new RequestCost(texts.Sum(text => (long)text.Length), 0, 1, together == 0 ? 0 : together * model.KvBytes(texts.Max(text => text.Length)));
+        return new AnswerMeter(model.Name, model.Stored.Digest.ToString(), cost);
+    }
+
     private async Task<float[]> EmbedAsync(int[] tokens, CancellationToken cancellation)
     {
         var id = new GenerationId(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
@@ -31,7 +41,7 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics,
         try
         {
             (GenerationProtocol.GenerationEnded ended, float[]? embedding) = await cell.EmbedAsync(
-                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, priority, Pool: true), cancellation);
+                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight), cancellation);
             cancellation.ThrowIfCancellationRequested();
             outcome = ended.Outcome;
             return embedding?.Length == model.Shape.EmbeddingLength && embedding.All(float.IsFinite) ? embedding

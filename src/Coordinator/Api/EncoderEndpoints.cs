@@ -5,8 +5,8 @@ using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace Lamina.Coordinator.Api;
@@ -14,25 +14,15 @@ namespace Lamina.Coordinator.Api;
 /// <summary>
 /// <c>POST /v1/embeddings</c>, and <c>POST /v1/rerank</c>, which orders documents by the cosine of the angle between their embeddings and the query's.
 /// </summary>
-internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics)
+internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics, Responder responder)
 {
     public const string EmbeddingsRoute = "/v1/embeddings";
     public const string RerankRoute = "/v1/rerank";
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(EmbeddingsRoute, EmbedAsync);
-        routes.MapPost(RerankRoute, RerankAsync);
-    }
-
-    private async Task EmbedAsync(HttpContext context)
-    {
-        PendingAnswer answer = BeginEmbedding(Caller.Of(context), await RequestBody.ReadAsync(context.Request), priority: 0);
-        RequestLog.Describe(context, answer.Id, answer.User);
-        await foreach (byte[] json in answer.Run(context.RequestAborted))
-        {
-            await JsonBody.WriteAsync(context, json);
-        }
+        routes.MapPost(EmbeddingsRoute, context => responder.AnswerAsync(context, (body, _) => BeginEmbedding(Caller.Of(context), body, priority: 0)));
+        routes.MapPost(RerankRoute, context => responder.AnswerAsync(context, (body, _) => BeginRerank(Caller.Of(context), body)));
     }
 
     /// <param name="priority">Of its texts against other work; higher comes first.</param>
@@ -43,8 +33,12 @@ internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics)
         int length = Length(model, request.Dimensions);
         bool many = request.Inputs.Count > 1;
         int[][] texts = [.. request.Inputs.Select((input, i) => PromptEncoder.EncodeText(model, input, many ? $"input[{i}]" : "input"))];
-        var embedder = new Embedder(cell, model, metrics, priority);
-        return new PendingAnswer($"embd-{Guid.NewGuid():n}", Stream: false, Seed: 0, request.User, cancellation => EmbedAsync(embedder, request, texts, length, model.Name, cancellation));
+        AnswerMeter meter = Embedder.Measure(model, texts);
+        var embedder = new Embedder(cell, model, metrics, meter, priority);
+        return new PendingAnswer($"embd-{Guid.NewGuid():n}", Stream: false, Seed: 0, request.User, cancellation => EmbedAsync(embedder, request, texts, length, model.Name, cancellation))
+        {
+            Meter = meter,
+        };
     }
 
     private static async IAsyncEnumerable<byte[]> EmbedAsync(
@@ -72,25 +66,32 @@ internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics)
         });
     }
 
-    private async Task RerankAsync(HttpContext context)
+    private PendingAnswer BeginRerank(Caller caller, ReadOnlyMemory<byte> body)
     {
-        RerankRequest request = RerankRequest.Parse(await RequestBody.ReadAsync(context.Request));
-        (Cell cell, ServedModel model) = models.RequireEmbedder(Caller.Of(context), request.Model);
+        RerankRequest request = RerankRequest.Parse(body);
+        (Cell cell, ServedModel model) = models.RequireEmbedder(caller, request.Model);
         int[][] texts =
         [
             PromptEncoder.EncodeText(model, new CompletionPrompt(request.Query, null), "query"),
             .. request.Documents.Select((document, i) => PromptEncoder.EncodeText(model, new CompletionPrompt(document, null), $"documents[{i}]")),
         ];
-        RequestLog.Describe(context, $"rerank-{Guid.NewGuid():n}", null);
-        float[][] embeddings = await new Embedder(cell, model, metrics).EmbedAsync(texts, context.RequestAborted);
+        AnswerMeter meter = Embedder.Measure(model, texts);
+        var embedder = new Embedder(cell, model, metrics, meter);
+        return new PendingAnswer($"rerank-{Guid.NewGuid():n}", Stream: false, Seed: 0, null, cancellation => RerankAsync(embedder, request, texts, model.Name, cancellation)) { Meter = meter };
+    }
+
+    private static async IAsyncEnumerable<byte[]> RerankAsync(
+        Embedder embedder, RerankRequest request, int[][] texts, string model, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        float[][] embeddings = await embedder.EmbedAsync(texts, cancellation);
 
         // Embeddings have unit length: their inner product is the cosine.
         (int Index, float Score)[] ranked = [.. embeddings.Skip(1).Select((embedding, i) => (i, InnerProduct(embeddings[0], embedding))).OrderByDescending(result => result.Item2)];
-        await JsonBody.WriteAsync(context, json =>
+        yield return JsonBody.Of(json =>
         {
             json.WriteStartObject();
             json.WriteString("object", "list");
-            json.WriteString("model", model.Name);
+            json.WriteString("model", model);
             json.WriteStartArray("results");
             foreach ((int index, float score) in ranked.Take(request.Best ?? ranked.Length))
             {

@@ -277,7 +277,11 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
     private Got Take(DeploymentId id, StoredModel stored, DeploymentSettings settings)
     {
-        ServedModel model = ServedModel.Of(id.Value, stored, settings.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with { EmbeddingDimensions = settings.EmbeddingDimensions };
+        ServedModel model = ServedModel.Of(id.Value, stored, settings.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with
+        {
+            EmbeddingDimensions = settings.EmbeddingDimensions,
+            KvType = KvCacheTypes.Parse(settings.KvCacheType),
+        };
         return new Got(id, model, new ModelOffer(stored.Digest.ToString(), _cell.Store.OfferMetadata(stored).ToString(), _cell.BlobEndpoint, null, 0));
     }
 

@@ -19,11 +19,15 @@ public sealed class AnswerText(Tokenizer tokenizer, IReadOnlyList<string> stops,
     private readonly IncrementalDetokenizer _detokenizer = new(tokenizer, shown: shown);
     private readonly StopMatcher _matcher = new(stops);
     private readonly Queue<AnswerToken> _hidden = new();
+    private readonly Queue<int> _ends = new();
     private int _decoded;
     private int _released;
 
     /// <summary>True once a stop string was found.</summary>
     public bool Stopped => _matcher.Stopped;
+
+    /// <summary>Tokens whose text is out whole.</summary>
+    public int Shown { get; private set; }
 
     /// <summary>Takes the next token. Its log-probabilities are kept only when given.</summary>
     public AnswerPiece Append(int id, float? logProb, IReadOnlyList<TokenLogProb> top)
@@ -36,6 +40,7 @@ public sealed class AnswerText(Tokenizer tokenizer, IReadOnlyList<string> stops,
         string text = _detokenizer.Append(id);
         int start = _decoded;
         _decoded += text.Length;
+        _ends.Enqueue(_decoded);
         if (logProb is float value)
         {
             _hidden.Enqueue(new AnswerToken(id, value, top, start, _decoded));
@@ -57,6 +62,12 @@ public sealed class AnswerText(Tokenizer tokenizer, IReadOnlyList<string> stops,
     private AnswerPiece Release(string text)
     {
         _released += text.Length;
+        while (_ends.TryPeek(out int end) && end <= _released)
+        {
+            _ends.Dequeue();
+            Shown++;
+        }
+
         if (_hidden.Count == 0)
         {
             return new AnswerPiece(text, []);

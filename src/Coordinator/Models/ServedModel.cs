@@ -1,3 +1,4 @@
+using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Templates;
 using Lamina.Compute.Tokenization;
@@ -39,6 +40,13 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
 
     /// <summary>The chat template's text; empty where the file has none.</summary>
     public string Template { get; } = TemplateOf(Stored);
+
+    /// <summary>Cache that a sequence of so many positions takes, over all layers.</summary>
+    public long KvBytes(int positions) =>
+        (positions + KvCache.BlockPositions - 1) / KvCache.BlockPositions * Enumerable.Range(0, Shape.LayerCount).Sum(layer => Shape.KvBlockBytes(layer, KvType));
+
+    /// <summary>How keys and values are kept.</summary>
+    public GgmlType KvType { get; init; } = GgmlType.F16;
 
     public bool TakesTools { get; } = TemplateOf(Stored).Contains("tools", StringComparison.Ordinal);
 

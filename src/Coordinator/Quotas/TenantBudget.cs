@@ -172,7 +172,7 @@ internal sealed record TenantBudget
     }
 
     /// <summary>Lets those run that now have a place: each time the first of the key with the fewest running generations for its weight. A key whose first does not fit waits, whoever is behind.</summary>
-    private TenantBudget StartWaiting(long now, out ImmutableArray<Reservation> started)
+    public TenantBudget StartWaiting(long now, out ImmutableArray<Reservation> started)
     {
         ImmutableArray<Reservation>.Builder all = ImmutableArray.CreateBuilder<Reservation>();
         TenantBudget after = this;

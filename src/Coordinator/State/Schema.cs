@@ -27,5 +27,30 @@ internal static class Schema
                 last_used_day INTEGER);
             CREATE INDEX api_keys_tenant ON api_keys (tenant);
             """),
+        new(2, "quotas and usage", """
+            CREATE TABLE quotas (tenant TEXT NOT NULL, api_key TEXT NOT NULL, rules TEXT NOT NULL, PRIMARY KEY (tenant, api_key));
+            CREATE TABLE usage (
+                id TEXT NOT NULL PRIMARY KEY,
+                tenant TEXT NOT NULL,
+                api_key TEXT NOT NULL,
+                model TEXT NOT NULL,
+                started BIGINT NOT NULL,
+                prompt_tokens BIGINT NOT NULL,
+                generated_tokens BIGINT NOT NULL,
+                outcome TEXT NOT NULL,
+                retry TEXT);
+            CREATE INDEX usage_started ON usage (started);
+            CREATE TABLE usage_days (
+                tenant TEXT NOT NULL,
+                day BIGINT NOT NULL,
+                api_key TEXT NOT NULL,
+                model TEXT NOT NULL,
+                requests BIGINT NOT NULL,
+                prompt_tokens BIGINT NOT NULL,
+                generated_tokens BIGINT NOT NULL,
+                PRIMARY KEY (tenant, day, api_key, model));
+            CREATE TABLE suspensions (kind TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL, since BIGINT NOT NULL, PRIMARY KEY (kind, tenant, name));
+            INSERT INTO facts (name, value) VALUES ('control_version', '0');
+            """),
     ];
 }

@@ -1,3 +1,4 @@
+using Lamina.Coordinator.Quotas;
 using Microsoft.EntityFrameworkCore;
 
 namespace Lamina.Coordinator.State;
@@ -11,10 +12,22 @@ public sealed class StateContext(DbContextOptions<StateContext> options) : DbCon
 
     public DbSet<KeyRow> Keys => Set<KeyRow>();
 
+    public DbSet<QuotaRow> Quotas => Set<QuotaRow>();
+
+    public DbSet<UsageRow> Usage => Set<UsageRow>();
+
+    public DbSet<UsageDayRow> UsageDays => Set<UsageDayRow>();
+
+    public DbSet<SuspensionRow> Suspensions => Set<SuspensionRow>();
+
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         FactRow.Map(modelBuilder.Entity<FactRow>());
         TenantRow.Map(modelBuilder.Entity<TenantRow>());
         KeyRow.Map(modelBuilder.Entity<KeyRow>());
+        QuotaRow.Map(modelBuilder.Entity<QuotaRow>());
+        UsageRow.Map(modelBuilder.Entity<UsageRow>());
+        UsageDayRow.Map(modelBuilder.Entity<UsageDayRow>());
+        SuspensionRow.Map(modelBuilder.Entity<SuspensionRow>());
     }
 }

@@ -6,6 +6,7 @@ using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Batches;
 using Lamina.Coordinator.Batches.Files;
+using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -113,7 +114,7 @@ internal sealed class BatchBench : IAsyncDisposable
         Assert.Equal((Caller, -1), (caller, priority));
         using JsonDocument json = JsonDocument.Parse(body);
         string ask = json.RootElement.GetProperty("ask").GetString()!;
-        return new PendingAnswer("request", ask == "stream", 0, null, cancellation => RunAsync(ask, cancellation));
+        return new PendingAnswer("request", ask == "stream", 0, null, cancellation => RunAsync(ask, cancellation)) { Meter = new AnswerMeter("m", "sha256:0", default) };
     }
 
     private async IAsyncEnumerable<byte[]> RunAsync(string ask, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)

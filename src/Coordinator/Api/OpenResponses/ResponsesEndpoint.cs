@@ -62,6 +62,7 @@ internal sealed class ResponsesEndpoint(ModelLookup models, ApiMetrics metrics, 
         return new PendingAnswer(id, request.Options.Stream, answers.Seed, request.Options.User, cancellation => RunAsync(answers.RunAsync([prompt], model.ContextLength, cancellation)))
         {
             Typed = true,
+            Meter = answers.Measure([prompt], model.ContextLength),
         };
 
         async IAsyncEnumerable<byte[]> RunAsync(IAsyncEnumerable<AnswerEvent> events)

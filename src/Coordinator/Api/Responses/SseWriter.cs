@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Lamina.Coordinator.Api.Resumption;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Http;
 
 namespace Lamina.Coordinator.Api.Responses;
@@ -15,7 +16,9 @@ internal static class SseWriter
 {
     private static readonly byte[] s_done = "data: [DONE]\n\n"u8.ToArray();
 
-    public static async Task WriteAsync(HttpContext context, IAsyncEnumerable<NumberedEvent> events, bool typed = false)
+    /// <param name="receipt">Where each event is counted before it is sent; known once there is one.</param>
+    /// <param name="begins">Called before the response begins.</param>
+    public static async Task WriteAsync(HttpContext context, IAsyncEnumerable<NumberedEvent> events, bool typed = false, Func<Receipt?>? receipt = null, Action? begins = null)
     {
         bool started = false;
         try
@@ -25,9 +28,11 @@ internal static class SseWriter
                 if (!started)
                 {
                     started = true;
+                    begins?.Invoke();
                     Start(context);
                 }
 
+                receipt?.Invoke()?.Sending(next.TokensBefore, next.Tokens);
                 await SendAsync(context, $"{(typed ? $"event: {TypeOf(next.Json)}\n" : "")}id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
             }
         }

@@ -15,10 +15,11 @@ internal sealed class EventJournal(JournalBudget budget)
     private static readonly TimeSpan s_budgetRetry = TimeSpan.FromMilliseconds(200);
 
     private readonly Lock _lock = new();
-    private readonly List<byte[]> _events = [];
+    private readonly List<Entry> _events = [];
     private readonly List<Reader> _readers = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _dropped;
+    private long _droppedTokens;
     private bool _ended;
     private bool _released;
     private ApiError? _error;
@@ -35,7 +36,10 @@ internal sealed class EventJournal(JournalBudget budget)
         }
     }
 
-    public async Task AppendAsync(byte[] json, CancellationToken cancellation)
+    private readonly record struct Entry(byte[] Json, long Tokens);
+
+    /// <param name="tokens">Generated tokens in all events up to this one.</param>
+    public async Task AppendAsync(byte[] json, long tokens, CancellationToken cancellation)
     {
         while (!budget.TryTake(json.Length + EventOverhead, always: IsEmpty()))
         {
@@ -54,7 +58,7 @@ internal sealed class EventJournal(JournalBudget budget)
 
         lock (_lock)
         {
-            _events.Add(json);
+            _events.Add(new Entry(json, tokens));
             SignalChange();
         }
     }
@@ -97,10 +101,10 @@ internal sealed class EventJournal(JournalBudget budget)
         {
             while (true)
             {
-                (byte[]? json, Task changed) = Next(reader);
-                if (json is not null)
+                (NumberedEvent? next, Task changed) = Next(reader);
+                if (next is { } numbered)
                 {
-                    yield return new NumberedEvent(reader.Next, json);
+                    yield return numbered;
                     Advance(reader);
                 }
                 else if (changed.IsCompleted)
@@ -122,10 +126,10 @@ internal sealed class EventJournal(JournalBudget budget)
         }
     }
 
-    private static long Cost(byte[] json) => json.Length + EventOverhead;
+    private static long Cost(Entry entry) => entry.Json.Length + EventOverhead;
 
     /// <summary>The reader's next event, or null with what to wait for: a completed task at the end.</summary>
-    private (byte[]? Json, Task Changed) Next(Reader reader)
+    private (NumberedEvent? Event, Task Changed) Next(Reader reader)
     {
         lock (_lock)
         {
@@ -137,7 +141,8 @@ internal sealed class EventJournal(JournalBudget budget)
 
             if (index < _events.Count)
             {
-                return (_events[(int)index], Task.CompletedTask);
+                Entry entry = _events[(int)index];
+                return (new NumberedEvent(reader.Next, entry.Json, index == 0 ? _droppedTokens : _events[(int)index - 1].Tokens, entry.Tokens), Task.CompletedTask);
             }
 
             return !_ended ? (null, _changed.Task)
@@ -178,6 +183,7 @@ internal sealed class EventJournal(JournalBudget budget)
                 budget.Return(_events.Take((int)read).Sum(Cost));
             }
 
+            _droppedTokens = _events[(int)read - 1].Tokens;
             _events.RemoveRange(0, (int)read);
             _dropped += read;
             return true;

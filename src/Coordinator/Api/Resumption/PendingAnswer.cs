@@ -1,3 +1,5 @@
+using Lamina.Coordinator.Quotas;
+
 namespace Lamina.Coordinator.Api.Resumption;
 
 /// <summary>A checked request whose answer has not begun.</summary>
@@ -8,7 +10,12 @@ internal sealed record PendingAnswer(string Id, bool Stream, ulong Seed, string?
 {
     /// <summary>Whether each event names its type, as those of the Responses API do.</summary>
     public bool Typed { get; init; }
+
+    /// <summary>What it may cost, and what it has cost so far.</summary>
+    public required AnswerMeter Meter { get; init; }
 }
 
 /// <summary>An event of an answer, numbered from 1.</summary>
-internal readonly record struct NumberedEvent(long Number, byte[] Json);
+/// <param name="TokensBefore">Generated tokens in all events before it, over all choices.</param>
+/// <param name="Tokens">The same with it.</param>
+internal readonly record struct NumberedEvent(long Number, byte[] Json, long TokensBefore = 0, long Tokens = 0);

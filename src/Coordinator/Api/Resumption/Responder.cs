@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Http;
 
 namespace Lamina.Coordinator.Api.Resumption;
@@ -9,27 +10,59 @@ namespace Lamina.Coordinator.Api.Resumption;
 /// <summary>
 /// Writes answers to responses. A request with an <c>Idempotency-Key</c> is kept and may be joined and resumed; any other lives and dies with its connection.
 /// </summary>
-internal sealed class Responder(GenerationArchive archive)
+internal sealed class Responder(GenerationArchive archive, Metering metering)
 {
     private const int MaxKeyLength = 255;
 
     /// <param name="begin">Checks a request's body and prepares its answer under the name and seed given.</param>
     public async Task AnswerAsync(HttpContext context, Func<ReadOnlyMemory<byte>, AnswerOrigin, PendingAnswer> begin)
     {
+        Caller caller = Caller.Of(context);
         ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
         if (Key(context.Request) is { } key)
         {
-            Caller caller = Caller.Of(context);
-            byte[] hash = Hash(context.Request.Path, body);
-            RetainedGeneration generation = archive.Of(caller).Join(caller, key, hash, () => begin(body, AnswerOrigin.Of(caller, key, hash)));
+            RetainedGeneration generation;
+            using (await metering.EnterAsync(caller, context.RequestAborted))
+            {
+                byte[] hash = Hash(context.Request.Path, body);
+                AnswerOrigin origin = AnswerOrigin.Of(caller, key, hash);
+                generation = archive.Of(caller).Join(
+                    caller, key, hash, () => begin(body, origin), (answer, cancellation) => metering.AdmitAsync(caller, answer, origin.Id, cancellation));
+            }
+
             await WriteAsync(context, generation, After(context.Request));
             return;
         }
 
-        PendingAnswer answer = begin(body, AnswerOrigin.Random());
+        PendingAnswer answer;
+        using (await metering.EnterAsync(caller, context.RequestAborted))
+        {
+            answer = begin(body, AnswerOrigin.Random());
+        }
+
+        await AnswerAsync(context, caller, answer);
+    }
+
+    private async Task AnswerAsync(HttpContext context, Caller caller, PendingAnswer answer)
+    {
+        using MeteredAnswer metered = await metering.AdmitAsync(caller, answer, Guid.Empty, context.RequestAborted);
         Describe(context, answer.Id, answer.Seed, answer.User);
-        IAsyncEnumerable<NumberedEvent> events = answer.Run(context.RequestAborted).Select((json, index) => new NumberedEvent(index + 1, json));
-        await WriteAsync(context, answer.Stream, answer.Typed, events);
+        metered.Limits.WriteTo(context.Response.Headers);
+        UsageOutcome outcome = UsageOutcome.Failed;
+        try
+        {
+            await WriteAsync(context, answer.Stream, answer.Typed, metered.RunAsync(context.RequestAborted), () => metered.Receipt);
+            outcome = UsageOutcome.Completed;
+        }
+        catch (OperationCanceledException)
+        {
+            outcome = UsageOutcome.Cancelled;
+            throw;
+        }
+        finally
+        {
+            metered.Receipt.Close(outcome);
+        }
     }
 
     /// <summary>Goes on with a kept answer after an event.</summary>
@@ -78,10 +111,12 @@ internal sealed class Responder(GenerationArchive archive)
         return hash.GetHashAndReset();
     }
 
-    private static Task WriteAsync(HttpContext context, RetainedGeneration generation, long after)
+    private static async Task WriteAsync(HttpContext context, RetainedGeneration generation, long after)
     {
         Describe(context, generation.Id, generation.Seed, generation.User);
-        return WriteAsync(context, generation.Stream, generation.Typed, generation.ReadAsync(after, context.RequestAborted));
+        await WriteAsync(
+            context, generation.Stream, generation.Typed, generation.ReadAsync(after, context.RequestAborted), () => generation.Receipt, () => generation.Limits?.WriteTo(context.Response.Headers));
+        generation.Delivered();
     }
 
     private static void Describe(HttpContext context, string id, ulong seed, string? user)
@@ -91,16 +126,20 @@ internal sealed class Responder(GenerationArchive archive)
         context.Response.Headers["X-Lamina-Seed"] = seed.ToString(CultureInfo.InvariantCulture);
     }
 
-    private static async Task WriteAsync(HttpContext context, bool stream, bool typed, IAsyncEnumerable<NumberedEvent> events)
+    /// <param name="receipt">Where what is sent is counted; known once there is an event.</param>
+    /// <param name="begins">Called before the response begins.</param>
+    private static async Task WriteAsync(HttpContext context, bool stream, bool typed, IAsyncEnumerable<NumberedEvent> events, Func<Receipt?> receipt, Action? begins = null)
     {
         if (stream)
         {
-            await SseWriter.WriteAsync(context, events, typed);
+            await SseWriter.WriteAsync(context, events, typed, receipt, begins);
             return;
         }
 
         await foreach (NumberedEvent whole in events)
         {
+            begins?.Invoke();
+            receipt()?.Sending(whole.TokensBefore, whole.Tokens);
             await JsonBody.WriteAsync(context, whole.Json);
         }
     }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Lamina.Coordinator.Quotas;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator.Api.Resumption;
@@ -15,10 +16,14 @@ internal sealed class RetainedGeneration
     private readonly Lock _lock = new();
     private readonly ITimer _abandoned;
     private int _readers;
+    private volatile bool _released;
     private long _endedAt;
 
+    /// <param name="admit">Reserves what the answer may cost.</param>
     /// <param name="ended">Called once, when the last event is in the journal.</param>
-    public RetainedGeneration(Caller owner, string key, PendingAnswer answer, JournalBudget budget, TimeSpan grace, TimeProvider time, ILogger logger, Action<RetainedGeneration> ended)
+    public RetainedGeneration(
+        Caller owner, string key, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, JournalBudget budget, TimeSpan grace, TimeProvider time,
+        ILogger logger, Action<RetainedGeneration> ended)
     {
         Owner = owner;
         Key = key;
@@ -27,7 +32,7 @@ internal sealed class RetainedGeneration
         _time = time;
         _grace = grace;
         _abandoned = time.CreateTimer(_ => Cancel(), null, grace, Timeout.InfiniteTimeSpan);
-        _ = Task.Run(() => RunAsync(answer, logger, ended));
+        _ = Task.Run(() => RunAsync(answer, admit, logger, ended));
     }
 
     public Caller Owner { get; }
@@ -44,6 +49,12 @@ internal sealed class RetainedGeneration
     public ulong Seed { get; }
 
     public string? User { get; }
+
+    /// <summary>What its readers have been given; null until it was admitted.</summary>
+    public Receipt? Receipt { get; private set; }
+
+    /// <summary>What its owner had left when it was admitted.</summary>
+    public RateLimits? Limits { get; private set; }
 
     /// <summary>True when it failed before its first event, so that a repeated request should start anew.</summary>
     public bool IsRefusal => _journal.IsRefusal;
@@ -98,19 +109,29 @@ internal sealed class RetainedGeneration
     /// <summary>Gives its memory back; it is found no more.</summary>
     public void Release()
     {
+        _released = true;
         Cancel();
         _abandoned.Dispose();
         _journal.Release();
+        CloseReceipt();
     }
 
-    private async Task RunAsync(PendingAnswer answer, ILogger logger, Action<RetainedGeneration> ended)
+    /// <summary>A reader has had all of it: there is nothing left to count.</summary>
+    public void Delivered() => Receipt?.Close(UsageOutcome.Completed);
+
+    private void CloseReceipt() => Receipt?.Close(IsCancelled ? UsageOutcome.Cancelled : UsageOutcome.Completed);
+
+    private async Task RunAsync(
+        PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, ILogger logger, Action<RetainedGeneration> ended)
     {
         ApiError? error = null;
         try
         {
-            await foreach (byte[] json in answer.Run(_stop.Token))
+            using MeteredAnswer metered = await admit(answer, _stop.Token);
+            (Receipt, Limits) = (metered.Receipt, metered.Limits);
+            await foreach (NumberedEvent next in metered.RunAsync(_stop.Token))
             {
-                await _journal.AppendAsync(json, _stop.Token);
+                await _journal.AppendAsync(next.Json, next.Tokens, _stop.Token);
             }
         }
         catch (ApiException e)
@@ -132,5 +153,9 @@ internal sealed class RetainedGeneration
         _journal.End(error);
         _stop.Dispose();
         ended(this);
+        if (_released)
+        {
+            CloseReceipt();
+        }
     }
 }

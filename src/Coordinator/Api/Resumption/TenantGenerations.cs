@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Lamina.Coordinator.Api.OpenResponses;
+using Lamina.Coordinator.Quotas;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator.Api.Resumption;
@@ -35,11 +36,13 @@ internal sealed class TenantGenerations
     /// <summary>The generation that this caller started with this key, or a new one.</summary>
     /// <param name="requestHash">Tells a repeated request from another one under the same key, which is refused.</param>
     /// <param name="begin">Checks the request; what it throws starts nothing.</param>
-    public RetainedGeneration Join(Caller caller, string key, byte[] requestHash, Func<PendingAnswer> begin)
+    /// <param name="admit">Reserves what the answer may cost; what it throws ends the generation as refused.</param>
+    public RetainedGeneration Join(
+        Caller caller, string key, byte[] requestHash, Func<PendingAnswer> begin, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit)
     {
         Sweep();
         var callerKey = new CallerKey(caller.Key, key);
-        Slot slot = _byKey.GetOrAdd(callerKey, _ => new Slot(requestHash, new Lazy<RetainedGeneration>(() => Start(key, caller, begin()))));
+        Slot slot = _byKey.GetOrAdd(callerKey, _ => new Slot(requestHash, new Lazy<RetainedGeneration>(() => Start(key, caller, begin(), admit))));
         if (!CryptographicOperations.FixedTimeEquals(slot.RequestHash, requestHash))
         {
             throw ApiError.IdempotencyKeyReused().AsException();
@@ -102,9 +105,9 @@ internal sealed class TenantGenerations
         }
     }
 
-    private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer)
+    private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit)
     {
-        var generation = new RetainedGeneration(caller, key, answer, _budget, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded);
+        var generation = new RetainedGeneration(caller, key, answer, admit, _budget, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded);
         _byId[answer.Id] = generation;
         if (generation.EndedFor is not null)
         {

@@ -11,11 +11,11 @@ public class EventJournalTests
     public async Task Read_BeforeAndWhileItIsWritten_GivesEveryEventOnce()
     {
         var journal = new EventJournal(new JournalBudget(1 << 20, () => false));
-        await journal.AppendAsync([1], default);
+        await journal.AppendAsync([1], 0, default);
         Task<List<NumberedEvent>> early = journal.ReadAsync(0, default).ToListAsync().AsTask();
-        await journal.AppendAsync([2], default);
+        await journal.AppendAsync([2], 0, default);
         Task<List<NumberedEvent>> late = journal.ReadAsync(1, default).ToListAsync().AsTask();
-        await journal.AppendAsync([3], default);
+        await journal.AppendAsync([3], 0, default);
         journal.End(null);
 
         Assert.Equal([(1L, (byte)1), (2L, (byte)2), (3L, (byte)3)], (await early).Select(e => (e.Number, e.Json[0])));
@@ -27,7 +27,7 @@ public class EventJournalTests
     public async Task Read_AnswerFailed_ThrowsAfterTheLastEvent()
     {
         var journal = new EventJournal(new JournalBudget(1 << 20, () => false));
-        await journal.AppendAsync([1], default);
+        await journal.AppendAsync([1], 0, default);
         journal.End(ApiError.Internal());
 
         await using IAsyncEnumerator<NumberedEvent> events = journal.ReadAsync(0, default).GetAsyncEnumerator();
@@ -41,9 +41,9 @@ public class EventJournalTests
     {
         var budget = new JournalBudget(2000, () => false);
         var journal = new EventJournal(budget);
-        await journal.AppendAsync(s_event, default);
-        await journal.AppendAsync(s_event, default);
-        Task third = journal.AppendAsync(s_event, default);
+        await journal.AppendAsync(s_event, 0, default);
+        await journal.AppendAsync(s_event, 0, default);
+        Task third = journal.AppendAsync(s_event, 0, default);
         Assert.False(third.IsCompleted);
 
         await using (IAsyncEnumerator<NumberedEvent> events = journal.ReadAsync(0, default).GetAsyncEnumerator())
@@ -71,10 +71,10 @@ public class EventJournalTests
             return Interlocked.Exchange(ref ended, null) is not null;
         });
         ended = new EventJournal(budget);
-        await ended.AppendAsync(s_event, default);
+        await ended.AppendAsync(s_event, 0, default);
         var journal = new EventJournal(budget);
-        await journal.AppendAsync(s_event, default);
-        await journal.AppendAsync(s_event, default).WaitAsync(TimeSpan.FromSeconds(10));
+        await journal.AppendAsync(s_event, 0, default);
+        await journal.AppendAsync(s_event, 0, default).WaitAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(2000, budget.Used);
     }
 
@@ -82,9 +82,9 @@ public class EventJournalTests
     public async Task Append_Cancelled_StopsWaiting()
     {
         var journal = new EventJournal(new JournalBudget(1000, () => false));
-        await journal.AppendAsync(s_event, default);
+        await journal.AppendAsync(s_event, 0, default);
         using var stop = new CancellationTokenSource();
-        Task second = journal.AppendAsync(s_event, stop.Token);
+        Task second = journal.AppendAsync(s_event, 0, stop.Token);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
     }

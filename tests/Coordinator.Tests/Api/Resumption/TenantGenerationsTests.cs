@@ -3,6 +3,8 @@ using System.Threading.Channels;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Resumption;
+using Lamina.Coordinator.Quotas;
+using Lamina.Coordinator.Tests.Quotas;
 using Lamina.Coordinator.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -41,7 +43,7 @@ public class TenantGenerationsTests
     public void Join_SameKeyForAnotherRequest_IsRefused()
     {
         Join(s_alice, "k");
-        ApiException refused = Assert.Throws<ApiException>(() => _generations.Join(s_alice, "k", [2], Pending));
+        ApiException refused = Assert.Throws<ApiException>(() => _generations.Join(s_alice, "k", [2], Pending, AdmitAsync));
         Assert.Equal((422, "idempotency_key_reused"), (refused.Error.Status, refused.Error.Code));
     }
 
@@ -59,7 +61,7 @@ public class TenantGenerationsTests
     [Fact]
     public void Join_RequestThatIsRefused_LeavesTheKeyFree()
     {
-        Assert.Throws<ApiException>(() => _generations.Join(s_alice, "k", s_hash, () => throw ApiError.ModelNotFound().AsException()));
+        Assert.Throws<ApiException>(() => _generations.Join(s_alice, "k", s_hash, () => throw ApiError.ModelNotFound().AsException(), AdmitAsync));
         Join(s_alice, "k");
         Assert.Equal(1, _started);
     }
@@ -121,12 +123,14 @@ public class TenantGenerationsTests
         Assert.True(IsGone(generation));
     }
 
-    private RetainedGeneration Join(Caller caller, string key) => _generations.Join(caller, key, s_hash, Pending);
+    private RetainedGeneration Join(Caller caller, string key) => _generations.Join(caller, key, s_hash, Pending, AdmitAsync);
+
+    private static Task<MeteredAnswer> AdmitAsync(PendingAnswer answer, CancellationToken cancellation) => Admission.WithoutLimitsAsync(s_alice, answer);
 
     private PendingAnswer Pending()
     {
         _started++;
-        return new PendingAnswer($"gen-{_started}", true, 0, null, RunAsync);
+        return new PendingAnswer($"gen-{_started}", true, 0, null, RunAsync) { Meter = new AnswerMeter("m", "sha256:0", new RequestCost(1, 1, 1, 1)) };
     }
 
     private async IAsyncEnumerable<byte[]> RunAsync([EnumeratorCancellation] CancellationToken cancellation)

@@ -1,0 +1,25 @@
+namespace Lamina.Coordinator.Quotas;
+
+/// <summary>Counts what one answer costs while it is made. Its generations count from several threads; whoever reads its events reads <see cref="HandedOut"/> after each.</summary>
+internal sealed class AnswerMeter(string model, string digest, RequestCost cost)
+{
+    private long _generated;
+
+    public string Model => model;
+
+    /// <summary>Of the model's file.</summary>
+    public string Digest => digest;
+
+    public RequestCost Cost => cost;
+
+    /// <summary>Tokens that were computed.</summary>
+    public long Generated => Interlocked.Read(ref _generated);
+
+    /// <summary>Tokens in the events that the reader has taken.</summary>
+    public long HandedOut { get; set; }
+
+    /// <summary>As whom its generations run.</summary>
+    public LaneShare Share { get; set; } = LaneShare.Nobody;
+
+    public void CountGenerated() => Interlocked.Increment(ref _generated);
+}

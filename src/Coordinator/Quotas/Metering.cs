@@ -1,0 +1,109 @@
+using System.Threading.RateLimiting;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Resumption;
+using Lamina.Coordinator.Batches;
+using Prometheus;
+
+namespace Lamina.Coordinator.Quotas;
+
+/// <summary>What every request for work passes: the tenant's turn at the processor, its quota, and a row in the ledger.</summary>
+internal sealed class Metering : IDisposable
+{
+    private readonly FrontDoor _door = new();
+    private readonly QuotaDesk _desk;
+    private readonly UsageLedger? _ledger;
+    private readonly RunningAnswers _running;
+    private readonly Counter _refusals;
+
+    /// <param name="ledger">Null where no state is kept.</param>
+    public Metering(QuotaDesk desk, UsageLedger? ledger, RunningAnswers running, CollectorRegistry metrics)
+    {
+        _desk = desk;
+        _ledger = ledger;
+        _running = running;
+        _refusals = Metrics.WithCustomRegistry(metrics).CreateCounter("lamina_quota_refusals_total", "Requests refused by a quota.", ["tenant", "reason"]);
+    }
+
+    /// <summary>The tenant's turn at the processor, for parsing and tokenising. Throws <see cref="ApiException"/> when too many of its requests wait, or when it is suspended.</summary>
+    public async ValueTask<RateLimitLease> EnterAsync(Caller caller, CancellationToken cancellation)
+    {
+        _running.RequireNotSuspended(caller, null);
+        RateLimitLease lease = await _door.EnterAsync(caller.Tenant, cancellation);
+        if (!lease.IsAcquired)
+        {
+            lease.Dispose();
+            _refusals.WithLabels(caller.Tenant.Value, "front_door").Inc();
+            throw ApiError.Overloaded("too many of your requests are being read; try again later").AsException();
+        }
+
+        return lease;
+    }
+
+    /// <summary>Reserves what the answer may come to need and begins its row. Throws <see cref="ApiException"/> when the quota refuses it.</summary>
+    /// <param name="retry">What is the same when the request is repeated; empty when it cannot be.</param>
+    public async Task<MeteredAnswer> AdmitAsync(Caller caller, PendingAnswer answer, Guid retry, CancellationToken cancellation)
+    {
+        AnswerMeter meter = answer.Meter;
+        string key = caller.Key ?? "";
+        QuotaRules own = _desk.RulesOf(caller.Tenant).Of(caller.Key);
+        if (!own.Allows(meter.Model) || !_desk.RulesOf(caller.Tenant).Tenant.Allows(meter.Model))
+        {
+            throw ApiError.ModelNotFound().AsException();
+        }
+
+        _running.RequireNotSuspended(caller, meter.Digest);
+        IQuotaGovernor governor = _desk.Of(caller.Tenant);
+        Guid reservation = Guid.NewGuid();
+        QuotaVerdict verdict = await governor.AdmitAsync(reservation, key, meter.Cost, cancellation);
+        if (verdict.Decision.Refusal is { } reason)
+        {
+            _refusals.WithLabels(caller.Tenant.Value, QuotaErrors.Label(reason)).Inc();
+            throw QuotaErrors.Of(reason, verdict).AsException();
+        }
+
+        Receipt? receipt = _ledger is null
+            ? new Receipt(null, reservation, -1, false, 0)
+            : _ledger.Begin(reservation, retry, caller.Tenant, key, meter.Model, (int)meter.Cost.PromptTokens);
+        if (receipt is null)
+        {
+            governor.Settle(reservation, 0, 0);
+            throw ApiError.Unavailable("usage cannot be recorded at the moment; try again later").AsException();
+        }
+
+        meter.Share = LaneShare.Of(caller.Tenant, key, own);
+        return new MeteredAnswer(caller, answer, receipt, verdict.Limits, governor, reservation, _running);
+    }
+
+    /// <summary>The same endpoint for requests that come without a connection: each is admitted and charged when it is run.</summary>
+    public BeginAnswer Metered(BeginAnswer begin) => (caller, body, priority) =>
+    {
+        _running.RequireNotSuspended(caller, null);
+        PendingAnswer answer = begin(caller, body, priority);
+        Guid retry = AnswerOrigin.Of(caller, "batch", SHA256.HashData(body.Span)).Id;
+        return answer with { Run = cancellation => RunAsync(caller, answer, retry, cancellation) };
+    };
+
+    public void Dispose() => _door.Dispose();
+
+    private async IAsyncEnumerable<byte[]> RunAsync(Caller caller, PendingAnswer answer, Guid retry, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using MeteredAnswer metered = await AdmitAsync(caller, answer, retry, cancellation);
+        UsageOutcome outcome = UsageOutcome.Failed;
+        try
+        {
+            await foreach (NumberedEvent next in metered.RunAsync(cancellation))
+            {
+                metered.Receipt.Sending(next.TokensBefore, next.Tokens);
+                yield return next.Json;
+            }
+
+            outcome = UsageOutcome.Completed;
+        }
+        finally
+        {
+            metered.Receipt.Close(outcome);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.State;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace Lamina.Coordinator.Quotas;
+
+/// <summary>Rules that an administrator set; they go before those of the configuration file.</summary>
+public sealed class QuotaRow
+{
+    /// <summary>Instead of a key: the tenant as a whole.</summary>
+    public const string WholeTenant = "";
+
+    /// <summary>Instead of a key: each key without rules of its own.</summary>
+    public const string EachKey = "*";
+
+    public required string Tenant { get; init; }
+    public required string Key { get; init; }
+    public required string Rules { get; set; }
+
+    internal static void Map(EntityTypeBuilder<QuotaRow> row)
+    {
+        row.ToTable("quotas").HasKey(quota => new { quota.Tenant, quota.Key });
+        row.Property(quota => quota.Tenant).HasColumnName("tenant");
+        row.Property(quota => quota.Key).HasColumnName("api_key");
+        row.Property(quota => quota.Rules).HasColumnName("rules");
+    }
+}
+
+/// <summary>Reads and changes the rules in the database.</summary>
+public sealed class QuotaStore(StateDatabase state)
+{
+    internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    };
+
+    /// <summary>Sets the rules of a tenant, of each of its keys or of one key; null removes them.</summary>
+    /// <param name="key">A key's id, <see cref="QuotaRow.EachKey"/> or <see cref="QuotaRow.WholeTenant"/>.</param>
+    public Task SetAsync(TenantId tenant, string key, QuotaRules? rules, CancellationToken cancellation) => ControlChange.RunAsync(
+        state,
+        async context =>
+        {
+            QuotaRow? row = await context.Quotas.FindAsync([tenant.Value, key], cancellation);
+            if (rules is null)
+            {
+                _ = row is null ? null : context.Quotas.Remove(row);
+                return true;
+            }
+
+            string json = JsonSerializer.Serialize(rules, Json);
+            if (row is null)
+            {
+                context.Quotas.Add(new QuotaRow { Tenant = tenant.Value, Key = key, Rules = json });
+            }
+            else
+            {
+                row.Rules = json;
+            }
+
+            return true;
+        },
+        cancellation);
+
+    public Task<IReadOnlyDictionary<TenantId, TenantQuotas>> ReadAsync(CancellationToken cancellation) => state.RunAsync(context => ReadAsync(context, cancellation), cancellation);
+
+    internal static async Task<IReadOnlyDictionary<TenantId, TenantQuotas>> ReadAsync(StateContext context, CancellationToken cancellation) =>
+        (await context.Quotas.AsNoTracking().ToArrayAsync(cancellation)).GroupBy(row => new TenantId(row.Tenant)).ToDictionary(group => group.Key, group =>
+        {
+            Dictionary<string, QuotaRules> rules = group.ToDictionary(row => row.Key, row => JsonSerializer.Deserialize<QuotaRules>(row.Rules, Json) ?? QuotaRules.Unlimited);
+            return new TenantQuotas
+            {
+                Tenant = rules.GetValueOrDefault(QuotaRow.WholeTenant, QuotaRules.Unlimited),
+                EachKey = rules.GetValueOrDefault(QuotaRow.EachKey, QuotaRules.Unlimited),
+                Keys = rules.Where(pair => pair.Key is not (QuotaRow.WholeTenant or QuotaRow.EachKey)).ToDictionary(),
+            };
+        });
+}
+
+/// <summary>Every change of rules and suspensions counts a version up in its own transaction, by which coordinators notice it.</summary>
+internal static class ControlChange
+{
+    public const string Version = "control_version";
+
+    public static Task<T> RunAsync<T>(StateDatabase state, Func<StateContext, Task<T>> change, CancellationToken cancellation) => state.ChangeAsync(
+        async context =>
+        {
+            T result = await change(context);
+            FactRow version = await context.Facts.SingleAsync(fact => fact.Name == Version, cancellation);
+            version.Value = (long.Parse(version.Value, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+            return result;
+        },
+        cancellation);
+}

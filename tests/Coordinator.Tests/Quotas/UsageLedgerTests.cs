@@ -1,0 +1,170 @@
+using System.Diagnostics;
+using CsCheck;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Quotas;
+using Lamina.Coordinator.State;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lamina.Coordinator.Tests.Quotas;
+
+/// <summary>The ledger on a real database and a real slot file. A crash is what it is to the file: the process' memory is gone, the pages stay.</summary>
+public sealed class UsageLedgerTests : IDisposable
+{
+    private static readonly TenantId s_tenant = new("acme");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-usage-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Request_ThatEnded_IsInTheDatabaseOnce()
+    {
+        StateDatabase state = await OpenStateAsync();
+        await using (UsageLedger ledger = await OpenAsync(state))
+        {
+            Receipt receipt = ledger.Begin(Guid.NewGuid(), Guid.Empty, s_tenant, "key", "m", 7)!;
+            receipt.Sending(0, 3);
+            receipt.Sending(3, 5);
+            receipt.Sending(0, 3);
+            Assert.Equal((1, 7, 5), await SumAsync(ledger));
+            receipt.Close(UsageOutcome.Completed);
+            receipt.Close(UsageOutcome.Failed);
+            await ledger.FlushAsync(default);
+            Assert.Equal((1, 7, 5), await SumAsync(ledger));
+        }
+
+        await using UsageLedger again = await OpenAsync(state);
+        Assert.Equal((1, 7, 5), await SumAsync(again));
+    }
+
+    [Fact]
+    public async Task Request_ThatHandedOutNothing_IsNotCharged()
+    {
+        await using UsageLedger ledger = await OpenAsync(await OpenStateAsync());
+        ledger.Begin(Guid.NewGuid(), Guid.Empty, s_tenant, "key", "m", 7)!.Close(UsageOutcome.Failed);
+        await ledger.FlushAsync(default);
+        Assert.Equal((0, 0, 0), await SumAsync(ledger));
+    }
+
+    [Fact]
+    public async Task Request_InterruptedAndRepeated_IsChargedOnceForWhatItGotInAll()
+    {
+        StateDatabase state = await OpenStateAsync();
+        var retry = Guid.NewGuid();
+        string crashed = await CrashAsync(state, retry, sent: 4);
+        await using UsageLedger ledger = await OpenAsync(state, crashed);
+        Assert.Equal((1, 7, 4), await SumAsync(ledger));
+
+        // The client has the first three tokens, the fourth was on its way: it is sent again, and not charged again.
+        Receipt receipt = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        receipt.Sending(3, 4);
+        Assert.Equal((1, 7, 4), await SumAsync(ledger));
+        receipt.Sending(4, 9);
+        Assert.Equal((1, 7, 9), await SumAsync(ledger));
+        receipt.Close(UsageOutcome.Completed);
+        await ledger.FlushAsync(default);
+        Assert.Equal((1, 7, 9), await SumAsync(ledger));
+
+        // A third time it is a new request.
+        Receipt another = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        another.Sending(0, 1);
+        Assert.Equal((2, 14, 10), await SumAsync(ledger));
+        another.Close(UsageOutcome.Completed);
+    }
+
+    [Fact]
+    public async Task Crash_BetweenTheDatabaseAndTheSlot_ChargesNothingTwice()
+    {
+        StateDatabase state = await OpenStateAsync();
+        string crashed = await CrashAsync(state, Guid.Empty, sent: 4);
+        string copy = Path.Combine(_folder, "copy");
+        CopyFolder(crashed, copy);
+        await using (await OpenAsync(state, crashed))
+        {
+        }
+
+        // The same slots once more, as if the process had died before it could free them.
+        await using UsageLedger ledger = await OpenAsync(state, copy);
+        Assert.Equal((1, 7, 4), await SumAsync(ledger));
+    }
+
+    [Fact]
+    public async Task Client_ThatGoesOnElsewhere_IsChargedForWhatItGetsThere()
+    {
+        await using UsageLedger ledger = await OpenAsync(await OpenStateAsync());
+        Receipt receipt = ledger.Begin(Guid.NewGuid(), Guid.NewGuid(), s_tenant, "key", "m", 7)!;
+        receipt.Sending(10, 12);
+        receipt.Sending(12, 15);
+        Assert.Equal((1, 7, 5), await SumAsync(ledger));
+
+        // Whoever then comes for the beginning after all gets it for its price.
+        receipt.Sending(0, 1);
+        Assert.Equal((1, 7, 15), await SumAsync(ledger));
+        receipt.Close(UsageOutcome.Completed);
+    }
+
+    /// <summary>Any number of readers at any places: never more is charged than the answer has, and all that was sent is.</summary>
+    [Fact]
+    public void Receipt_WithAnyReaders_ChargesEachTokenSentAtLeastOnceAndNoneTwice() => Gen.Select(Gen.Int[1, 5].Array[1, 20], Gen.Int[0, 19].Array[1, 6]).Sample((sizes, starts) =>
+    {
+        var receipt = new Receipt(null, Guid.NewGuid(), -1, false, 0);
+        long[] ends = [.. sizes.Select((_, i) => (long)sizes.Take(i + 1).Sum())];
+        var sent = new HashSet<int>();
+        foreach (int start in starts)
+        {
+            for (int i = Math.Min(start, sizes.Length - 1); i < sizes.Length; i++)
+            {
+                receipt.Sending(i == 0 ? 0 : ends[i - 1], ends[i]);
+                sent.Add(i);
+            }
+        }
+
+        Assert.Equal(sent.Sum(i => (long)sizes[i]), receipt.Charged);
+    });
+
+    [Fact]
+    public async Task Slots_InUseByAnotherProcess_AreLeftAlone()
+    {
+        StateDatabase state = await OpenStateAsync();
+        await using UsageLedger first = await OpenAsync(state);
+        Receipt receipt = first.Begin(Guid.NewGuid(), Guid.Empty, s_tenant, "key", "m", 7)!;
+        receipt.Sending(0, 2);
+        await using UsageLedger second = await OpenAsync(state);
+        Assert.Equal((0, 0, 0), await SumAsync(second));
+        receipt.Close(UsageOutcome.Completed);
+    }
+
+    /// <summary>By a command that does not ask for the lock under which the files are written.</summary>
+    private static void CopyFolder(string from, string to)
+    {
+        using Process copying = Process.Start("cp", ["-r", from, to]);
+        copying.WaitForExit();
+        Assert.Equal(0, copying.ExitCode);
+    }
+
+    /// <summary>A ledger's folder as a process leaves it that was killed in the midst of a request.</summary>
+    private async Task<string> CrashAsync(StateDatabase state, Guid retry, long sent)
+    {
+        string crashed = Path.Combine(_folder, "crashed");
+        await using UsageLedger ledger = await OpenAsync(state, Path.Combine(_folder, "alive"));
+        Receipt receipt = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        for (long token = 1; token <= sent; token++)
+        {
+            receipt.Sending(token - 1, token);
+        }
+
+        CopyFolder(Path.Combine(_folder, "alive"), crashed);
+        return crashed;
+    }
+
+    private Task<StateDatabase> OpenStateAsync() => StateDatabase.OpenAsync(new StateOptions(_folder), default);
+
+    private Task<UsageLedger> OpenAsync(StateDatabase state, string? folder = null) =>
+        UsageLedger.OpenAsync(folder ?? Path.Combine(_folder, "usage"), "front", state, TimeProvider.System, NullLogger.Instance, default);
+
+    private static async Task<(long, long, long)> SumAsync(UsageLedger ledger)
+    {
+        IReadOnlyList<UsageDayRow> rows = await ledger.ReadAsync(s_tenant, 0, 1_000_000, default);
+        return (rows.Sum(row => row.Requests), rows.Sum(row => row.PromptTokens), rows.Sum(row => row.GeneratedTokens));
+    }
+}
