@@ -2,6 +2,12 @@ using MessagePack;
 
 namespace Lamina.Cluster.Messages;
 
+/// <summary>What a node says about itself; the transport lets it pass only when the names are those of the node's certificate.</summary>
+public interface INodeEvent : IWireMessage
+{
+    NodeName Node { get; }
+}
+
 /// <summary>What a node tells the coordinators that described it.</summary>
 public static class NodeEvents
 {
@@ -21,7 +27,7 @@ public static class NodeEvents
         [property: Key(7)] string Version,
         [property: Key(8)] int ProcessId,
         [property: Key(9)] IReadOnlyList<StageStatus> Stages,
-        [property: Key(10)] bool Leaving = false) : IWireMessage;
+        [property: Key(10)] bool Leaving = false) : INodeEvent;
 
     [MessagePackObject]
     public sealed record StageProgress(
@@ -30,20 +36,20 @@ public static class NodeEvents
         [property: Key(2)] NodeName Node,
         [property: Key(3)] StagePhase Phase,
         [property: Key(4)] long DoneBytes,
-        [property: Key(5)] long TotalBytes) : IWireMessage;
+        [property: Key(5)] long TotalBytes) : INodeEvent;
 
     [MessagePackObject]
     public sealed record StageLoaded(
         [property: Key(0)] TenantId Tenant,
         [property: Key(1)] StageAddress Address,
         [property: Key(2)] NodeName Node,
-        [property: Key(3)] long MemoryBytes) : IWireMessage;
+        [property: Key(3)] long MemoryBytes) : INodeEvent;
 
     [MessagePackObject]
     public sealed record StageReady(
         [property: Key(0)] TenantId Tenant,
         [property: Key(1)] StageAddress Address,
-        [property: Key(2)] NodeName Node) : IWireMessage;
+        [property: Key(2)] NodeName Node) : INodeEvent;
 
     /// <summary>The stage stands no longer: it could not be loaded or connected, a link of it closed, or its thread failed.</summary>
     [MessagePackObject]
@@ -52,7 +58,7 @@ public static class NodeEvents
         [property: Key(1)] StageAddress Address,
         [property: Key(2)] NodeName Node,
         [property: Key(3)] StageFailure Failure,
-        [property: Key(4)] string Reason) : IWireMessage;
+        [property: Key(4)] string Reason) : INodeEvent;
 }
 
 [MessagePackObject]

@@ -7,7 +7,8 @@ using Lamina.Cluster.Serialization;
 namespace Lamina.Cluster.Remoting;
 
 /// <summary>
-/// What a peer may send, by the role in its certificate: only coordinators give commands. Senders and cluster roles are words of the peer itself; the certificate is not.
+/// What a peer may send, by its certificate: only coordinators give commands, a node's events name that node, and what it says about the cluster is held to
+/// <see cref="MembershipRule"/>. Senders and cluster roles are words of the peer itself; the certificate is not.
 /// Containers are protobuf (Akka.Remote's WireFormats.proto and ContainerFormats.proto): AckAndEnvelopeContainer { envelope = 2 }, RemoteEnvelope { Payload message = 2 },
 /// Payload { bytes message = 1; int32 serializerId = 2; bytes messageManifest = 3 }, SelectionEnvelope { Payload payload = 1 }.
 /// </summary>
@@ -18,10 +19,12 @@ internal static class EnvelopeRule
     /// <summary>Akka's container for messages to a path; the message inside is a payload again.</summary>
     private const int SelectionSerializer = 6;
 
-    /// <summary>False when the unit carries, directly or to a selection, a message that <paramref name="role"/> may not send, or cannot be read.</summary>
-    public static bool Allows(PeerRole role, ReadOnlySpan<byte> unit)
+    /// <summary>False when the unit carries, directly or to a selection, a message that <paramref name="peer"/> may not send, or cannot be read.</summary>
+    /// <param name="origin">The address that the peer has proven to be its own.</param>
+    /// <param name="roleAt">The role that a certificate has proven for an address; null when none has yet.</param>
+    public static bool Allows(PeerIdentity peer, Endpoint origin, Func<Endpoint, PeerRole?> roleAt, ReadOnlySpan<byte> unit)
     {
-        if (role == PeerRole.Coordinator)
+        if (peer.Role == PeerRole.Coordinator)
         {
             return true;
         }
@@ -41,11 +44,33 @@ internal static class EnvelopeRule
         }
 
         // A selection within a selection is nothing that Akka makes.
-        return serializer != SelectionSerializer && !(serializer == ContractSerializer.Id && IsCommand(manifest));
+        return serializer switch
+        {
+            SelectionSerializer => false,
+            ContractSerializer.Id => IsOwnEvent(peer, Encoding.UTF8.GetString(manifest), message),
+            MembershipRule.Serializer => MembershipRule.Allows(Encoding.UTF8.GetString(manifest), message, origin, roleAt),
+            _ => true,
+        };
     }
 
-    private static bool IsCommand(ReadOnlySpan<byte> manifest) =>
-        !int.TryParse(Encoding.UTF8.GetString(manifest), NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number <= WireManifests.LastCommand;
+    private static bool IsOwnEvent(PeerIdentity peer, string manifest, ReadOnlySpan<byte> message)
+    {
+        if (!int.TryParse(manifest, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number <= WireManifests.LastCommand)
+        {
+            return false;
+        }
+
+        try
+        {
+            return !WireManifests.ByManifest.TryGetValue(manifest, out WireManifests.Entry? entry)
+                || (entry.Decode(message.ToArray()) is INodeEvent told && told.Node.Value == peer.Name && told.Tenant == peer.Tenant);
+        }
+        catch (InvalidDataException)
+        {
+            // The serializer refuses and counts it.
+            return true;
+        }
+    }
 
     private static bool TryReadPayload(ReadOnlySpan<byte> payload, out ulong serializer, out ReadOnlySpan<byte> manifest, out ReadOnlySpan<byte> message)
     {

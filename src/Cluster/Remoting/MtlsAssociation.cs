@@ -22,6 +22,7 @@ internal sealed class MtlsAssociation : AssociationHandle
     private readonly MtlsConnection _connection;
     private readonly MtlsOptions _options;
     private readonly (string System, Endpoint Endpoint) _origin;
+    private readonly Func<Endpoint, PeerRole?> _roleAt;
     private readonly Action<MtlsAssociation, string> _ended;
     private readonly Channel<ByteString> _outgoing = Channel.CreateUnbounded<ByteString>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _aborted = new();
@@ -29,13 +30,15 @@ internal sealed class MtlsAssociation : AssociationHandle
     private int _pendingBytes;
     private string? _reason;
 
+    /// <param name="roleAt">The role that a certificate has proven for an address.</param>
     /// <param name="ended">Called once, with the reason, when the connection is gone.</param>
-    public MtlsAssociation(Address local, Address remote, MtlsConnection connection, MtlsOptions options, Action<MtlsAssociation, string> ended)
+    public MtlsAssociation(Address local, Address remote, MtlsConnection connection, MtlsOptions options, Func<Endpoint, PeerRole?> roleAt, Action<MtlsAssociation, string> ended)
         : base(local, remote)
     {
         _connection = connection;
         _options = options;
         _origin = (remote.System, new Endpoint(remote.Host, remote.Port!.Value));
+        _roleAt = roleAt;
         _ended = ended;
         ReadHandlerSource = new TaskCompletionSource<IHandleEventListener>(TaskCreationOptions.RunContinuationsAsynchronously);
     }
@@ -187,7 +190,7 @@ internal sealed class MtlsAssociation : AssociationHandle
             throw new InvalidDataException($"{_connection.Peer.Name} at {_origin.Endpoint} claims to be {claimed.System}@{claimed.Endpoint}");
         }
 
-        if (!EnvelopeRule.Allows(_connection.Peer.Role, unit))
+        if (!EnvelopeRule.Allows(_connection.Peer, _origin.Endpoint, _roleAt, unit))
         {
             _connection.Count(RefusalReason.Role);
             throw new InvalidDataException($"{_connection.Peer.Name} sent what a {PeerIdentity.RoleName(_connection.Peer.Role)} may not send");

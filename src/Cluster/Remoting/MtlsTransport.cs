@@ -19,6 +19,8 @@ internal sealed class MtlsTransport : Transport
 {
     public const string Scheme = "mtls";
 
+    private const int MaxProvenAddresses = 16_384;
+
     private static readonly TimeSpan s_maintenance = TimeSpan.FromSeconds(1);
 
     private readonly MtlsSetup _setup;
@@ -27,6 +29,7 @@ internal sealed class MtlsTransport : Transport
     private readonly ILoggingAdapter _log;
     private readonly ConnectionCap _cap;
     private readonly ConcurrentDictionary<MtlsAssociation, bool> _associations = new();
+    private readonly ConcurrentDictionary<Endpoint, PeerRole> _roles = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly LogLimiter _limiter = new();
     private Socket? _listener;
@@ -249,12 +252,21 @@ internal sealed class MtlsTransport : Transport
 
     private MtlsAssociation Open(MtlsConnection connection, Address remote)
     {
-        MtlsAssociation association = new(_local!, remote, connection, _options, OnEnded);
+        // A peer has proven this address, by its certificate and by answering there.
+        Endpoint proven = new(remote.Host, remote.Port!.Value);
+        if (_roles.Count < MaxProvenAddresses || _roles.ContainsKey(proven))
+        {
+            _roles[proven] = connection.Peer.Role;
+        }
+
+        MtlsAssociation association = new(_local!, remote, connection, _options, RoleAt, OnEnded);
         _associations[association] = true;
         ClusterMetrics.OpenAssociations.Add(1);
         association.Start();
         return association;
     }
+
+    private PeerRole? RoleAt(Endpoint address) => _roles.TryGetValue(address, out PeerRole role) ? role : null;
 
     private void OnEnded(MtlsAssociation association, string reason)
     {

@@ -55,7 +55,8 @@ internal static class ProtobufFields
         return true;
     }
 
-    private static bool TryNext(scoped ref ReadOnlySpan<byte> message, out int field, out int wireType, out ReadOnlySpan<byte> bytes, out ulong number)
+    /// <summary>Takes one field off the front. <paramref name="bytes"/> is set for length-delimited fields, <paramref name="number"/> for varints and fixed ones.</summary>
+    public static bool TryNext(scoped ref ReadOnlySpan<byte> message, out int field, out int wireType, out ReadOnlySpan<byte> bytes, out ulong number)
     {
         bytes = default;
         number = 0;
@@ -86,7 +87,7 @@ internal static class ProtobufFields
         }
     }
 
-    private static bool TryReadVarint(scoped ref ReadOnlySpan<byte> message, out ulong value)
+    public static bool TryReadVarint(scoped ref ReadOnlySpan<byte> message, out ulong value)
     {
         value = 0;
         for (int i = 0; i < Math.Min(10, message.Length); i++)

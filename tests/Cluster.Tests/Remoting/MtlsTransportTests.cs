@@ -266,7 +266,7 @@ public sealed class MtlsTransportTests : IAsyncLifetime
         MtlsConnection connection = await MtlsConnection.DialAsync(deaf.Endpoint, _certificates, default);
         TaskCompletionSource<string> ended = new();
         Address address = new("mtls", "cell-acme", deaf.Endpoint.Host, deaf.Endpoint.Port);
-        MtlsAssociation association = new(address, address, connection, options, (_, reason) => ended.TrySetResult(reason));
+        MtlsAssociation association = new(address, address, connection, options, _ => null, (_, reason) => ended.TrySetResult(reason));
         association.Start();
 
         Google.Protobuf.ByteString unit = Google.Protobuf.ByteString.CopyFrom(new byte[100_000]);

@@ -113,6 +113,41 @@ public sealed class GadgetTests : IAsyncLifetime
         Assert.All(_inbox.Received, message => Assert.IsType<NodeEvents.StageReady>(message));
     }
 
+    /// <summary>A node's own word for who it is does not count: its certificate names it, and its tenant.</summary>
+    [Trait("Attack", "I4")]
+    [Theory]
+    [InlineData("acme", "other-node")]
+    [InlineData("globex", "hostile")]
+    public async Task Wire_NodeSpeaksForAnother_IsCutAndNothingDelivered(string tenant, string node)
+    {
+        _entry.Tell(new NodeEvents.StageReady(new TenantId(tenant), default, new NodeName(node)));
+        await Eventually.TrueAsync(() => _cell.Log.Any(line => line.Contains("hostile sent what a node may not send", StringComparison.Ordinal)));
+        await StillServesAsync();
+        Assert.All(_inbox.Received, message => Assert.Equal(("acme", "hostile"), (((INodeEvent)message).Tenant.Value, ((INodeEvent)message).Node.Value)));
+    }
+
+    /// <summary>Akka believes whatever role a joining process gives itself; the cell believes its certificate.</summary>
+    [Trait("Attack", "I4")]
+    [Fact]
+    public async Task Wire_NodeJoinsAsACoordinator_BecomesNoMember()
+    {
+        Config impostor = ConfigurationFactory.ParseString("""akka { actor.provider = cluster, cluster.roles = [coordinator] }""").WithFallback(_hostile.Settings.Config);
+        ActorSystem joining = ActorSystem.Create("cell-acme", ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(impostor), new MtlsSetup(_cell.Certificates.Node("joining"), new MtlsOptions())));
+        try
+        {
+            Akka.Cluster.Cluster cluster = Akka.Cluster.Cluster.Get(joining);
+            cluster.JoinSeedNodes([new Address("akka.mtls", "cell-acme", _victim.ControlEndpoint.Host, _victim.ControlEndpoint.Port)]);
+            await Eventually.TrueAsync(() => _cell.Log.Any(line => line.Contains("joining sent what a node may not send", StringComparison.Ordinal)), 30);
+            Assert.Equal(1, CellMembers.UpCount(_victim));
+            Assert.Empty(cluster.State.Members);
+        }
+        finally
+        {
+            ((ExtendedActorSystem)joining).Abort();
+            await joining.WhenTerminated.WaitAsync(CellMembers.Patience);
+        }
+    }
+
     [Fact]
     public async Task Wire_CoordinatorSendsACommand_IsDelivered()
     {
