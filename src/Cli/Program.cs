@@ -1,6 +1,10 @@
 using System.CommandLine;
 using Lamina.Cli;
 using Lamina.Cli.Commands;
+using Lamina.Cluster.Processes;
+
+// Prompts, keys and weights are in this process' memory: nothing writes that to disk, and no other process of the user reads it.
+ProcessLimits.ForbidDumps();
 
 RootCommand root = new("Serves GGUF language models from a cluster of machines: encrypted, multi-tenant, and still there when a node is not.");
 root.Options.Add(CommandRunner.Verbose);
@@ -8,7 +12,7 @@ foreach (Command command in new[]
 {
     DemoCommand.Create(), RunCommand.Create(), ServeCommand.Create(), CoordinatorCommand.Create(), NodeCommand.Create(),
     BenchCommand.Create(), TokenizeCommand.Create(), SynthCommand.Create(), InspectCommand.Create(), QuantizeCommand.Create(), PkiCommand.Create(), ModelCommand.Create(),
-    TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(), CheckModelCommand.Create(), ChaosCommand.Create(), DrainCommand.Create(),
+    TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(), VerifyIsolationCommand.Create(), CheckModelCommand.Create(), ChaosCommand.Create(), DrainCommand.Create(),
 })
 {
     root.Subcommands.Add(command);

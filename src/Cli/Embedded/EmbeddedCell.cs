@@ -40,14 +40,14 @@ internal sealed class EmbeddedCell : IAsyncDisposable
 {
     private static readonly TenantId LocalTenant = new("local");
 
-    private readonly string _folder;
+    private readonly WorkFolder _work;
     private readonly IReadOnlyList<EphemeralPki> _pkis;
     private readonly CoordinatorHost _host;
     private readonly IReadOnlyList<NodeProcess> _nodes;
 
-    private EmbeddedCell(string folder, IReadOnlyList<EphemeralPki> pkis, CoordinatorHost host, IReadOnlyList<NodeProcess> nodes)
+    private EmbeddedCell(WorkFolder work, IReadOnlyList<EphemeralPki> pkis, CoordinatorHost host, IReadOnlyList<NodeProcess> nodes)
     {
-        _folder = folder;
+        _work = work;
         _pkis = pkis;
         _host = host;
         _nodes = nodes;
@@ -70,7 +70,8 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     /// <summary>Returns when every model serves; throws with one sentence when one cannot, after cleaning up.</summary>
     public static async Task<EmbeddedCell> StartAsync(EmbeddedCellOptions options, LoadProgress progress, CancellationToken cancellation)
     {
-        string folder = Directory.CreateTempSubdirectory("lamina-").FullName;
+        WorkFolder work = WorkFolder.Create();
+        string folder = work.Path;
         IReadOnlyList<EmbeddedTenant> tenants = options.Tenants.Count > 0 ? options.Tenants : [new EmbeddedTenant(LocalTenant, options.Nodes, options.Threads, options.Models)];
         List<EphemeralPki> pkis = [];
         CoordinatorHost? host = null;
@@ -91,11 +92,11 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             }
 
             await WaitReadyAsync(host, nodes, tenants, progress, cancellation);
-            return new EmbeddedCell(folder, pkis, host, nodes);
+            return new EmbeddedCell(work, pkis, host, nodes);
         }
         catch
         {
-            await StopAsync(host, nodes, pkis, folder);
+            await StopAsync(host, nodes, pkis, work);
             throw;
         }
     }
@@ -103,7 +104,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
         _host.Cells[0].GenerateAsync(View.Name, submit, onTokens, cancellation);
 
-    public async ValueTask DisposeAsync() => await StopAsync(_host, _nodes, _pkis, _folder);
+    public async ValueTask DisposeAsync() => await StopAsync(_host, _nodes, _pkis, _work);
 
     private static IEnumerable<string> NodeNames(EmbeddedTenant tenant) => Enumerable.Range(1, tenant.Nodes).Select(number => $"node-{number}");
 
@@ -186,7 +187,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     /// <summary>The embedded nodes share one machine; each may use its part of four fifths of it.</summary>
     private static long MachineMemory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 5 * 4;
 
-    private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, IReadOnlyList<EphemeralPki> pkis, string folder)
+    private static async Task StopAsync(CoordinatorHost? host, IReadOnlyList<NodeProcess> nodes, IReadOnlyList<EphemeralPki> pkis, WorkFolder work)
     {
         // At the same time: neither side needs the other to end.
         Task[] ending = [.. nodes.Select(node => node.StopAsync()), host?.DisposeAsync().AsTask() ?? Task.CompletedTask];
@@ -196,6 +197,6 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             pki.Dispose();
         }
 
-        Directory.Delete(folder, recursive: true);
+        work.Dispose();
     }
 }

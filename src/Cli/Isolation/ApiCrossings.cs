@@ -1,0 +1,123 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+
+namespace Lamina.Cli.Isolation;
+
+/// <summary>The HTTP API: every route without a key, and another tenant's models with one's own.</summary>
+internal static class ApiCrossings
+{
+    private static readonly string[] s_routes =
+    [
+        "GET /", "GET /status.json", "GET /metrics", "GET /health/ready", "GET /v1/models", "GET /v1/models/any", "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "POST /v1/responses",
+        "POST /v1/rerank", "POST /tokenize", "POST /detokenize", "POST /apply-template", "GET /v1/generations/0/events", "DELETE /v1/generations/0", "GET /v1/batches", "GET /v1/files", "GET /admin/tenants", "GET /no-such-route",
+    ];
+
+    public static async Task<IReadOnlyList<Crossing>> TryAllAsync(Uri? api, HttpClient http, IReadOnlyList<Insider> cells, bool needsKeys, CancellationToken cancellation)
+    {
+        if (api is null)
+        {
+            return [Crossing.NotTried("anybody", "the API", "routes", "its address is not known; name it by --api")];
+        }
+
+        var found = new List<Crossing>();
+        try
+        {
+            found.AddRange(needsKeys ? await WithoutKeyAsync(api, http, cancellation) : [Crossing.NotTried("a stranger", "the API", "routes without a key", "it asks for none: one tenant, on loopback")]);
+            foreach (Insider from in cells)
+            {
+                foreach (Insider into in cells.Where(cell => cell != from))
+                {
+                    found.AddRange(from.Key is null
+                        ? [Crossing.NotTried(from.Name, into.Name, "models over the API", $"no key of {from.Name} was given (--key {from.Name}=FILE)")]
+                        : await ForeignModelsAsync(api, http, from, into, cancellation));
+                }
+            }
+        }
+        catch (HttpRequestException e)
+        {
+            found.Add(Crossing.NotTried("anybody", "the API", api.ToString(), $"it cannot be asked: {e.Message}"));
+        }
+
+        return found;
+    }
+
+    private static async Task<IReadOnlyList<Crossing>> WithoutKeyAsync(Uri api, HttpClient http, CancellationToken cancellation)
+    {
+        var found = new List<Crossing>();
+        foreach (string route in s_routes)
+        {
+            foreach ((string who, string? key) in new[] { ("no key", null), ("a key that nobody issued", "lam_" + new string('a', 43)) })
+            {
+                (HttpStatusCode status, _) = await AskAsync(api, http, route, key, body: "{}", cancellation);
+                string what = $"{route} with {who}";
+                found.Add(status == HttpStatusCode.Unauthorized ? Crossing.Held("a stranger", "the API", what, "401") : Crossing.Crossed("a stranger", "the API", what, $"answered with {(int)status}"));
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Another tenant's model must look exactly like one that does not exist.</summary>
+    private static async Task<IReadOnlyList<Crossing>> ForeignModelsAsync(Uri api, HttpClient http, Insider from, Insider into, CancellationToken cancellation)
+    {
+        var found = new List<Crossing>();
+        (HttpStatusCode listed, string list) = await AskAsync(api, http, "GET /v1/models", from.Key, null, cancellation);
+        if (listed != HttpStatusCode.OK)
+        {
+            return [Crossing.NotTried(from.Name, into.Name, "models over the API", $"the key of {from.Name} was answered with {(int)listed}")];
+        }
+
+        foreach (string model in into.Models)
+        {
+            if (from.Models.Contains(model))
+            {
+                found.Add(Crossing.NotTried(from.Name, into.Name, $"model {model}", $"{from.Name} has a model of the same name"));
+                continue;
+            }
+
+            string unknown = new('x', model.Length);
+            found.Add(list.Contains($"\"{model}\"", StringComparison.Ordinal)
+                ? Crossing.Crossed(from.Name, into.Name, $"list of models shows {model}", "listed")
+                : Crossing.Held(from.Name, into.Name, $"list of models shows {model}", "it does not"));
+            foreach (string route in new[] { $"GET /v1/models/{model}", "POST /v1/chat/completions", "POST /v1/completions", "POST /tokenize" })
+            {
+                (HttpStatusCode theirs, string theirBody) = await AskAsync(api, http, route, from.Key, Body(route, model), cancellation, into.Name);
+                (HttpStatusCode none, string noBody) = await AskAsync(api, http, route.Replace(model, unknown, StringComparison.Ordinal), from.Key, Body(route, unknown), cancellation);
+                bool same = theirs == none && theirBody.Replace(model, unknown, StringComparison.Ordinal) == noBody && (int)theirs is >= 400 and < 500;
+                found.Add(same
+                    ? Crossing.Held(from.Name, into.Name, $"{route} of {model}, naming tenant {into.Name} in headers", $"{(int)theirs}, as a model that does not exist")
+                    : Crossing.Crossed(from.Name, into.Name, $"{route} of {model}, naming tenant {into.Name} in headers", $"answered with {(int)theirs}, and one that does not exist with {(int)none}"));
+            }
+        }
+
+        return found;
+    }
+
+    private static string? Body(string route, string model) => route switch
+    {
+        "POST /v1/chat/completions" => JsonSerializer.Serialize(new Dictionary<string, object> { ["model"] = model, ["messages"] = new[] { new Dictionary<string, string> { ["role"] = "user", ["content"] = "hi" } } }),
+        "POST /v1/completions" => JsonSerializer.Serialize(new Dictionary<string, object> { ["model"] = model, ["prompt"] = "hi", ["max_tokens"] = 1 }),
+        "POST /tokenize" => JsonSerializer.Serialize(new Dictionary<string, object> { ["model"] = model, ["content"] = "hi" }),
+        _ => null,
+    };
+
+    private static async Task<(HttpStatusCode Status, string Body)> AskAsync(Uri api, HttpClient http, string route, string? key, string? body, CancellationToken cancellation, string? claimed = null)
+    {
+        string[] parts = route.Split(' ');
+        using var request = new HttpRequestMessage(new HttpMethod(parts[0]), new Uri(api, parts[1]));
+        request.Headers.Authorization = key is null ? null : new AuthenticationHeaderValue("Bearer", key);
+        if (claimed is not null)
+        {
+            request.Headers.TryAddWithoutValidation("X-Tenant", claimed);
+            request.Headers.TryAddWithoutValidation("X-Lamina-Tenant", claimed);
+            request.Headers.TryAddWithoutValidation("OpenAI-Organization", claimed);
+            request.Headers.TryAddWithoutValidation("OpenAI-Project", claimed);
+        }
+
+        request.Content = body is null || parts[0] != "POST" ? null : new StringContent(body, Encoding.UTF8, "application/json");
+        using HttpResponseMessage response = await http.SendAsync(request, cancellation);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync(cancellation));
+    }
+}

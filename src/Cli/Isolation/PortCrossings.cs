@@ -1,0 +1,97 @@
+using Lamina.Cluster.Cells;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Cli.Isolation;
+
+/// <summary>The cells' ports: strangers, forged and foreign certificates, and members that claim to be another.</summary>
+internal static class PortCrossings
+{
+    /// <summary>An address that documentation owns (RFC 5737): no certificate names it.</summary>
+    private static readonly Endpoint s_elsewhere = new("192.0.2.1", 4000);
+
+    public static async Task<IReadOnlyList<Crossing>> TryAllAsync(IReadOnlyList<Insider> cells, CancellationToken cancellation)
+    {
+        var found = new List<Crossing>();
+        foreach (Insider into in cells)
+        {
+            if (into.Ports.Count == 0)
+            {
+                found.Add(Crossing.NotTried("anybody", into.Name, "ports", "none is known: the configuration leaves them to chance (port 0); name them by --target"));
+            }
+
+            foreach (Port port in into.Ports)
+            {
+                foreach (Insider from in cells.Where(cell => cell.Certificates is not null))
+                {
+                    found.AddRange(from == into ? await OwnAsync(into, port, cancellation) : await ForeignAsync(from, into, port, cancellation));
+                }
+            }
+        }
+
+        return found;
+    }
+
+    private static async Task<IReadOnlyList<Crossing>> ForeignAsync(Insider from, Insider into, Port port, CancellationToken cancellation)
+    {
+        using ShownCertificate own = ShownCertificate.Of(from.Certificates!);
+        var target = own.Identity with { Tenant = into.Tenant };
+        using ShownCertificate forged = ShownCertificate.ForgedAs(target);
+        return
+        [
+            await TryAsync(from.Name, into, port, "no certificate", null, Honest(target, port), cancellation),
+            await TryAsync(from.Name, into, port, $"a certificate in the name of {into.Name} from another authority", forged, Honest(target, port), cancellation),
+            await TryAsync(from.Name, into, port, "its own valid certificate", own, Honest(own.Identity, port), cancellation),
+            await TryAsync(from.Name, into, port, $"its own valid certificate, claiming tenant {into.Name}", own, Honest(target, port), cancellation),
+        ];
+    }
+
+    /// <summary>A member gone bad: its certificate is good, what it says is not.</summary>
+    private static async Task<IReadOnlyList<Crossing>> OwnAsync(Insider cell, Port port, CancellationToken cancellation)
+    {
+        using ShownCertificate own = ShownCertificate.Of(cell.Certificates!);
+        using ShownCertificate forged = ShownCertificate.ForgedAs(own.Identity);
+        PeerIdentity self = own.Identity;
+        CrossingClaim honest = Honest(self, port);
+        var found = new List<Crossing>
+        {
+            await TryAsync("a stranger", cell, port, "no certificate", null, honest, cancellation),
+            await TryAsync("a stranger", cell, port, "the same certificate from another authority", forged, honest, cancellation),
+            await TryAsync(cell.Name, cell, port, "its certificate, claiming another tenant", own, honest with { Tenant = new TenantId("another-tenant") }, cancellation),
+            await TryAsync(cell.Name, cell, port, "its certificate, claiming another member's name", own, honest with { Name = "another-member" }, cancellation),
+        };
+        if (port.Kind == PortKind.Control)
+        {
+            found.Add(await TryAsync(cell.Name, cell, port, "its certificate, claiming an address that it does not name", own, honest with { Origin = s_elsewhere }, cancellation));
+            found.Add(await TryAsync(cell.Name, cell, port, "its certificate, claiming the port's own address", own, honest with { Origin = port.At }, cancellation));
+        }
+        else
+        {
+            LinkPurpose forbidden = self.Role == PeerRole.Coordinator ? LinkPurpose.Activations : LinkPurpose.Generations;
+            found.Add(await TryAsync(cell.Name, cell, port, $"its certificate in a role that is not its own ({forbidden})", own, honest with { Purpose = forbidden }, cancellation));
+            found.Add(await TryAsync(cell.Name, cell, port, "its certificate, for a stage of an epoch that is over", own,
+                honest with { Purpose = self.Role == PeerRole.Coordinator ? LinkPurpose.Generations : LinkPurpose.Activations, Target = Stale(cell) }, cancellation));
+        }
+
+        return found;
+    }
+
+    private static StageAddress Stale(Insider cell) => new(new DeploymentId(cell.Models.Count > 0 ? cell.Models[0] : "model"), Epoch: 0, Pipeline: 0, Stage: 0);
+
+    private static CrossingClaim Honest(PeerIdentity identity, Port port) =>
+        new(identity.Tenant, identity.Name, new Endpoint("127.0.0.1", port.At.Port), LinkPurpose.Blobs, default(StageAddress) with { Deployment = new DeploymentId("model") });
+
+    private static async Task<Crossing> TryAsync(string from, Insider into, Port port, string with, ShownCertificate? shown, CrossingClaim claim, CancellationToken cancellation)
+    {
+        (CrossingOutcome outcome, string detail) = await CrossingProbe.TryAsync(port.At, port.Kind, shown?.Certificate, claim, cancellation);
+        string what = $"{port} with {with}";
+        return outcome switch
+        {
+            CrossingOutcome.Entered => Crossing.Crossed(from, into.Name, what, detail),
+            CrossingOutcome.Unreachable when from == into.Name || from == "a stranger" => Crossing.NotTried(from, into.Name, what, $"the port cannot be reached from here ({detail})"),
+            CrossingOutcome.Unreachable => Crossing.Held(from, into.Name, what, $"not reachable ({detail})"),
+            _ => Crossing.Held(from, into.Name, what, detail),
+        };
+    }
+}
