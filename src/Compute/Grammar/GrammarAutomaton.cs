@@ -17,7 +17,9 @@ internal sealed class GrammarAutomaton
     private readonly List<(int Position, int Parent, int Depth)> _stacks = [];
     private readonly Dictionary<int[], int> _stateIds = new(SetComparer.Instance);
     private readonly List<int[]> _states = [];
-    private readonly List<int[]> _next = [];
+
+    /// <summary>[states × classes of bytes]: the next state, or that it is not known yet.</summary>
+    private int[] _table = [];
     private readonly SortedSet<int> _building = [];
     private readonly HashSet<(int, int)> _visited = [];
     private readonly Stack<(int Position, int Parent)> _open = [];
@@ -57,7 +59,6 @@ internal sealed class GrammarAutomaton
         _stacks.Clear();
         _stateIds.Clear();
         _states.Clear();
-        _next.Clear();
         StateOf([]);
         foreach (int alternative in _code.Alternatives[_code.Root])
         {
@@ -85,11 +86,23 @@ internal sealed class GrammarAutomaton
     /// <summary>Whether more text may follow.</summary>
     public bool CanContinue(int state) => _states[state] is [not NoStack, ..] or [_, _, ..];
 
+    /// <summary>[states × <see cref="Classes"/>], negative where <see cref="Next"/> must be asked; replaced by a larger one as states are found.</summary>
+    public ReadOnlySpan<int> Table => _table;
+
+    public int Classes => _code.Classes;
+
+    public ReadOnlySpan<byte> ClassOfByte => _code.ClassOfByte;
+
     public int Next(int state, byte value)
     {
-        int column = _code.ClassOfByte[value];
-        int next = _next[state][column];
-        return next != Unknown ? next : _next[state][column] = Step(state, _byteOfClass[column]);
+        int column = _code.ClassOfByte[value], at = (state * _code.Classes) + column;
+        if (_table[at] == Unknown)
+        {
+            int next = Step(state, _byteOfClass[column]);
+            _table[at] = next;
+        }
+
+        return _table[at];
     }
 
     private int Step(int state, byte value)
@@ -185,9 +198,13 @@ internal sealed class GrammarAutomaton
         {
             id = _states.Count;
             _states.Add(stacks);
-            int[] next = new int[_code.Classes];
-            Array.Fill(next, stacks.Length == 0 ? Dead : Unknown);
-            _next.Add(next);
+            int end = _states.Count * _code.Classes;
+            if (end > _table.Length)
+            {
+                Array.Resize(ref _table, Math.Max(end, 2 * _table.Length));
+            }
+
+            _table.AsSpan(end - _code.Classes, _code.Classes).Fill(stacks.Length == 0 ? Dead : Unknown);
             _stateIds[stacks] = id;
         }
 

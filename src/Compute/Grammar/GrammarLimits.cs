@@ -14,6 +14,9 @@ internal static class GrammarLimits
     /// <summary>Parts of a schema, counted as often as they are reached.</summary>
     public const int Schemas = 10_000;
 
+    /// <summary>Steps of merging schemas and of building automata from patterns, lengths and multiples, for one schema.</summary>
+    public const long ConstraintWork = 1_200_000;
+
     public const int Repetition = 5_000;
 
     public const int Choices = 4_096;

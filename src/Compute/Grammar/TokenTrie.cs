@@ -80,10 +80,20 @@ internal sealed class TokenTrie
         int[] states = new int[MaxDepth + 1];
         states[0] = state;
         long most = automaton.Work + GrammarLimits.WorkPerMask;
-        for (int node = 0; node < _bytes.Length;)
+        ReadOnlySpan<byte> bytes = _bytes, classOfByte = automaton.ClassOfByte;
+        ReadOnlySpan<ushort> depths = _depths;
+        ReadOnlySpan<int> table = automaton.Table;
+        int classes = automaton.Classes;
+        for (int node = 0; node < bytes.Length;)
         {
-            int depth = _depths[node];
-            int next = automaton.Next(states[depth], _bytes[node]);
+            int depth = depths[node];
+            int next = table[(states[depth] * classes) + classOfByte[bytes[node]]];
+            if (next < 0)
+            {
+                next = automaton.Next(states[depth], bytes[node]);
+                table = automaton.Table;
+            }
+
             if (next == GrammarAutomaton.Dead)
             {
                 node = _ends[node];

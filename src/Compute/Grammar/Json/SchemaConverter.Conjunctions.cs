@@ -43,6 +43,7 @@ internal sealed partial class SchemaConverter
         }
 
         var open = new Stack<JsonNode?>();
+        _budget.Spend(schema.GetRawText().Length);
         open.Push(JsonNode.Parse(schema.GetRawText()));
         JsonObject merged = [];
         for (int parts = 0; open.TryPop(out JsonNode? part); parts++)
@@ -68,10 +69,12 @@ internal sealed partial class SchemaConverter
 
             if (Detach(one, "$ref") is { } reference)
             {
-                open.Push(JsonNode.Parse(Resolve(reference is JsonValue pointer && pointer.TryGetValue(out string? text) ? text : "", path).GetRawText()));
+                string target = Resolve(reference is JsonValue pointer && pointer.TryGetValue(out string? text) ? text : "", path).GetRawText();
+                _budget.Spend(target.Length);
+                open.Push(JsonNode.Parse(target));
             }
 
-            merged = SchemaMerge.Both(merged, one, path);
+            merged = SchemaMerge.Both(merged, one, path, _budget);
         }
 
         return JsonSerializer.SerializeToElement(merged);

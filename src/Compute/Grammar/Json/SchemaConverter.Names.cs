@@ -7,6 +7,8 @@ namespace Lamina.Compute.Grammar.Json;
 
 internal sealed partial class SchemaConverter
 {
+    private const int MaxNamePatterns = 48;
+
     /// <summary>What names say about a property: patterns with a schema each, and what every name must be.</summary>
     private sealed record NameRules(List<(TextNfa Matches, JsonElement Schema)> Patterns, List<TextNfa> All)
     {
@@ -20,8 +22,13 @@ internal sealed partial class SchemaConverter
         {
             foreach (JsonProperty pattern in listed.ValueKind == JsonValueKind.Object ? listed.EnumerateObject() : throw Error(path, "patternProperties must be an object"))
             {
-                patterns.Add((TextNfa.Of(new RegexParser(pattern.Name).Parse(isSearch: true)), pattern.Value));
+                patterns.Add((TextNfa.Of(new RegexParser(pattern.Name).Parse(isSearch: true), _budget), pattern.Value));
             }
+        }
+
+        if (patterns.Count > MaxNamePatterns)
+        {
+            throw Error(path, $"patternProperties has {patterns.Count} patterns; at most {MaxNamePatterns} are supported");
         }
 
         List<TextNfa> all = keywords.Take("propertyNames") is { } names ? Names(names, path + "/propertyNames") : [];
@@ -46,7 +53,7 @@ internal sealed partial class SchemaConverter
         List<TextNfa> parts = [];
         if ((keywords.Take("const") is { } constant ? [constant] : keywords.Take("enum") is { } values ? Array(values, path) : null) is { } listed)
         {
-            parts.Add(TextNfa.Of(Pattern.Choice([.. listed.Select(value => Pattern.Text(value.ToString()))])));
+            parts.Add(TextNfa.Of(Pattern.Choice([.. listed.Select(value => Pattern.Text(value.ToString()))]), _budget));
         }
 
         if (keywords.Take("type") is { } type && !SchemaDisjointness.TypeNames(type).Contains("string"))
@@ -75,15 +82,15 @@ internal sealed partial class SchemaConverter
     private Pattern NamedByRule(IReadOnlyList<string> declared, NameRules rules, Func<Pattern?> additional, string path)
     {
         Pattern anything = Pattern.Many(Pattern.Set(CodePointSet.All));
-        List<TextNfa> parts = [TextNfa.Of(anything), .. rules.Patterns.Select(pattern => pattern.Matches), .. rules.All];
+        List<TextNfa> parts = [TextNfa.Of(anything, _budget), .. rules.Patterns.Select(pattern => pattern.Matches), .. rules.All];
         int allFirst = 1 + rules.Patterns.Count, ownNames = allFirst + rules.All.Count;
         if (declared.Count > 0)
         {
-            parts.Add(TextNfa.Of(Pattern.Choice([.. declared.Select(Pattern.Text)])));
+            parts.Add(TextNfa.Of(Pattern.Choice([.. declared.Select(Pattern.Text)]), _budget));
         }
 
         var values = new Dictionary<ulong, Pattern?>();
-        TextProduct product = TextProduct.Of(parts);
+        TextProduct product = TextProduct.Of(parts, _budget);
         Pattern key = product.ToRules(_builder, set => JsonPatterns.TryEscaped(set), accepted =>
         {
             if (!values.TryGetValue(accepted, out Pattern? value))

@@ -72,14 +72,14 @@ internal sealed partial class SchemaConverter
             return JsonPatterns.Quoted(new RegexParser(only.GetString()!, JsonPatterns.Escaped).Parse(isSearch: true));
         }
 
-        List<TextNfa> parts = [.. patterns.Select(TextNfa.Of), .. Lengths(min, max, path)];
+        List<TextNfa> parts = [.. patterns.Select(pattern => TextNfa.Of(pattern, _budget)), .. Lengths(min, max, path)];
         ulong all = parts.Count == 64 ? ulong.MaxValue : (1UL << parts.Count) - 1;
-        return Pattern.Sequence(Pattern.Text("\""), TextProduct.Of(parts).ToRules(_builder, JsonPatterns.TryEscaped, accepted => accepted == all ? Pattern.Text("\"") : null));
+        return Pattern.Sequence(Pattern.Text("\""), TextProduct.Of(parts, _budget).ToRules(_builder, JsonPatterns.TryEscaped, accepted => accepted == all ? Pattern.Text("\"") : null));
     }
 
     /// <summary>What a text must be, as automata that all must accept.</summary>
-    private static List<TextNfa> TextConstraints(Keywords keywords, string path) =>
-        [.. TextPatterns(keywords, path).Select(TextNfa.Of), .. Lengths(keywords.TakeCount("minLength"), keywords.TakeCount("maxLength"), path)];
+    private List<TextNfa> TextConstraints(Keywords keywords, string path) =>
+        [.. TextPatterns(keywords, path).Select(pattern => TextNfa.Of(pattern, _budget)), .. Lengths(keywords.TakeCount("minLength"), keywords.TakeCount("maxLength"), path)];
 
     private static List<Pattern> TextPatterns(Keywords keywords, string path)
     {
@@ -100,8 +100,8 @@ internal sealed partial class SchemaConverter
         return patterns;
     }
 
-    private static IEnumerable<TextNfa> Lengths(int? min, int? max, string path) =>
-        min is null && max is null ? [] : max < min ? throw NoLength(path, min, max) : [TextNfa.OfLength(min ?? 0, max)];
+    private IEnumerable<TextNfa> Lengths(int? min, int? max, string path) =>
+        min is null && max is null ? [] : max < min ? throw NoLength(path, min, max) : [TextNfa.OfLength(min ?? 0, max, _budget)];
 
     private static GrammarException NoLength(string path, int? min, int? max) => Error(path, $"no string has between {min} and {max} characters");
 
@@ -112,7 +112,7 @@ internal sealed partial class SchemaConverter
         min = Larger(min is { } low ? Math.Ceiling(low) : null, above is { } open ? Math.Floor(open) + 1 : null);
         max = Smaller(max is { } high ? Math.Floor(high) : null, below is { } end ? Math.Ceiling(end) - 1 : null);
         Pattern range = min is null && max is null ? JsonPatterns.Integer : IntegerRange.Between(Clamp(min), Clamp(max));
-        return Step(keywords, path) is { } step && step != 1 ? Digits([TextNfa.Of(range), DecimalPatterns.Multiples(step, whole: true)]) : range;
+        return Step(keywords, path) is { } step && step != 1 ? Digits([TextNfa.Of(range, _budget), DecimalPatterns.Multiples(step, whole: true, _budget)]) : range;
     }
 
     private Pattern Number(Keywords keywords, string path)
@@ -132,10 +132,10 @@ internal sealed partial class SchemaConverter
             throw Error(path, $"no number lies between {lower?.ToString(CultureInfo.InvariantCulture)} and {upper?.ToString(CultureInfo.InvariantCulture)}");
         }
 
-        List<TextNfa> parts = [TextNfa.Of(JsonPatterns.Decimal), .. DecimalPatterns.Between(lower, aboveLower, upper, belowUpper)];
+        List<TextNfa> parts = [TextNfa.Of(JsonPatterns.Decimal, _budget), .. DecimalPatterns.Between(lower, aboveLower, upper, belowUpper, _budget)];
         if (step is { } every)
         {
-            parts.Add(DecimalPatterns.Multiples(every, whole: false));
+            parts.Add(DecimalPatterns.Multiples(every, whole: false, _budget));
         }
 
         return Digits(parts);
@@ -144,7 +144,7 @@ internal sealed partial class SchemaConverter
     private Pattern Digits(List<TextNfa> parts)
     {
         ulong all = (1UL << parts.Count) - 1;
-        return TextProduct.Of(parts).ToRules(_builder, Pattern.Set, accepted => accepted == all ? Pattern.Empty : null);
+        return TextProduct.Of(parts, _budget).ToRules(_builder, Pattern.Set, accepted => accepted == all ? Pattern.Empty : null);
     }
 
     private static decimal? Step(Keywords keywords, string path) => keywords.TakeNumber("multipleOf") is not { } step ? null

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lamina.Compute.Grammar.Regular;
 
 namespace Lamina.Compute.Grammar.Json;
 
@@ -16,6 +17,7 @@ internal sealed partial class SchemaConverter(JsonElement root)
 
     private readonly GrammarBuilder _builder = new();
     private readonly Dictionary<string, int> _references = [];
+    private readonly TextBudget _budget = new();
     private int _depth;
     private int _visited;
     private int? _anyValue;
@@ -79,11 +81,13 @@ internal sealed partial class SchemaConverter(JsonElement root)
         string? discriminator = keywords.Take("discriminator") is { ValueKind: JsonValueKind.Object } named && named.TryGetProperty("propertyName", out JsonElement property) ? property.ToString() : null;
 
         // One of them and no other: the same as any of them where no value can match two, which is all that a grammar can hold.
+        _budget.Spend(name == "oneOf" ? 50L * options.Length * options.Length : 0);
         if (name == "oneOf" && !new SchemaDisjointness(option => Resolved(option, path)).AllDisjoint(options, discriminator))
         {
             throw Error(path, "oneOf is supported where its schemas differ in type, in the constant of a required property or discriminator, or each requires a property that the others lack");
         }
 
+        _budget.Spend(schema.GetRawText().Length);
         JsonObject rest = JsonNode.Parse(schema.GetRawText())!.AsObject();
         foreach (string taken in new[] { name, "discriminator" }.Concat(Annotations))
         {
@@ -92,10 +96,11 @@ internal sealed partial class SchemaConverter(JsonElement root)
 
         if (discriminator is not null)
         {
-            rest = SchemaMerge.Both(rest, new JsonObject { ["required"] = new JsonArray(discriminator) }, path);
+            rest = SchemaMerge.Both(rest, new JsonObject { ["required"] = new JsonArray(discriminator) }, path, _budget);
         }
 
         keywords.TakeAll();
+        _budget.Spend(rest.Count == 0 ? 0 : (long)options.Length * rest.ToJsonString().Length);
         return Alternatives(rest.Count == 0 ? options : [.. options.Select(option => option.ValueKind == JsonValueKind.False ? option : JsonSerializer.SerializeToElement(SchemaMerge.AllOf(rest, JsonNode.Parse(option.GetRawText()))))], $"{path}/{name}");
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lamina.Compute.Grammar.Regular;
 
 namespace Lamina.Compute.Grammar.Json;
 
@@ -15,8 +16,9 @@ internal static class SchemaMerge
 
     private static readonly HashSet<string> ObjectKeywords = ["properties", "required", "additionalProperties", "patternProperties"];
 
-    public static JsonObject Both(JsonObject a, JsonObject b, string path)
+    public static JsonObject Both(JsonObject a, JsonObject b, string path, TextBudget budget)
     {
+        budget.Spend(a.Count + b.Count);
         var merged = new JsonObject();
         foreach (string name in a.Select(pair => pair.Key).Concat(b.Select(pair => pair.Key)).Distinct().Where(name => !ObjectKeywords.Contains(name) && !SchemaConverter.Annotations.Contains(name)))
         {
@@ -42,7 +44,7 @@ internal static class SchemaMerge
             merged.Remove("const");
         }
 
-        Objects(merged, a, b);
+        Objects(merged, a, b, budget);
         return merged;
     }
 
@@ -100,7 +102,7 @@ internal static class SchemaMerge
     }
 
     /// <summary>A property that one side names must please the other side's rule for names that it does not name.</summary>
-    private static void Objects(JsonObject merged, JsonObject a, JsonObject b)
+    private static void Objects(JsonObject merged, JsonObject a, JsonObject b, TextBudget budget)
     {
         if (!ObjectKeywords.Any(name => a.ContainsKey(name) || b.ContainsKey(name)))
         {
@@ -112,11 +114,12 @@ internal static class SchemaMerge
         {
             foreach ((string name, JsonNode? schema) in Members(own, "properties"))
             {
+                budget.Spend(100);
                 if (Members(other, "properties").TryGetPropertyValue(name, out JsonNode? theirs))
                 {
                     properties[name] = isFirst ? AllOf(schema, theirs) : properties[name]?.DeepClone();
                 }
-                else if (PatternMatches(other, name) || !other.TryGetPropertyValue("additionalProperties", out JsonNode? rule))
+                else if (PatternMatches(other, name, budget) || !other.TryGetPropertyValue("additionalProperties", out JsonNode? rule))
                 {
                     properties[name] = schema?.DeepClone();
                 }
@@ -161,8 +164,8 @@ internal static class SchemaMerge
         return patterns;
     }
 
-    private static bool PatternMatches(JsonObject schema, string name) =>
-        Members(schema, "patternProperties").Any(pattern => Regular.TextNfa.Of(new Regex.RegexParser(pattern.Key).Parse(isSearch: true)).Accepts(name));
+    private static bool PatternMatches(JsonObject schema, string name, TextBudget budget) =>
+        Members(schema, "patternProperties").Any(pattern => TextNfa.Of(new Regex.RegexParser(pattern.Key).Parse(isSearch: true), budget).Accepts(name));
 
     private static JsonObject Members(JsonObject schema, string name) => schema[name] as JsonObject ?? [];
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using Lamina.Compute.Grammar.Json;
 
 namespace Lamina.Compute.Grammar.Regular;
@@ -8,31 +9,35 @@ internal static class DecimalPatterns
 {
     /// <summary>Most residues that a multiple's automaton may have, times its places behind the point.</summary>
     private const long MaxResidues = 3_000;
+
+    /// <summary>Digits behind the point that bounded numbers are written with.</summary>
+    private const int MaxPlaces = 8;
+
     private static readonly Pattern AnyDigits = Pattern.Many(Pattern.Set(CodePointSet.Of(('0', '9'))));
     private static readonly Pattern SomeDigits = Pattern.Sequence(Pattern.Set(CodePointSet.Of(('0', '9'))), AnyDigits);
     private static readonly Pattern AnyFraction = Pattern.Optional(Pattern.Sequence(Pattern.Text("."), SomeDigits));
     private static readonly Pattern NotZero = Pattern.Sequence(Pattern.Many(Pattern.Text("0")), Pattern.Set(CodePointSet.Of(('1', '9'))), AnyDigits);
 
     /// <summary>Numbers from <paramref name="min"/> to <paramref name="max"/>, as automata that all must accept.</summary>
-    public static IEnumerable<TextNfa> Between(decimal? min, bool aboveMin, decimal? max, bool belowMax)
+    public static IEnumerable<TextNfa> Between(decimal? min, bool aboveMin, decimal? max, bool belowMax, TextBudget budget)
     {
         if (min is { } low)
         {
             yield return TextNfa.Of(low > 0 || (low == 0 && aboveMin)
                 ? AtLeast(low, aboveMin)
-                : Pattern.Choice(AtLeast(0, strict: false), Negative(AtMost(-low, aboveMin))));
+                : Pattern.Choice(AtLeast(0, strict: false), Negative(AtMost(-low, aboveMin))), budget);
         }
 
         if (max is { } high)
         {
             yield return TextNfa.Of(high < 0 || (high == 0 && belowMax)
                 ? Negative(AtLeast(-high, belowMax)!)
-                : Pattern.Choice([Negative(AtLeast(0, strict: false)), .. AtMost(high, belowMax) is { } positive ? new[] { positive } : []]));
+                : Pattern.Choice([Negative(AtLeast(0, strict: false)), .. AtMost(high, belowMax) is { } positive ? new[] { positive } : []]), budget);
         }
     }
 
     /// <summary>Multiples of <paramref name="step"/>, whole or with as many places behind the point as the step has.</summary>
-    public static TextNfa Multiples(decimal step, bool whole)
+    public static TextNfa Multiples(decimal step, bool whole, TextBudget budget)
     {
         int places = step.Scale;
         decimal scaled = step;
@@ -41,21 +46,21 @@ internal static class DecimalPatterns
             scaled *= 10;
         }
 
-        if (scaled * (places + 1) > MaxResidues)
+        if (scaled * (Math.Min(places, MaxPlaces) + 1) > MaxResidues)
         {
             throw new GrammarException($"multiples of {step.ToString(CultureInfo.InvariantCulture)} are too many to tell apart");
         }
 
         // Node (p, r): p places behind the point so far (0 before it), the digits so far leave r.
-        int modulus = (int)scaled, fractions = whole ? 0 : places;
-        var nfa = new TextNfa();
-        int power = (int)Math.Pow(10, places);
-        int Shift(int place) => (int)Math.Pow(10, places - place);
+        int modulus = (int)scaled, fractions = whole ? 0 : Math.Min(places, MaxPlaces);
+        var nfa = new TextNfa(budget);
         for (int place = 0; place <= fractions; place++)
         {
+            // What is missing in places behind the point is zeros.
+            int shift = (int)BigInteger.ModPow(10, places - place, modulus);
             for (int residue = 0; residue < modulus; residue++)
             {
-                nfa.Node((long)residue * (place == 0 ? power : Shift(place)) % modulus == 0);
+                nfa.Node((long)residue * shift % modulus == 0);
             }
         }
 

@@ -1,9 +1,10 @@
 namespace Lamina.Compute.Grammar.Regular;
 
 /// <summary>A nondeterministic automaton over code points: of a pattern without rules, or built edge by edge. Its first node is the start.</summary>
-internal sealed class TextNfa
+internal sealed class TextNfa(TextBudget budget)
 {
-    private const int MaxNodes = 50_000;
+    /// <summary>Beside that of following it.</summary>
+    private const int NodeCost = 20;
 
     private readonly List<List<int>> _free = [];
     private readonly List<List<(CodePointSet Set, int Next)>> _edges = [];
@@ -18,18 +19,18 @@ internal sealed class TextNfa
 
     public bool IsAccepting(int node) => _accepting.Contains(node);
 
-    public static TextNfa Of(Pattern pattern)
+    public static TextNfa Of(Pattern pattern, TextBudget budget)
     {
-        var nfa = new TextNfa();
+        var nfa = new TextNfa(budget);
         int start = nfa.Node();
         nfa._accepting.Add(nfa.Add(pattern, start));
         return nfa;
     }
 
     /// <summary>Texts of <paramref name="min"/> to <paramref name="max"/> characters.</summary>
-    public static TextNfa OfLength(int min, int? max)
+    public static TextNfa OfLength(int min, int? max, TextBudget budget)
     {
-        var nfa = new TextNfa();
+        var nfa = new TextNfa(budget);
         int last = max ?? min;
         for (int length = 0; length <= last; length++)
         {
@@ -50,11 +51,7 @@ internal sealed class TextNfa
 
     public int Node(bool accepting = false)
     {
-        if (Count >= MaxNodes)
-        {
-            throw new GrammarException("the constraints on a text are too large together");
-        }
-
+        budget.Spend(NodeCost);
         _free.Add([]);
         _edges.Add([]);
         if (accepting)
@@ -70,9 +67,11 @@ internal sealed class TextNfa
     /// <summary>Whether a text belongs to it.</summary>
     public bool Accepts(string text)
     {
+        budget.Spend(2 * NodeCost);
         SortedSet<int> nodes = Closure([0]);
         foreach (System.Text.Rune rune in text.EnumerateRunes())
         {
+            budget.Spend(nodes.Count + 1);
             nodes = Closure([.. nodes.SelectMany(node => _edges[node]).Where(edge => edge.Set.Contains(rune.Value)).Select(edge => edge.Next)]);
         }
 
