@@ -4,6 +4,7 @@ using Lamina.Cluster.Cells;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Devices;
 using Lamina.Cluster.Remoting;
 using Lamina.Node.Blobs;
 using Lamina.Node.Hosting;
@@ -28,6 +29,7 @@ public sealed class NodeHost : IAsyncDisposable
 
     private readonly IActorRef _actor;
     private readonly Task<string> _drained;
+    private ComputeDevice? _device;
 
     private NodeHost(CertificateProvider certificates, LinkListener listener, StageRegistry stages, NodeMetrics metrics, CellSystem cell, IActorRef actor, Task<string> drained)
     {
@@ -56,6 +58,7 @@ public sealed class NodeHost : IAsyncDisposable
         LinkListener? listener = null;
         NodeMetrics? metrics = null;
         CellSystem? cell = null;
+        ComputeDevice? device = null;
         try
         {
             CheckIdentity(options, certificates.Self);
@@ -69,20 +72,21 @@ public sealed class NodeHost : IAsyncDisposable
                 Log = sentence => logger.LogWarning("{Event}", sentence),
             };
             var stages = new StageRegistry(cache);
-            var memory = new MemoryBudget(MachineMemory.Limit(options.MemoryBytes));
+            device = ComputeDevice.Open(options.Device);
+            var memory = new MemoryBudget(MemoryLimit(options, device));
             listener = LinkListener.Start(links, certificates, stages.Route);
             await SelfTest.RequireRefusalAsync(listener, links, certificates, cancellation).ConfigureAwait(false);
-            metrics = new NodeMetrics(stages, memory);
+            metrics = new NodeMetrics(stages, memory, device);
 
             var fetcher = new BlobFetcher(cache, options.Tenant, links, certificates);
-            var services = new StageServices(options.Tenant, options.Name, new StageLoader(cache, fetcher, threads), stages, memory, links, certificates, logger);
+            var services = new StageServices(options.Tenant, options.Name, new StageLoader(cache, fetcher, threads, device), stages, memory, links, certificates, logger);
             var self = new NodeEvents.NodeDescribed(
-                options.Tenant, options.Name, listener.Endpoint, memory.Limit, 0, threads, MemorySpeed.Measure(threads), Version(), Environment.ProcessId, []);
+                options.Tenant, options.Name, listener.Endpoint, memory.Limit, 0, threads, Speed(device, threads), Version(), Environment.ProcessId, [], Device: device.Name);
             cell = await CellSystem.StartAsync(CellOptions(options, certificates, loggers.CreateLogger("Lamina.Node.Cell")), cancellation).ConfigureAwait(false);
             var drained = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
             IActorRef actor = cell.System.ActorOf(NodeActor.Props(services, self, drained), NodeActor.Name);
-            logger.LogInformation("node {Node} listens for links on {Endpoint}, may use {Bytes} bytes and {Threads} threads", options.Name, listener.Endpoint, memory.Limit, threads);
-            return new NodeHost(certificates, listener, stages, metrics, cell, actor, drained.Task);
+            logger.LogInformation("node {Node} listens for links on {Endpoint}, may use {Bytes} bytes and {Threads} threads, computes on {Device} ({Description})", options.Name, listener.Endpoint, memory.Limit, threads, device.Name, device.Description);
+            return new NodeHost(certificates, listener, stages, metrics, cell, actor, drained.Task) { _device = device };
         }
         catch
         {
@@ -97,6 +101,7 @@ public sealed class NodeHost : IAsyncDisposable
             }
 
             metrics?.Dispose();
+            Release(device);
             certificates.Dispose();
             throw;
         }
@@ -122,7 +127,31 @@ public sealed class NodeHost : IAsyncDisposable
         }
 
         _metrics.Dispose();
+        Release(_device);
         _certificates.Dispose();
+    }
+
+    /// <summary>Of a GPU nearly all that is free: whatever else the driver and the kernels need is small.</summary>
+    private static long MemoryLimit(NodeOptions options, ComputeDevice device)
+    {
+        if (device.MemoryBytes == 0)
+        {
+            return MachineMemory.Limit(options.MemoryBytes);
+        }
+
+        long free = device.FreeBytes / 100 * 95;
+        return options.MemoryBytes > 0 ? Math.Min(options.MemoryBytes, free) : free;
+    }
+
+    /// <summary>For the planner: bytes per second that stages here can read.</summary>
+    private static long Speed(ComputeDevice device, int threads) => device.MemoryBytesPerSecond is > 0 and double speed ? (long)speed : MemorySpeed.Measure(threads);
+
+    private static void Release(ComputeDevice? device)
+    {
+        if (device is not null && device != ComputeDevice.Cpu)
+        {
+            device.Dispose();
+        }
     }
 
     private static void CheckIdentity(NodeOptions options, PeerIdentity self)

@@ -38,6 +38,9 @@ public sealed record NodeOptions
     /// <summary>Seconds that a node which is asked to end waits for its stages to be placed elsewhere; 0 = it does not wait.</summary>
     public int DrainSeconds { get; init; } = 25;
 
-    /// <summary>Bytes that stages may use; 0 = 80 % of the machine's (or the control group's) memory.</summary>
+    /// <summary>What stages compute on: auto (the first GPU that can be used, else the processor), cpu or cuda:N.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Bytes that stages may use; 0 = 80 % of the machine's (or the control group's) memory, of a GPU 95 % of what is free.</summary>
     public long MemoryBytes { get; init; }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Lamina.Cli.Embedded;
+using Lamina.Compute.Devices;
 
 namespace Lamina.Cli.Commands;
 
@@ -24,6 +25,12 @@ internal sealed class ModelRunOptions
     }
 
     private readonly Option<string?> _draft = DraftOption();
+    private readonly Option<string?> _device = DeviceOption();
+
+    public static Option<string?> DeviceOption(string? description = null) => new("--device")
+    {
+        Description = description ?? "What to compute on: cpu (when not given), cuda:N, or auto for the first GPU that can be used; for several nodes one each, e.g. \"cuda:0,cpu\".",
+    };
 
     public static Option<string?> DraftOption() => new("--draft") { Description = "GGUF file of a small model with the same vocabulary that guesses ahead; with --speculate tokens at most, 8 when not given." };
 
@@ -41,7 +48,7 @@ internal sealed class ModelRunOptions
     public void AddTo(Command command)
     {
         command.Arguments.Add(_model);
-        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate, _draft, _kvType })
+        foreach (Option option in new Option[] { _nodes, _threads, _stages, _context, _speculate, _draft, _kvType, _device })
         {
             command.Options.Add(option);
         }
@@ -57,5 +64,20 @@ internal sealed class ModelRunOptions
         DraftPath = parsed.GetValue(_draft),
         DraftTokens = DraftTokens(parsed.GetValue(_speculate), parsed.GetValue(_draft)),
         KvCacheType = parsed.GetValue(_kvType)!,
+        Devices = Devices(parsed.GetValue(_device), parsed.GetValue(_nodes)),
     };
+
+    /// <summary>The device of each node: as given, one for all of them or one each. Throws <see cref="UsageException"/> for names that are none and for another number.</summary>
+    public static IReadOnlyList<string> Devices(string? given, int nodes)
+    {
+        string[] names = given is null ? ["cpu"] : given.Split(',', StringSplitOptions.TrimEntries);
+        if (Array.Find(names, name => !ComputeDevice.IsName(name)) is { } unknown)
+        {
+            throw new UsageException($"--device: '{unknown}' is no device; there are {ComputeDevice.Names}");
+        }
+
+        return names.Length == nodes ? names
+            : names.Length == 1 ? [.. Enumerable.Repeat(names[0], nodes)]
+            : throw new UsageException($"--device names {names.Length} devices for {nodes} nodes; give one for all, or one each");
+    }
 }

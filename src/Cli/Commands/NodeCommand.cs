@@ -13,11 +13,13 @@ internal static class NodeCommand
     public static Command Create()
     {
         Option<string?> config = new("--config") { Description = "Configuration file with a section Node; lamina.json when not given." };
+        Option<string?> device = ModelRunOptions.DeviceOption("What to compute on: auto (the first GPU that can be used, else the processor), cpu or cuda:N; overrides the configuration.");
         Option<bool> endWithParent = new("--end-with-parent") { Description = "End when standard input closes.", Hidden = true };
-        Command command = new("node", "Run a worker process: it joins its tenant's cell and holds the layers it is given.") { config, endWithParent };
+        Command command = new("node", "Run a worker process: it joins its tenant's cell and holds the layers it is given.") { config, device, endWithParent };
         command.SetAction(async (parsed, cancellation) =>
         {
             NodeOptions options = Configuration.Read<NodeOptions>(parsed.GetValue(config), "Node");
+            options = parsed.GetValue(device) is { } given ? options with { Device = given } : options;
             HealthOptions? health = Configuration.Find<HealthOptions>(parsed.GetValue(config), "Health");
             using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : parsed.GetValue(endWithParent) ? LogLevel.Warning : LogLevel.Information);
             using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);

@@ -15,6 +15,9 @@ internal sealed record ServeOptions
     public int Nodes { get; init; } = 1;
     public int Threads { get; init; }
 
+    /// <summary>What the nodes compute on: one device for all of them, or one each, separated by commas.</summary>
+    public string Device { get; init; } = "cpu";
+
     /// <summary>As in a coordinator's cell; <see cref="Nodes"/> holds for all of them.</summary>
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
 
@@ -53,8 +56,9 @@ internal static class ServeCommand
         Option<int> speculate = ModelRunOptions.SpeculateOption();
         Option<string?> draft = ModelRunOptions.DraftOption();
         Option<string> kvType = ModelRunOptions.KvTypeOption();
-        Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Models or Tenants, StorePath, Tls), instead of MODEL and the other options." };
-        Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, draft, kvType, config };
+        Option<string?> device = ModelRunOptions.DeviceOption();
+        Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Device, Models or Tenants, StorePath, Tls), instead of MODEL and the other options." };
+        Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, draft, kvType, device, config };
         command.SetAction(async (parsed, cancellation) =>
         {
             ServeOptions serve = parsed.GetValue(config) is { } file
@@ -64,6 +68,7 @@ internal static class ServeCommand
                     Listen = parsed.GetValue(listen)!,
                     Nodes = parsed.GetValue(nodes),
                     Threads = parsed.GetValue(threads),
+                    Device = parsed.GetValue(device) ?? "cpu",
                     Models = [.. (parsed.GetValue(models) is { Length: > 0 } given ? given : [BuiltInModel.Path]).Select(path => new ModelOptions
                     {
                         Path = path,
@@ -102,6 +107,7 @@ internal static class ServeCommand
         {
             Nodes = Bounds.Within(serve.Nodes, 1, 64, "--nodes"),
             Threads = Bounds.Within(serve.Threads, 0, 1024, "--threads"),
+            Devices = ModelRunOptions.Devices(serve.Device, serve.Nodes),
             Listen = serve.Listen,
             Models = Resolved(serve.Models, serve.Nodes),
             Tenants = [.. serve.Tenants.Select(tenant => new EmbeddedTenant(

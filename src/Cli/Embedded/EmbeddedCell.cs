@@ -14,6 +14,9 @@ internal sealed record EmbeddedCellOptions
 
     /// <summary>Compute threads per stage; 0 shares the cores out among the nodes.</summary>
     public int Threads { get; init; }
+
+    /// <summary>What each node computes on, in every tenant's cell.</summary>
+    public IReadOnlyList<string> Devices { get; init; } = ["cpu"];
     public string Listen { get; init; } = "127.0.0.1:0";
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
 
@@ -88,7 +91,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             foreach ((EmbeddedTenant tenant, EphemeralPki pki, Cell cell) in tenants.Zip(pkis, host.Cells))
             {
                 string home = Directory.CreateDirectory(Path.Combine(folder, "nodes", tenant.Tenant.Value)).FullName;
-                nodes.AddRange(NodeNames(tenant).Select(name => NodeProcess.Start(home, NodeOptions(name, tenant, all, home, pki, cell.ControlEndpoint))));
+                nodes.AddRange(NodeNames(tenant).Select((name, index) => NodeProcess.Start(home, NodeOptions(name, tenant, all, home, pki, cell.ControlEndpoint, options.Devices[index % options.Devices.Count]))));
             }
 
             await WaitReadyAsync(host, nodes, tenants, progress, cancellation);
@@ -167,7 +170,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     }
 
     /// <param name="all">Nodes of all tenants, which share the machine.</param>
-    private static Dictionary<string, object> NodeOptions(string name, EmbeddedTenant tenant, int all, string folder, EphemeralPki pki, Endpoint seed)
+    private static Dictionary<string, object> NodeOptions(string name, EmbeddedTenant tenant, int all, string folder, EphemeralPki pki, Endpoint seed, string device)
     {
         CertificateFiles files = pki.Files(PeerRole.Node, name);
         return new Dictionary<string, object>
@@ -180,7 +183,8 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             ["Seeds"] = new[] { seed.ToString() },
             ["CachePath"] = Path.Combine(folder, name),
             ["Threads"] = tenant.Threads > 0 ? tenant.Threads : Math.Max(1, Environment.ProcessorCount / all),
-            ["MemoryBytes"] = MachineMemory() / all,
+            ["Device"] = device,
+            ["MemoryBytes"] = device == "cpu" ? MachineMemory() / all : 0,
         };
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Lamina.Cli.Output;
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Devices;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Templates;
@@ -21,6 +22,7 @@ internal sealed class ModelSession : IAsyncDisposable
 
     /// <summary>Open as long as the model is: adapters and a draft model.</summary>
     private List<GgufFile> _besides = [];
+    private ComputeDevice? _device;
     private readonly EmbeddedCell? _cell;
 
     private ModelSession(GgufFile file, LocalEngine? engine, EmbeddedCell? cell, IReadOnlyList<SessionStage> stages)
@@ -66,6 +68,7 @@ internal sealed class ModelSession : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _engine?.Dispose();
+        Release(_device);
         if (_cell is not null)
         {
             await _cell.DisposeAsync();
@@ -85,8 +88,10 @@ internal sealed class ModelSession : IAsyncDisposable
             options.Threads > 0 ? options.Threads : Math.Max(1, Environment.ProcessorCount / stages.Count),
             options.DraftTokens);
         var besides = new List<GgufFile>();
+        ComputeDevice? device = null;
         try
         {
+            device = ComputeDevice.Open(options.Devices[0]);
             GgufFile? draft = options.DraftPath is null ? null : Open(options.DraftPath);
             if (draft is not null && SharedVocabulary.Difference(Tokenizer.FromGguf(file.Metadata), Tokenizer.FromGguf(draft.Metadata)) is { } difference)
             {
@@ -99,12 +104,14 @@ internal sealed class ModelSession : IAsyncDisposable
                 stages,
                 (done, total) => progress.Report("loading", done, total),
                 [.. options.Adapters.Select(adapter => new LocalAdapter(Open(adapter.Path), adapter.Scale))],
-                draft);
-            return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]) { _besides = besides };
+                draft,
+                device);
+            return new ModelSession(file, engine, cell: null, [.. stages.Select(range => new SessionStage("local", range.First, range.End - 1))]) { _besides = besides, _device = device };
         }
         catch
         {
             besides.ForEach(other => other.Dispose());
+            Release(device);
             throw;
         }
 
@@ -113,6 +120,14 @@ internal sealed class ModelSession : IAsyncDisposable
             GgufFile other = GgufFile.Open(path);
             besides.Add(other);
             return other;
+        }
+    }
+
+    private static void Release(ComputeDevice? device)
+    {
+        if (device is not null && device != ComputeDevice.Cpu)
+        {
+            device.Dispose();
         }
     }
 
@@ -130,7 +145,7 @@ internal sealed class ModelSession : IAsyncDisposable
             DraftTokens = options.DraftTokens,
             KvCacheType = options.KvCacheType,
         };
-        EmbeddedCell cell = await EmbeddedCell.StartAsync(new EmbeddedCellOptions { Nodes = options.Nodes, Threads = options.Threads, Models = [model] }, progress, cancellation);
+        EmbeddedCell cell = await EmbeddedCell.StartAsync(new EmbeddedCellOptions { Nodes = options.Nodes, Threads = options.Threads, Devices = options.Devices, Models = [model] }, progress, cancellation);
         try
         {
             IReadOnlyList<SessionStage> stages = [.. cell.View.Stages.Select(stage => new SessionStage(stage.Node, stage.FirstLayer, stage.EndLayer - 1))];

@@ -20,6 +20,9 @@ internal sealed record SessionOptions
     /// <summary>How keys and values are kept: f16, q8_0 or q4_0.</summary>
     public string KvCacheType { get; init; } = "f16";
 
+    /// <summary>What each node computes on.</summary>
+    public IReadOnlyList<string> Devices { get; init; } = ["cpu"];
+
     /// <summary>Explicit layer ranges, or null.</summary>
     public string? Stages { get; init; }
 

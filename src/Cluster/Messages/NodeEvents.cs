@@ -14,6 +14,7 @@ public static class NodeEvents
     /// <param name="LinkEndpoint">Where the node's link listener is reached.</param>
     /// <param name="MemoryBytes">What stages may use in all.</param>
     /// <param name="BytesPerSecond">Measured streaming speed of its kernels, for the planner.</param>
+    /// <param name="Device">What its stages compute on: cpu, or cuda:N.</param>
     /// <param name="Leaving">It takes no new stages and ends once the present ones have been placed elsewhere.</param>
     [MessagePackObject]
     public sealed record NodeDescribed(
@@ -27,7 +28,8 @@ public static class NodeEvents
         [property: Key(7)] string Version,
         [property: Key(8)] int ProcessId,
         [property: Key(9)] IReadOnlyList<StageStatus> Stages,
-        [property: Key(10)] bool Leaving = false) : INodeEvent;
+        [property: Key(10)] bool Leaving = false,
+        [property: Key(11)] string Device = "cpu") : INodeEvent;
 
     [MessagePackObject]
     public sealed record StageProgress(

@@ -45,6 +45,9 @@ public abstract class ComputeDevice : IDisposable
     /// <summary>True for names that <see cref="Open"/> takes, whether or not the device is there.</summary>
     public static bool IsName(string name) => name is "cpu" or "auto" or "ilgpu-cpu" || IsCuda(name, out _);
 
+    /// <summary>What the device's sensors say now; null where it has none, or their library is missing.</summary>
+    public virtual DeviceReading? Read() => null;
+
     public virtual void Dispose() => GC.SuppressFinalize(this);
 
     internal abstract IKernels CreateKernels(WorkerTeam team);

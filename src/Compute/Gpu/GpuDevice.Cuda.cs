@@ -54,7 +54,7 @@ internal sealed partial class GpuDevice
 
             lease = GpuLease.Take(name, $"{device.PCIDomainId:x4}-{device.PCIBusId:x2}-{device.PCIDeviceId:x2}");
             string description = $"{device.Name}, {device.MemorySize >> 20} MiB, compute capability {major}.{minor}";
-            return new GpuDevice(name, description, context, device.CreateCudaAccelerator(context), CudaProfile, lease);
+            return new GpuDevice(name, description, context, device.CreateCudaAccelerator(context), CudaProfile, lease) { _nvml = Nvml.TryOpen(device.NVMLPCIBusId) };
         }
         catch (Exception e)
         {

@@ -40,6 +40,11 @@ internal sealed partial class GpuDevice : ComputeDevice
 
     private double? _speed;
 
+    /// <summary>Sensors, or null.</summary>
+    private Nvml? _nvml;
+
+    public override DeviceReading? Read() => _nvml?.Read();
+
     private bool IsCuda => _accelerator.AcceleratorType == AcceleratorType.Cuda;
 
     /// <summary>What the emulation claims to have: enough for the models of tests.</summary>

@@ -1,7 +1,7 @@
 namespace Lamina.Compute.Kernels;
 
 /// <summary>The largest finite logits of some rows, unordered, with what makes probabilities of them. Refilled every step; zeroed on release.</summary>
-internal sealed class LargestLogits
+public sealed class LargestLogits
 {
     private int[] _ids = [];
     private float[] _values = [];
@@ -10,7 +10,7 @@ internal sealed class LargestLogits
     private int _most;
 
     /// <summary>Makes room for <paramref name="rows"/> rows of up to <paramref name="most"/> logits.</summary>
-    public void Reserve(int rows, int most)
+    internal void Reserve(int rows, int most)
     {
         if (_counts.Length < rows || _ids.Length < rows * most)
         {
@@ -32,7 +32,7 @@ internal sealed class LargestLogits
     /// <summary>ln of the sum of e^logit over the whole row.</summary>
     public float LogNormaliser(int row) => _normalisers[row];
 
-    public void Set(int row, float logNormaliser, ReadOnlySpan<int> ids, ReadOnlySpan<float> values)
+    internal void Set(int row, float logNormaliser, ReadOnlySpan<int> ids, ReadOnlySpan<float> values)
     {
         _counts[row] = ids.Length;
         _normalisers[row] = logNormaliser;

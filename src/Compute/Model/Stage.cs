@@ -127,6 +127,13 @@ public sealed unsafe class Stage : IDisposable
     /// <summary>Logits [vocabulary] of the i-th entry of <see cref="StepBatch.LogitRows"/>, valid until the next call; writable, for the sampler.</summary>
     public Span<float> Logits(int i) => _kernels.View(_state.Logits, i, _stack.LogitRows, Shape.VocabularySize);
 
+    /// <summary>
+    /// The largest logits of every entry of <see cref="StepBatch.LogitRows"/>, so that the rest need not leave the device. False where reading them all costs nothing, or for more than
+    /// the device picks; then <see cref="Logits"/> has them.
+    /// </summary>
+    /// <param name="most">Largest number that any of them needs.</param>
+    public bool TryPickLargest(int most, LargestLogits largest) => _kernels.TryPickLargest(_state.Logits, _stack.LogitRows, Shape.VocabularySize, most, largest);
+
     public void Dispose()
     {
         _weights?.Dispose();

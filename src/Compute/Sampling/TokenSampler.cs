@@ -63,6 +63,19 @@ public sealed class TokenSampler
         _wantsLogProbs = parameters.LogProbs || parameters.TopLogProbs > 0 || parameters.Mirostat > 0;
     }
 
+    /// <summary>How many of the largest logits decide the next token, so that the others need not be known; 0 = all must be.</summary>
+    /// <param name="barred">How many tokens are barred.</param>
+    public int LogitsNeeded(int historyLength, int barred = 0)
+    {
+        if (_constraint is not null || (_candidates is not null && !_firstIsTopK))
+        {
+            return 0;
+        }
+
+        int chosen = _candidates is null ? 1 : (int)Math.Min(int.MaxValue / 2, (long)_parameters.TopK + Penalised(historyLength));
+        return Math.Max(chosen + barred, _parameters.TopLogProbs);
+    }
+
     /// <summary>
     /// Chooses the next token. <paramref name="logits"/> [vocabulary] is overwritten. Only finite logits count (NaN and infinities are minus infinity); when
     /// there is none, throws <see cref="InvalidDataException"/>; when there is none that the grammar allows, <see cref="GrammarException"/>.
@@ -71,7 +84,8 @@ public sealed class TokenSampler
     /// <param name="top">Receives the most likely tokens, best first; its length is <see cref="SamplingParameters.TopLogProbs"/>.</param>
     /// <param name="emittedLogProbs">Log-probabilities of the emitted tokens as returned here, oldest first; only mirostat reads them.</param>
     /// <param name="barred">Tokens that must not be chosen; log-probabilities do not show it.</param>
-    public TokenLogProb Sample(Span<float> logits, ReadOnlySpan<int> history, Span<TokenLogProb> top, ReadOnlySpan<float> emittedLogProbs = default, ReadOnlySpan<int> barred = default)
+    /// <param name="logNormaliser">ln of the sum of e^logit over the vocabulary, where <paramref name="logits"/> holds only the largest and minus infinity elsewhere.</param>
+    public TokenLogProb Sample(Span<float> logits, ReadOnlySpan<int> history, Span<TokenLogProb> top, ReadOnlySpan<float> emittedLogProbs = default, ReadOnlySpan<int> barred = default, float? logNormaliser = null)
     {
         if (logits.Length != _vocabularySize || top.Length != _parameters.TopLogProbs)
         {
@@ -87,7 +101,7 @@ public sealed class TokenSampler
         double logNormalizer = double.NaN;
         if (_wantsLogProbs)
         {
-            logNormalizer = max + Math.Log(Softmax.Exponentiate(logits, max, default));
+            logNormalizer = logNormaliser ?? max + Math.Log(Softmax.Exponentiate(logits, max, default));
             TopTokens.Find(logits, logNormalizer, top);
         }
 
@@ -133,7 +147,7 @@ public sealed class TokenSampler
         if (_firstIsTopK)
         {
             // penalties only lower logits here: the best after them are among so many more before them
-            int penalised = _penalties is null ? 0 : _parameters.PenaltyWindow < 0 ? history.Length : Math.Min(_parameters.PenaltyWindow, history.Length);
+            int penalised = Penalised(history.Length);
             candidates.LoadLargest(logits, (int)Math.Min(int.MaxValue, (long)_parameters.TopK + penalised));
         }
         else
@@ -175,6 +189,10 @@ public sealed class TokenSampler
 
         return candidates.Draw(CounterRandom.Uniform(_parameters.Seed, history.Length, TokenStream));
     }
+
+    /// <summary>Tokens that penalties can lower.</summary>
+    private int Penalised(int historyLength) =>
+        _penalties is null ? 0 : _parameters.PenaltyWindow < 0 ? historyLength : Math.Min(_parameters.PenaltyWindow, historyLength);
 
     private void Apply(SamplingStep step, Candidates candidates, ReadOnlySpan<int> history)
     {

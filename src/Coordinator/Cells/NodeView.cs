@@ -14,10 +14,11 @@ public sealed record NodeView(
     long MemoryUsedBytes,
     long BytesPerSecond,
     IReadOnlyList<StageStatus> Stages,
-    bool Leaving = false)
+    bool Leaving = false,
+    string Device = "cpu")
 {
     public static NodeView Of(NodeEvents.NodeDescribed node) => new(
-        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages, node.Leaving);
+        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages, node.Leaving, node.Device);
 
     /// <summary>True when both describe the same process: a node that was restarted holds no stages.</summary>
     public bool IsSameProcess(NodeView other) => ProcessId == other.ProcessId && Link == other.Link;

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Lamina.Compute.Devices;
 using Lamina.Node.Stages;
 
 namespace Lamina.Node.Hosting;
@@ -10,7 +11,7 @@ internal sealed class NodeMetrics : IDisposable
 
     private readonly Meter _meter = new(MeterName);
 
-    public NodeMetrics(StageRegistry stages, MemoryBudget memory)
+    public NodeMetrics(StageRegistry stages, MemoryBudget memory, ComputeDevice device)
     {
         _meter.CreateObservableCounter("stage_busy_seconds_total", () => Each(stages, u => u.Meter.Busy.TotalSeconds));
         _meter.CreateObservableCounter("stage_steps_total", () => Each(stages, u => u.Meter.Steps));
@@ -24,9 +25,20 @@ internal sealed class NodeMetrics : IDisposable
         _meter.CreateObservableGauge("head_kv_blocks_free", () => EachHead(stages, h => h.FreeKvBlocks));
         _meter.CreateObservableGauge("node_memory_bytes", () => memory.Limit);
         _meter.CreateObservableGauge("node_memory_used_bytes", () => memory.Used);
+        if (device.Read() is not null)
+        {
+            // Each is read anew; sensors take microseconds.
+            _meter.CreateObservableGauge("gpu_utilisation_ratio", () => Each(device, reading => reading.Utilisation));
+            _meter.CreateObservableGauge("gpu_memory_used_bytes", () => Each(device, reading => (double)reading.MemoryUsedBytes));
+            _meter.CreateObservableGauge("gpu_power_watts", () => Each(device, reading => reading.PowerWatts));
+            _meter.CreateObservableGauge("gpu_temperature_celsius", () => Each(device, reading => reading.TemperatureCelsius));
+        }
     }
 
     public void Dispose() => _meter.Dispose();
+
+    private static IEnumerable<Measurement<double>> Each(ComputeDevice device, Func<DeviceReading, double> value) =>
+        device.Read() is { } reading ? [new Measurement<double>(value(reading), new KeyValuePair<string, object?>("device", device.Name))] : [];
 
     private static IEnumerable<Measurement<T>> Each<T>(StageRegistry stages, Func<StageUnit, T> value)
         where T : struct => stages.Units.Select(unit => new Measurement<T>(value(unit), Labels(unit)));

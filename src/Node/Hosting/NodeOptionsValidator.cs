@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Devices;
 
 namespace Lamina.Node.Hosting;
 
@@ -25,6 +26,7 @@ internal static class NodeOptionsValidator
         }
 
         Require(options.Threads is >= 0 and <= 1024, nameof(options.Threads), options.Threads, "0 (all cores) to 1024");
+        Require(ComputeDevice.IsName(options.Device), nameof(options.Device), $"'{options.Device}'", ComputeDevice.Names);
         Require(options.MemoryBytes >= 0, nameof(options.MemoryBytes), options.MemoryBytes, "0 (80 % of the machine's) or a number of bytes");
         Require(options.DrainSeconds is >= 0 and <= 3600, nameof(options.DrainSeconds), options.DrainSeconds, "0 (does not wait) to 3600");
         bool wildcard = options.BindAddress is "0.0.0.0" or "::" or "*";

@@ -1,5 +1,6 @@
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Devices;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Model.Adapters;
@@ -43,8 +44,10 @@ public sealed class LocalEngine : IDisposable
     /// <param name="stages">Layer ranges of the stages, contiguous and complete; null = one stage.</param>
     /// <param name="adapters">What every generation passes through.</param>
     /// <param name="draft">A small model of the same vocabulary that guesses ahead; null = none.</param>
+    /// <param name="device">Null for the processor; must outlive the engine.</param>
     public static LocalEngine Load(
-        GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null, IReadOnlyList<LocalAdapter>? adapters = null, GgufFile? draft = null)
+        GgufFile model, StageSettings settings, IReadOnlyList<LayerRange>? stages = null, Action<long, long>? progress = null, IReadOnlyList<LocalAdapter>? adapters = null, GgufFile? draft = null,
+        ComputeDevice? device = null)
     {
         ModelShape shape = ModelShape.FromGguf(model.Metadata);
         foreach (LocalAdapter adapter in adapters ?? [])
@@ -52,7 +55,7 @@ public sealed class LocalEngine : IDisposable
             adapter.Check(model, shape);
         }
 
-        return Load(model, shape, settings, stages, progress, model.Metadata, adapters, draft);
+        return Load(model, shape, settings, stages, progress, model.Metadata, adapters, draft, device);
     }
 
     internal static LocalEngine Load(
@@ -63,11 +66,17 @@ public sealed class LocalEngine : IDisposable
         Action<long, long>? progress,
         GgufMetadata? metadata = null,
         IReadOnlyList<LocalAdapter>? adapters = null,
-        GgufFile? draft = null)
+        GgufFile? draft = null,
+        ComputeDevice? device = null)
     {
         stages ??= [new LayerRange(0, shape.LayerCount)];
         CheckRanges(stages, shape.LayerCount);
-        CheckMemory(stages.Sum(range => Stage.RequiredBytes(tensors, shape, range, StageSetup.Options(settings))));
+        if (device is null or { MemoryBytes: 0 })
+        {
+            // A device with memory of its own checks it itself.
+            CheckMemory(stages.Sum(range => Stage.RequiredBytes(tensors, shape, range, StageSetup.Options(settings))));
+        }
+
         var executors = new List<StageExecutor>();
         try
         {
@@ -82,7 +91,7 @@ public sealed class LocalEngine : IDisposable
                     progress((all * layersBefore / shape.LayerCount) + done, all);
                 };
                 DraftModel? drafter = i > 0 || draft is null ? null : StageSetup.LoadDraft(draft, ModelShape.FromGguf(draft.Metadata), shape, settings);
-                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report, drafter));
+                executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report, drafter, device));
                 LocalAdapter.AddTo(executors[i].Stage, adapters ?? [], settings.MaxSequences);
             }
 

@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Devices;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Tokenization;
@@ -12,12 +13,13 @@ internal static class StageSetup
     /// <summary>Loads and warms a stage. Throws as <see cref="Stage.Load"/> and, at the tail, <see cref="Tokenizer.FromGguf"/> do.</summary>
     /// <param name="metadata">Where the tail finds its tokenizer; null = it does without.</param>
     /// <param name="draft">Guesses for the head; owned from here on.</param>
+    /// <param name="device">Null for the processor, which draft models always use.</param>
     public static StageExecutor Load(
-        ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress, DraftModel? draft = null)
+        ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress, DraftModel? draft = null, ComputeDevice? device = null)
     {
         try
         {
-            return LoadOwning(tensors, shape, layers, settings, metadata, progress, draft);
+            return LoadOwning(tensors, shape, layers, settings, metadata, progress, draft, device);
         }
         catch
         {
@@ -40,11 +42,11 @@ internal static class StageSetup
     }
 
     private static StageExecutor LoadOwning(
-        ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress, DraftModel? draft)
+        ITensorSource tensors, ModelShape shape, LayerRange layers, StageSettings settings, GgufMetadata? metadata, Action<long, long>? progress, DraftModel? draft, ComputeDevice? device)
     {
         bool needsTokenizer = layers.End == shape.LayerCount && metadata?.FindString("tokenizer.ggml.model") is not null;
         Tokenizer? tokenizer = needsTokenizer ? Tokenizer.FromGguf(metadata!) : null;
-        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings), progress), settings, tokenizer) { Draft = draft };
+        var executor = new StageExecutor(Stage.Load(tensors, shape, layers, Options(settings, device), progress), settings, tokenizer) { Draft = draft };
         try
         {
             executor.WarmUp(s_warmUp);
@@ -58,7 +60,7 @@ internal static class StageSetup
     }
 
     /// <summary>What the settings of a plan mean for a stage of this process. Throws <see cref="ArgumentException"/> naming the setting, its value and what is allowed.</summary>
-    public static StageOptions Options(StageSettings settings)
+    public static StageOptions Options(StageSettings settings, ComputeDevice? device = null)
     {
         Require(settings.ContextLength >= 1, nameof(settings.ContextLength), settings.ContextLength, "at least 1");
         Require(settings.KvBlocks >= 1, nameof(settings.KvBlocks), settings.KvBlocks, "at least 1");
@@ -70,6 +72,7 @@ internal static class StageSetup
         Require(GgmlTypes.IsKnown((GgmlType)settings.KvType), nameof(settings.KvType), settings.KvType, "a GGML type's number");
         return new StageOptions
         {
+            Device = device ?? ComputeDevice.Cpu,
             ContextLength = settings.ContextLength,
             KvBlocks = settings.KvBlocks,
             KvType = (GgmlType)settings.KvType,

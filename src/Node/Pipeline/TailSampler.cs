@@ -12,6 +12,7 @@ namespace Lamina.Node.Pipeline;
 /// </summary>
 internal sealed class TailSampler(int maxSequences, int contextLength, ModelShape shape, Tokenizer? tokenizer) : IDisposable
 {
+    private readonly PickedRow _largest = new(shape.VocabularySize);
     private readonly Sequence[] _sequences = new Sequence[maxSequences];
 
     public void Open(int slot, ReadOnlySpan<int> tokens, ReadOnlySpan<byte> settings)
@@ -74,6 +75,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
     public void Sample(Stage stage, StepBatch batch, SampledTokens sampled)
     {
         ReadOnlySpan<int> rows = batch.LogitRows;
+        bool picked = rows.Length > 0 && LogitsNeeded(batch) is > 0 and int most && stage.TryPickLargest(most, _largest.Found);
         int pooled = 0;
         for (int i = 0; i < rows.Length; i++)
         {
@@ -101,7 +103,12 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
             try
             {
                 TokenLogProb chosen = sampler.Sample(
-                    stage.Logits(i), sequence.History.AsSpan(0, sequence.Length), sampled.ReserveTop(topCount), sequence.EmittedLogProbs(), barred);
+                    picked ? _largest.Spread(i) : stage.Logits(i),
+                    sequence.History.AsSpan(0, sequence.Length),
+                    sampled.ReserveTop(topCount),
+                    sequence.EmittedLogProbs(),
+                    barred,
+                    picked ? _largest.Found.LogNormaliser(i) : null);
                 sampled.Add(slot, chosen.Id, chosen.LogProb, topCount);
                 sequence.Add(chosen.Id);
                 sequence.LogProbs?.Add(chosen.LogProb);
@@ -117,6 +124,26 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         }
 
         Pool(stage, batch, ref pooled, batch.RowCount, sampled);
+    }
+
+    /// <summary>The most that any logit row needs of its logits, or 0 when one needs all.</summary>
+    private int LogitsNeeded(StepBatch batch)
+    {
+        int most = 0;
+        foreach (int row in batch.LogitRows)
+        {
+            // A guess that holds lengthens the history by one.
+            ref Sequence sequence = ref _sequences[batch.Slots[row]];
+            int needed = sequence.Sampler?.LogitsNeeded(sequence.Length + batch.LogitRowCount, sequence.Settings?.StopTokens.Length ?? 0) ?? 1;
+            if (needed == 0)
+            {
+                return 0;
+            }
+
+            most = Math.Max(most, needed);
+        }
+
+        return most;
     }
 
     /// <summary>Pools the embedding rows before a row, so that results come in the order of the rows.</summary>
@@ -143,6 +170,8 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
 
     public void Dispose()
     {
+        _largest.Clear();
+        _largest.Found.Clear();
         foreach (ref Sequence sequence in _sequences.AsSpan())
         {
             Array.Clear(sequence.History ?? []);

@@ -1,5 +1,6 @@
 using Lamina.Cluster.Messages;
 using Lamina.Cluster.Models;
+using Lamina.Compute.Devices;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Node.Blobs;
@@ -8,7 +9,7 @@ using Lamina.Node.Pipeline;
 namespace Lamina.Node.Stages;
 
 /// <summary>Turns a plan into a loaded stage: manifest and header, then the stage's own tensors, each verified when it arrives and again when it is mapped.</summary>
-internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defaultThreads)
+internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defaultThreads, ComputeDevice device)
 {
     /// <param name="report">Called with (phase, bytes done, bytes in all), often and from any thread.</param>
     /// <param name="reserve">Called once with the bytes the stage will hold; gives the sentence why not when the node has not that much.</param>
@@ -39,7 +40,7 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
     private async Task<StageExecutor> LoadCheckedAsync(NodeCommands.LoadStage plan, Action<StagePhase, long, long> report, Func<long, Task<string?>> reserve, CancellationToken cancellation)
     {
         StageSettings settings = plan.Settings.Threads == 0 ? plan.Settings with { Threads = defaultThreads } : plan.Settings;
-        StageOptions options = StageSetup.Options(settings);
+        StageOptions options = StageSetup.Options(settings, device);
         (ModelManifest manifest, ModelShape shape) = await ReadModelAsync(plan.ModelDigest, plan.Sources, cancellation).ConfigureAwait(false);
         LayerRange layers = Layers(plan, shape);
         ManifestTensor[] tensors = Select(manifest, shape, layers);
@@ -58,7 +59,7 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         using VerifiedTensors? drafts = draft is null ? null : await FetchAndOpenAsync(draft.Tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
         DraftModel? drafter = draft is null ? null : StageSetup.LoadDraft(drafts!, draft.Shape, shape, settings);
-        return StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total), drafter);
+        return StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total), drafter, device);
     }
 
     private async Task<(ModelManifest Manifest, ModelShape Shape)> ReadModelAsync(string digest, IReadOnlyList<Endpoint> sources, CancellationToken cancellation)

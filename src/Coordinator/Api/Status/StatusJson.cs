@@ -17,6 +17,7 @@ internal static class StatusJson
             json.WriteString("name", node.Name.Value);
             json.WriteNumber("processId", node.ProcessId);
             json.WriteNumber("cores", node.Cores);
+            json.WriteString("device", node.Device);
             json.WriteNumber("memoryBytes", node.MemoryBytes);
             json.WriteNumber("memoryUsedBytes", node.MemoryUsedBytes);
             json.WriteString("version", node.Version);

@@ -47,10 +47,10 @@ internal static class StatusPage
 
     private static void AppendNodes(StringBuilder html, IReadOnlyList<NodeView> nodes)
     {
-        html.Append("<section><h2>Nodes</h2><table><thead><tr><th>Node</th><th>Process</th><th>Cores</th><th>Memory</th><th>Version</th></tr></thead><tbody>");
+        html.Append("<section><h2>Nodes</h2><table><thead><tr><th>Node</th><th>Process</th><th>Cores</th><th>Device</th><th>Memory</th><th>Version</th></tr></thead><tbody>");
         foreach (NodeView node in nodes)
         {
-            html.Append("<tr><td>").Append(Text(node.Name.Value)).Append("</td><td>").Append(node.ProcessId).Append("</td><td>").Append(node.Cores).Append("</td><td>")
+            html.Append("<tr><td>").Append(Text(node.Name.Value)).Append("</td><td>").Append(node.ProcessId).Append("</td><td>").Append(node.Cores).Append("</td><td>").Append(Text(node.Device)).Append("</td><td>")
                 .Append(Megabytes(node.MemoryUsedBytes)).Append(" of ").Append(Megabytes(node.MemoryBytes)).Append("</td><td>").Append(Text(node.Version)).Append("</td></tr>");
         }
 
