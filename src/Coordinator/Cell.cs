@@ -100,11 +100,11 @@ public sealed class Cell : IAsyncDisposable
     /// not block. Throws <see cref="InvalidOperationException"/> when there is no such deployment.
     /// </summary>
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(
-        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation)
+        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null)
     {
         var id = new DeploymentId(deployment);
         return _context.Models.ContainsKey(id) || _context.Shown.ContainsKey(id)
-            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation)
+            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation, flow)
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 

@@ -67,6 +67,7 @@ internal static class CoordinatorOptionsValidator
     {
         Require(resumption.RetentionSeconds is >= 0 and <= MaxResumptionSeconds, $"{key}:RetentionSeconds", resumption.RetentionSeconds, $"0 to {MaxResumptionSeconds}");
         Require(resumption.GraceSeconds is >= 1 and <= MaxResumptionSeconds, $"{key}:GraceSeconds", resumption.GraceSeconds, $"1 to {MaxResumptionSeconds}");
+        Require(resumption.ReadAheadEvents is >= 1 and <= 1 << 20, $"{key}:ReadAheadEvents", resumption.ReadAheadEvents, $"1 to {1 << 20}");
         Require(resumption.BytesPerTenant >= MinResumptionBytes, $"{key}:BytesPerTenant", resumption.BytesPerTenant, $"at least {MinResumptionBytes}");
     }
 

@@ -11,7 +11,7 @@ public enum FrameKind : byte
     /// <summary>Tokens sampled in a step (tail to head).</summary>
     Sampled = 17,
 
-    Submit = 32, Cancel = 33, TokensGenerated = 34, GenerationEnded = 35, HeadLoad = 36, TextEmbedded = 37,
+    Submit = 32, Cancel = 33, TokensGenerated = 34, GenerationEnded = 35, HeadLoad = 36, TextEmbedded = 37, Allow = 38,
 
     BlobRequest = 48, BlobChunk = 49, BlobRefused = 50,
 }

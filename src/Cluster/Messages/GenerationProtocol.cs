@@ -18,6 +18,7 @@ public static class GenerationProtocol
     /// <param name="EmittedLogProbs">Of <paramref name="EmittedTokens"/>, as they were reported: mirostat's state follows from them. Null without mirostat.</param>
     /// <param name="Lane">Whose turn it counts against: lanes share the pipeline's time, each by its weight. Opaque; 0 for whoever needs no share of its own.</param>
     /// <param name="Weight">The lane's share beside the others', from 1; what comes last counts.</param>
+    /// <param name="Allowed">Tokens that may be emitted, resumed ones included, until an <see cref="Allow"/> says more; 0 = all of them.</param>
     [MessagePackObject]
     public sealed record Submit(
         [property: Key(0)] TenantId Tenant,
@@ -32,10 +33,18 @@ public static class GenerationProtocol
         [property: Key(9)] bool Pool = false,
         [property: Key(10)] ulong Lane = 0,
         [property: Key(11)] int Weight = 1,
-        [property: Key(12)] float[]? EmittedLogProbs = null);
+        [property: Key(12)] float[]? EmittedLogProbs = null,
+        [property: Key(13)] int Allowed = 0);
 
     [MessagePackObject]
     public sealed record Cancel([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation);
+
+    /// <summary>
+    /// Whoever takes the tokens has kept up so far that <paramref name="Tokens"/> may be emitted in all. A generation that has emitted what it may is paused: it computes nothing, and
+    /// its place and cache are others' for the asking.
+    /// </summary>
+    [MessagePackObject]
+    public sealed record Allow([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation, [property: Key(2)] int Tokens);
 
     /// <summary>Tokens chosen, in order. <paramref name="FirstIndex"/> counts emitted tokens from 0, resumed ones included.</summary>
     /// <param name="LogProbs">One per token when asked for, else empty.</param>

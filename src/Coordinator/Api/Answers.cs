@@ -37,6 +37,9 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
     /// <summary>Events that may wait for the writer; further ones wait in the generations, which keep at most a context of tokens.</summary>
     private const int MaxWaitingEvents = 256;
 
+    /// <summary>Tokens that a generation may be ahead of its writer; beyond them it is paused on its node.</summary>
+    private const int MaxTokensAhead = 256;
+
     /// <summary>The seed of the first choice; the others count up from it.</summary>
     public ulong Seed { get; } = options.Seed is long seed ? unchecked((ulong)seed) : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
 
@@ -109,10 +112,11 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         var tokens = Channel.CreateBounded<GenerationProtocol.TokensGenerated>(new BoundedChannelOptions(maxTokens + 1) { SingleReader = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         GenerationProtocol.Submit submit = Submission(choice, prompt, maxTokens);
+        var flow = new GenerationFlow(MaxTokensAhead);
         GenerationTimer timer = metrics.StartGeneration(cell.Tenant, model.Name, prompt.Length);
 
         // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
-        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token);
+        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token, flow);
         _ = run.ContinueWith(_ => tokens.Writer.TryComplete(), TaskScheduler.Default);
 
         var text = new AnswerText(model.Tokenizer, options.Stop, shown);
@@ -138,6 +142,8 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
                     await stop.CancelAsync();
                     break;
                 }
+
+                flow.Take(report.Tokens.Length);
             }
 
             GenerationProtocol.GenerationEnded ended = await run;

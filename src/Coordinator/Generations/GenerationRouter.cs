@@ -120,8 +120,8 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     /// order and with each index once, and must not block.
     /// </summary>
     public Task<GenerationProtocol.GenerationEnded> RunAsync(
-        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation) =>
-        RunCountedAsync(new GenerationRun(submit, onTokens), submit, cancellation);
+        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null) =>
+        RunCountedAsync(new GenerationRun(submit, onTokens, flow), submit, cancellation);
 
     /// <summary>As <see cref="RunAsync"/>, for the embedding of a prompt; null unless the outcome is Stop.</summary>
     public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(GenerationProtocol.Submit submit, CancellationToken cancellation)

@@ -8,13 +8,16 @@ internal readonly record struct AttemptResult(GenerationProtocol.GenerationEnded
 /// <summary>
 /// One generation while it runs. Its state changes under its lock, on the thread of the link that reports; what an attempt reports after it was given up is dropped.
 /// </summary>
-internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens)
+internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, GenerationFlow? flow = null)
 {
     private readonly Lock _lock = new();
     private GenerationState _state = GenerationState.Start(submit);
     private GenerationAttempt? _current;
 
     public GenerationId Id => submit.Generation;
+
+    /// <summary>Null when it never waits for whoever takes its tokens.</summary>
+    public GenerationFlow? Flow => flow;
 
     public GenerationState State
     {
@@ -89,6 +92,8 @@ internal sealed class GenerationAttempt(GenerationRun run, GenerationProtocol.Su
     private readonly TaskCompletionSource<AttemptResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public GenerationProtocol.Submit Submit { get; } = submit;
+
+    public GenerationFlow? Flow => run.Flow;
 
     public Task<AttemptResult> Result => _result.Task;
 

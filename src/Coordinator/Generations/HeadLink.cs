@@ -168,6 +168,23 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
         _link.Dispose();
     }
 
+    private void Allow(GenerationAttempt attempt, int tokens)
+    {
+        if (!_running.TryGetValue(attempt.Submit.Generation, out GenerationAttempt? running) || running != attempt)
+        {
+            return;
+        }
+
+        try
+        {
+            _link.Send(FrameKind.Allow, _epoch, 0, Wire.Encode(new GenerationProtocol.Allow(attempt.Submit.Tenant, attempt.Submit.Generation, tokens)));
+        }
+        catch (LinkClosedException)
+        {
+            // The generation goes on elsewhere, with what it may emit by then.
+        }
+    }
+
     private GenerationAttempt? Forget(GenerationId generation) => _running.TryRemove(generation, out GenerationAttempt? attempt) ? attempt : null;
 
     private void SendAll()
@@ -178,7 +195,10 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
             {
                 if (_running.ContainsKey(attempt.Submit.Generation))
                 {
-                    _link.Send(FrameKind.Submit, _epoch, 0, Wire.Encode(attempt.Submit));
+                    // What may be emitted is told in the submission and, from then on, when it changes; never before the head knows the generation.
+                    GenerationProtocol.Submit submit = attempt.Submit with { Allowed = attempt.Flow?.Allowed ?? 0 };
+                    _link.Send(FrameKind.Submit, _epoch, 0, Wire.Encode(submit));
+                    attempt.Flow?.Attach(submit.Allowed, tokens => Allow(attempt, tokens));
                 }
             }
         }

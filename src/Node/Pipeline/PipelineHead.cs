@@ -86,6 +86,9 @@ internal sealed class PipelineHead : IDisposable
     /// <summary>Thread-safe. Its blocks are free at the next step; nothing happens when it has ended.</summary>
     public void Cancel(GenerationId generation, IGenerationOwner owner) => TryEnqueue(new Command(null, generation, owner));
 
+    /// <summary>Thread-safe. So many tokens may be emitted in all; nothing happens when it has ended, or may emit more already.</summary>
+    public void Allow(GenerationId generation, int tokens, IGenerationOwner owner) => TryEnqueue(new Command(null, generation, owner, tokens));
+
     /// <summary>Thread-safe. Cancels all that the owner submitted.</summary>
     public void CancelAll(IGenerationOwner owner) => TryEnqueue(new Command(null, null, owner));
 
@@ -175,6 +178,10 @@ internal sealed class PipelineHead : IDisposable
             if (command.Submit is not null)
             {
                 _scheduler.Submit(command.Submit, command.Owner);
+            }
+            else if (command is { Generation: { } flowing, Allowed: { } allowed })
+            {
+                _scheduler.Allow(flowing, command.Owner, allowed);
             }
             else if (command.Generation is { } generation)
             {
@@ -295,5 +302,5 @@ internal sealed class PipelineHead : IDisposable
         Volatile.Write(ref _freeBlocks, _scheduler.FreeBlocks);
     }
 
-    private readonly record struct Command(GenerationProtocol.Submit? Submit, GenerationId? Generation, IGenerationOwner Owner);
+    private readonly record struct Command(GenerationProtocol.Submit? Submit, GenerationId? Generation, IGenerationOwner Owner, int? Allowed = null);
 }

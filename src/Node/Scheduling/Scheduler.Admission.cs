@@ -10,7 +10,7 @@ internal sealed partial class Scheduler
     /// <summary>
     /// Lets waiting sequences run. Of the highest priority that waits, the lane goes first that has the fewest running sequences for its weight. A lane that has none running
     /// is entitled to one: where another has two or more and too much for its share, that one's last sequence makes room. So a lane waits for a place no longer than a step
-    /// while there are no more lanes than places. Whatever its lane, a sequence takes the place of one of lower priority, which waits and goes on later.
+    /// while there are no more lanes than places. Whatever its lane, a sequence takes the place of one that is paused or of lower priority, which waits and goes on later.
     /// </summary>
     private void Admit()
     {
@@ -51,7 +51,7 @@ internal sealed partial class Scheduler
         for (int i = 0; i < _lanes.Count; i++)
         {
             Lane lane = _lanes[i];
-            if (lane.Candidate < lane.Waiting.Count && (lane.Running == 0 || !onlyEntitled || Outranked(lane.Waiting[lane.Candidate]) is not null) && (best is null || GoesBefore(lane, best)))
+            if (lane.Candidate < lane.Waiting.Count && (lane.Running == 0 || !onlyEntitled || Yielding(lane.Waiting[lane.Candidate]) is not null) && (best is null || GoesBefore(lane, best)))
             {
                 best = lane;
             }
@@ -76,6 +76,11 @@ internal sealed partial class Scheduler
                 return Admission.Later;
             }
 
+            if (next.IsPaused)
+            {
+                return Admission.Later;
+            }
+
             // A preempted sequence whose last token is still under way cannot be reopened: its history would lack it.
             if (next.InFlight)
             {
@@ -96,7 +101,7 @@ internal sealed partial class Scheduler
             }
 
             // What was found to share may go with the victim, so the search begins anew.
-            Sequence? victim = Outranked(next) ?? (next.Lane.Running > 0 ? null : RoomFor(next));
+            Sequence? victim = Yielding(next) ?? (next.Lane.Running > 0 ? null : RoomFor(next));
             if (victim is null)
             {
                 return Admission.NoRoom;
@@ -119,18 +124,27 @@ internal sealed partial class Scheduler
         _operations.Append(next.Slot, CollectionsMarshal.AsSpan(next.Blocks));
     }
 
-    /// <summary>The last running sequence of lower priority, if all of those together can make room; else none is disturbed.</summary>
-    private Sequence? Outranked(Sequence next)
+    /// <summary>Who gives its place up at once: the last that is paused, or of lower priority, if all of those together can make room; else none is disturbed.</summary>
+    private Sequence? Yielding(Sequence next)
     {
+        Sequence? paused = null;
+        Sequence? lower = null;
         int held = 0;
-        int others = _running.Count;
-        for (; others > 0 && _running[others - 1].Priority < next.Priority; others--)
+        int others = 0;
+        for (int i = 0; i < _running.Count; i++)
         {
-            held += _running[others - 1].Blocks.Count;
+            Sequence running = _running[i];
+            if (!running.IsPaused && running.Priority >= next.Priority)
+            {
+                others++;
+                continue;
+            }
+
+            held += running.Blocks.Count;
+            (paused, lower) = running.IsPaused ? (running, lower) : (paused, running);
         }
 
-        int wanted = BlocksFor(next);
-        return others < _running.Count && wanted + others <= _blocks.Available + held ? _running[_running.Count - 1] : null;
+        return BlocksFor(next) + others <= _blocks.Available + held ? paused ?? lower : null;
     }
 
     /// <summary>The sequence that makes room for the first of a lane, or null when none must.</summary>
@@ -143,9 +157,17 @@ internal sealed partial class Scheduler
             : null;
     }
 
-    /// <summary>Who gives up its blocks so that a running sequence can go on: one of lower priority, else the last of a lane that has more than its share, else the last of all.</summary>
+    /// <summary>Who gives up its blocks so that a running sequence can go on: one that is paused, else one of lower priority, else the last of a lane that has more than its share, else the last of all.</summary>
     private Sequence VictimFor(Sequence growing)
     {
+        for (int i = _running.Count - 1; i >= 0; i--)
+        {
+            if (_running[i].IsPaused && !_running[i].InFlight)
+            {
+                return _running[i];
+            }
+        }
+
         Sequence last = _running[_running.Count - 1];
         if (last.Priority < growing.Priority && last.SampledIn != _steps + 1)
         {

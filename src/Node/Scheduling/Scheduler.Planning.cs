@@ -38,9 +38,12 @@ internal sealed partial class Scheduler
     private void PlanDecoding(StepBatch batch, List<Sequence> sampling)
     {
         Decoding = 0;
+        int paused = 0;
         for (int i = 0; i < _running.Count; i++)
         {
-            Decoding += _running[i].Pending <= 1 && !_running[i].Pool ? 1 : 0;
+            Sequence sequence = _running[i];
+            paused += sequence.IsPaused ? 1 : 0;
+            Decoding += sequence.Pending <= 1 && !sequence.Pool && !sequence.IsPaused ? 1 : 0;
         }
 
         if (_limits.WholeTexts)
@@ -50,11 +53,11 @@ internal sealed partial class Scheduler
 
         // So many that every stage has a micro-batch to work on.
         int share = (Decoding + _limits.Stages - 1) / _limits.Stages;
-        int guesses = MaxGuesses(share);
+        int guesses = Decoding + paused < _running.Count ? 0 : MaxGuesses(share);
         for (int i = 0; i < _running.Count && sampling.Count < share; i++)
         {
             Sequence sequence = _running[i];
-            if (sequence.Pending == 1 && !sequence.Pool && TryGrow(sequence))
+            if (sequence.Pending == 1 && !sequence.Pool && !sequence.IsPaused && TryGrow(sequence))
             {
                 int before = batch.RowCount;
                 AddRows(sequence, 1, batch, sampling);
@@ -71,7 +74,7 @@ internal sealed partial class Scheduler
     /// <summary>Guesses each of so many decoding sequences may add: as long as reading the weights takes longer than a few more rows, and no prompt fills the step anyway.</summary>
     private int MaxGuesses(int sequences)
     {
-        if (_limits.DraftTokens == 0 || sequences is 0 or > MaxGuessingSequences || Decoding < _running.Count)
+        if (_limits.DraftTokens == 0 || sequences is 0 or > MaxGuessingSequences)
         {
             return 0;
         }
@@ -85,7 +88,7 @@ internal sealed partial class Scheduler
     {
         Draft draft = sequence.Draft!;
         int tokens = sequence.TokenCount;
-        draft.Guess(sequence.Slot, sequence.Tokens, Math.Min(most, Math.Min(sequence.MaxTokens - sequence.Emitted, _limits.ContextLength - tokens) - 1));
+        draft.Guess(sequence.Slot, sequence.Tokens, Math.Min(most, Math.Min(Math.Min(sequence.MaxTokens, sequence.Allowed) - sequence.Emitted, _limits.ContextLength - tokens) - 1));
 
         // Past a stop token there is nothing to sample.
         int stop = draft.Tokens.IndexOfAny(sequence.StopTokens);

@@ -104,6 +104,15 @@ internal sealed partial class Scheduler
         }
     }
 
+    /// <summary>Lets a generation emit so many tokens in all; less than it may already changes nothing.</summary>
+    public void Allow(GenerationId id, object? owner, int tokens)
+    {
+        if (_sequences.TryGetValue(id, out Sequence? sequence) && ReferenceEquals(sequence.Owner, owner))
+        {
+            sequence.Allowed = Math.Max(sequence.Allowed, tokens);
+        }
+    }
+
     /// <summary>Ends every generation of an owner that has gone (null = of all).</summary>
     public void CancelAll(object? owner, GenerationOutcome outcome, string reason)
     {

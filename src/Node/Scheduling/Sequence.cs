@@ -18,6 +18,7 @@ internal sealed class Sequence
         Id = submit.Generation;
         PromptLength = submit.PromptTokens.Length;
         MaxTokens = submit.MaxTokens;
+        Allowed = Pool || submit.Allowed <= 0 ? int.MaxValue : submit.Allowed;
         StopTokens = submit.StopTokens;
         Priority = submit.Priority;
         Owner = owner;
@@ -43,6 +44,12 @@ internal sealed class Sequence
 
     /// <summary>Tokens to emit in all.</summary>
     public int MaxTokens { get; }
+
+    /// <summary>Tokens that it may emit before whoever takes them has kept up.</summary>
+    public int Allowed { get; set; }
+
+    /// <summary>Computes nothing until it may emit more.</summary>
+    public bool IsPaused => Emitted >= Allowed;
 
     public int[] StopTokens { get; }
     public int Priority { get; }

@@ -56,6 +56,12 @@ internal sealed class CoordinatorLink : ILinkHandler, IGenerationOwner
                 CheckTenant(cancel.Tenant);
                 _head.Cancel(cancel.Generation, this);
             }
+            else if (kind == FrameKind.Allow)
+            {
+                var allow = Wire.Decode<GenerationProtocol.Allow>(payload);
+                CheckTenant(allow.Tenant);
+                _head.Allow(allow.Generation, allow.Tokens, this);
+            }
             else
             {
                 throw new InvalidDataException($"a {kind} frame is not expected from a coordinator");

@@ -39,6 +39,32 @@ public sealed class GenerationRouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Run_TokensNotTaken_AreNotComputedBeyondTheWindowAlsoAfterALoss()
+    {
+        ScriptedHead first = Head(cutAfter: 20);
+        ScriptedHead second = Head(cutAfter: null);
+        await ServeAsync(1, first);
+        var flow = new GenerationFlow(8);
+        int received = 0;
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(
+            Submit(prompt: 9, maxTokens: 100), report => Interlocked.Add(ref received, report.Tokens.Length), CancellationToken.None, flow);
+        for (int taken = 0; taken < 100; taken++)
+        {
+            if (taken == 14)
+            {
+                await ServeAsync(2, second);
+            }
+
+            // Half a window may be used up before the head hears of it.
+            await UntilAsync(() => received >= Math.Min(100, taken + 5));
+            Assert.True(received <= taken + 8, $"{received} tokens came while {taken} were taken");
+            flow.Take(1);
+        }
+
+        Assert.Equal((GenerationOutcome.Length, 100), ((await run.WaitAsync(TimeSpan.FromSeconds(20))).Outcome, received));
+    }
+
+    [Fact]
     public async Task Run_HeadCutAgainAndAgain_GoesOnAtTheNextEpochWithEachTokenOnce()
     {
         ScriptedHead first = Head(cutAfter: 3);

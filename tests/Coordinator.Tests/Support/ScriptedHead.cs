@@ -25,6 +25,8 @@ internal sealed class ScriptedHead : IAsyncDisposable
     /// <summary>Leaves generations open until they are cancelled.</summary>
     public bool Holds { get; init; }
 
+    private readonly Dictionary<GenerationId, int> _allowed = [];
+
     public int Submissions;
     public int Cancels;
 
@@ -65,6 +67,18 @@ internal sealed class ScriptedHead : IAsyncDisposable
         return new Handler(this);
     }
 
+    /// <summary>Waits, as a head pauses, until one more token may be emitted than there are before this one.</summary>
+    private void AwaitAllowed(GenerationProtocol.Submit submit, int index)
+    {
+        lock (_allowed)
+        {
+            while (index >= Math.Max(submit.Allowed == 0 ? int.MaxValue : submit.Allowed, _allowed.GetValueOrDefault(submit.Generation)))
+            {
+                Monitor.Wait(_allowed);
+            }
+        }
+    }
+
     private void Run(Link link, int epoch, GenerationProtocol.Submit submit)
     {
         try
@@ -79,6 +93,7 @@ internal sealed class ScriptedHead : IAsyncDisposable
                     return;
                 }
 
+                AwaitAllowed(submit, index);
                 link.Send(FrameKind.TokensGenerated, epoch, 0, Wire.Encode(new GenerationProtocol.TokensGenerated(submit.Generation, index, [TokenAt(submit, index)], [], [], [])));
             }
 
@@ -97,6 +112,18 @@ internal sealed class ScriptedHead : IAsyncDisposable
             if (kind == FrameKind.Cancel)
             {
                 Interlocked.Increment(ref head.Cancels);
+                return;
+            }
+
+            if (kind == FrameKind.Allow)
+            {
+                var allow = Wire.Decode<GenerationProtocol.Allow>(payload);
+                lock (head._allowed)
+                {
+                    head._allowed[allow.Generation] = Math.Max(allow.Tokens, head._allowed.GetValueOrDefault(allow.Generation));
+                    Monitor.PulseAll(head._allowed);
+                }
+
                 return;
             }
 

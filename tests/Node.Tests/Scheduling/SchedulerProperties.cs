@@ -10,7 +10,7 @@ namespace Lamina.Node.Tests.Scheduling;
 /// <summary>Random loads on random pipelines: whatever the scheduler decides, each generation ends once, with its own tokens, and no block is lost or shared wrongly.</summary>
 public class SchedulerProperties
 {
-    internal sealed record Request(int[] Prompt, int MaxTokens, int Priority, int CancelAt, int ArrivesAt, int Resumed, int Lane, int Weight);
+    internal sealed record Request(int[] Prompt, int MaxTokens, int Priority, int CancelAt, int ArrivesAt, int Resumed, int Lane, int Weight, int Window);
 
     internal sealed record Load(int Stages, int Blocks, int Sequences, int ContextLength, int Chunk, bool Cache, int Draft, Request[] Requests, int Seed);
 
@@ -24,7 +24,8 @@ public class SchedulerProperties
         from resumed in Gen.Int[-10, 10]
         from lane in Gen.Int[0, 3]
         from weight in Gen.Int[1, 4]
-        select new Request([.. Enumerable.Range(0, shared).Select(i => i % 7), .. own], max, priority, cancelAt, arrivesAt, resumed, lane, weight);
+        from window in Gen.OneOf(Gen.Const(0), Gen.Int[1, 24])
+        select new Request([.. Enumerable.Range(0, shared).Select(i => i % 7), .. own], max, priority, cancelAt, arrivesAt, resumed, lane, weight, window);
 
     private static readonly Gen<Load> s_load =
         from stages in Gen.Int[1, 5]
@@ -74,6 +75,7 @@ public class SchedulerProperties
                 if (e.Outcome is null)
                 {
                     emitted[e.Sequence.Id].Add(sampled![e.SampledIndex].Token);
+                    Assert.True(emitted[e.Sequence.Id].Count <= e.Sequence.Allowed, "emitted more than was allowed");
                     Assert.Equal(emitted[e.Sequence.Id].Count - 1, e.Index);
                 }
                 else
@@ -97,6 +99,12 @@ public class SchedulerProperties
                     int[] resumed = Resumed(request, load.ContextLength);
                     emitted.Add(id, [.. resumed]);
                     scheduler.Submit(Submit(id, request, resumed), owner);
+                }
+
+                // Whoever takes its tokens does so now and then, and all of them.
+                if (request.Window > 0 && emitted.TryGetValue(id, out List<int>? taken) && random.Next(20) == 0)
+                {
+                    scheduler.Allow(id, owner, taken.Count + request.Window);
                 }
 
                 if (request.CancelAt == time)
@@ -194,5 +202,5 @@ public class SchedulerProperties
 
     private static GenerationProtocol.Submit Submit(GenerationId id, Request request, int[] resumed) => new(
         new TenantId("test"), id, request.Prompt, resumed, request.MaxTokens, [PipelineModel.StopToken],
-        Generations.Greedy, request.Priority, Lane: (ulong)request.Lane, Weight: request.Weight);
+        Generations.Greedy, request.Priority, Lane: (ulong)request.Lane, Weight: request.Weight, Allowed: request.Window == 0 ? 0 : resumed.Length + request.Window);
 }

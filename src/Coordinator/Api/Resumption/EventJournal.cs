@@ -4,9 +4,11 @@ namespace Lamina.Coordinator.Api.Resumption;
 
 /// <summary>
 /// The events of one answer, for any number of readers at any place. Keeps all of them while the budget lasts; beyond it, drops what every present reader has passed,
-/// and makes the writer wait while there is nothing to drop.
+/// and makes the writer wait while there is nothing to drop. While somebody reads, the writer also waits for the reader who is furthest, so that a slow one slows the computation
+/// down; while nobody does, it goes on.
 /// </summary>
-internal sealed class EventJournal(JournalBudget budget)
+/// <param name="readAhead">Events that may wait for that reader.</param>
+internal sealed class EventJournal(JournalBudget budget, int readAhead = int.MaxValue)
 {
     /// <summary>What an event costs beside its bytes.</summary>
     private const int EventOverhead = 64;
@@ -41,6 +43,11 @@ internal sealed class EventJournal(JournalBudget budget)
     /// <param name="tokens">Generated tokens in all events up to this one.</param>
     public async Task AppendAsync(byte[] json, long tokens, CancellationToken cancellation)
     {
+        while (Ahead() is { } read)
+        {
+            await read.WaitAsync(cancellation);
+        }
+
         while (!budget.TryTake(json.Length + EventOverhead, always: IsEmpty()))
         {
             Task changed;
@@ -122,6 +129,7 @@ internal sealed class EventJournal(JournalBudget budget)
             lock (_lock)
             {
                 _readers.Remove(reader);
+                SignalChange();
             }
         }
     }
@@ -157,6 +165,15 @@ internal sealed class EventJournal(JournalBudget budget)
         {
             reader.Next++;
             SignalChange();
+        }
+    }
+
+    /// <summary>What to wait for while the furthest reader is too far behind; else null.</summary>
+    private Task? Ahead()
+    {
+        lock (_lock)
+        {
+            return _readers.Count > 0 && _dropped + _events.Count - (_readers.Max(reader => reader.Next) - 1) >= readAhead ? _changed.Task : null;
         }
     }
 

@@ -22,13 +22,13 @@ internal sealed class RetainedGeneration
     /// <param name="admit">Reserves what the answer may cost.</param>
     /// <param name="ended">Called once, when the last event is in the journal.</param>
     public RetainedGeneration(
-        Caller owner, string key, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, JournalBudget budget, TimeSpan grace, TimeProvider time,
-        ILogger logger, Action<RetainedGeneration> ended)
+        Caller owner, string key, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, JournalBudget budget, int readAhead, TimeSpan grace,
+        TimeProvider time, ILogger logger, Action<RetainedGeneration> ended)
     {
         Owner = owner;
         Key = key;
         (Id, Stream, Typed, Seed, User) = (answer.Id, answer.Stream, answer.Typed, answer.Seed, answer.User);
-        _journal = new EventJournal(budget);
+        _journal = new EventJournal(budget, readAhead);
         _time = time;
         _grace = grace;
         _abandoned = time.CreateTimer(_ => Cancel(), null, grace, Timeout.InfiniteTimeSpan);

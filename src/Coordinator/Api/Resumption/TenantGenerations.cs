@@ -107,7 +107,7 @@ internal sealed class TenantGenerations
 
     private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit)
     {
-        var generation = new RetainedGeneration(caller, key, answer, admit, _budget, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded);
+        var generation = new RetainedGeneration(caller, key, answer, admit, _budget, _options.ReadAheadEvents, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded);
         _byId[answer.Id] = generation;
         if (generation.EndedFor is not null)
         {

@@ -37,6 +37,33 @@ public class EventJournalTests
     }
 
     [Fact]
+    public async Task Append_ReaderFarBehind_WaitsForItUntilItReadsOrLeaves()
+    {
+        var journal = new EventJournal(new JournalBudget(1 << 20, () => false), readAhead: 2);
+        for (byte i = 1; i <= 4; i++)
+        {
+            // Nobody reads, so nobody is behind.
+            await journal.AppendAsync([i], 0, default);
+        }
+
+        IAsyncEnumerator<NumberedEvent> slow = journal.ReadAsync(0, default).GetAsyncEnumerator();
+        IAsyncEnumerator<NumberedEvent> fast = journal.ReadAsync(2, default).GetAsyncEnumerator();
+        await slow.MoveNextAsync();
+        await fast.MoveNextAsync();
+        Task append = journal.AppendAsync([5], 0, default);
+        Assert.False(append.IsCompleted);
+        await fast.MoveNextAsync();
+        await append.WaitAsync(TimeSpan.FromSeconds(10));
+
+        append = journal.AppendAsync([6], 0, default);
+        Assert.False(append.IsCompleted);
+        await fast.DisposeAsync();
+        Assert.False(append.IsCompleted);
+        await slow.DisposeAsync();
+        await append.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
     public async Task Append_BudgetUsedUp_WaitsForTheReaderAndDropsWhatItHasRead()
     {
         var budget = new JournalBudget(2000, () => false);
