@@ -103,6 +103,12 @@ public sealed record ModelOptions
     /// <summary>Nodes the plan waits for before it is made; it may use fewer stages than there are nodes only when <see cref="Stages"/> says so.</summary>
     public int Nodes { get; init; } = 1;
 
+    /// <summary>Most copies of the model that serve side by side, each on nodes of its own, where nodes are left for them.</summary>
+    public int Pipelines { get; init; } = 1;
+
+    /// <summary>Nodes that further copies leave free, for failover.</summary>
+    public int Spares { get; init; }
+
     /// <summary>Explicit layer ranges ("0-7,8-15"), or null to let the planner decide.</summary>
     public string? Stages { get; init; }
 

@@ -123,6 +123,8 @@ internal static class CoordinatorOptionsValidator
         Require(model.Sha256 is null || (model.Sha256.Length == 64 && model.Sha256.All(char.IsAsciiHexDigitLower)), $"{key}:Sha256", model.Sha256, "64 lower-case hexadecimal digits");
         Require(model.Name is null || Names.IsValidModel(model.Name), $"{key}:Name", model.Name, "1 to 128 letters, digits, dots, underscores and inner hyphens");
         Require(model.Nodes is >= 1 and <= MaxNodes, $"{key}:Nodes", model.Nodes, $"1 to {MaxNodes}");
+        Require(model.Pipelines is >= 1 and <= 64, $"{key}:Pipelines", model.Pipelines, "1 to 64");
+        Require(model.Spares is >= 0 and <= MaxNodes, $"{key}:Spares", model.Spares, $"0 to {MaxNodes}");
         Require(model.ContextLength is >= 0 and <= MaxContextLength, $"{key}:ContextLength", model.ContextLength, $"0 to {MaxContextLength}");
         Require(model.Threads is >= 0 and <= 1024, $"{key}:Threads", model.Threads, "0 to 1024");
         Require(model.Draft is null || model.DraftTokens > 0, $"{key}:DraftTokens", model.DraftTokens, "1 to 64 beside a Draft");

@@ -20,7 +20,10 @@ internal sealed record ChaosCellOptions
     /// <summary>Stages that the deployment is planned with.</summary>
     public int Stages { get; init; } = 3;
 
-    /// <summary>Settings of the model beside path and stages.</summary>
+    /// <summary>Most copies of the model that serve side by side.</summary>
+    public int Pipelines { get; init; } = 1;
+
+    /// <summary>Settings of the model beside path, stages and pipelines.</summary>
     public IReadOnlyDictionary<string, object> ModelSettings { get; init; } = new Dictionary<string, object>();
 
     /// <summary>Settings of every node beside the usual ones.</summary>
@@ -65,8 +68,8 @@ internal sealed class ChaosCell : IDisposable
 
     public string Folder => _folder;
 
-    /// <summary>Stages of a full plan.</summary>
-    public int Stages => _options.Stages;
+    /// <summary>Stages of a full plan, all pipelines together.</summary>
+    public int Stages => _options.Stages * Math.Min(_options.Pipelines, _options.Nodes / _options.Stages);
 
     public IEnumerable<string> CoordinatorNames => Enumerable.Range(0, _options.Coordinators).Select(i => $"front-{i}");
 
@@ -202,7 +205,7 @@ internal sealed class ChaosCell : IDisposable
     private void StartCoordinator(string name)
     {
         CertificateFiles files = _pki.Issue(Tenant, PeerRole.Coordinator, name, s_loopback);
-        var model = new Dictionary<string, object>(_options.ModelSettings) { ["Path"] = Path.GetFullPath(_options.Model), ["Nodes"] = _options.Stages };
+        var model = new Dictionary<string, object>(_options.ModelSettings) { ["Path"] = Path.GetFullPath(_options.Model), ["Nodes"] = _options.Stages, ["Pipelines"] = _options.Pipelines };
         Start(name, "coordinator", new Dictionary<string, object>
         {
             ["Coordinator"] = new Dictionary<string, object>

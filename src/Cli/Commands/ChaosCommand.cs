@@ -14,13 +14,14 @@ internal static class ChaosCommand
         Option<int> coordinators = new("--coordinators") { Description = "Coordinators of the cell.", DefaultValueFactory = _ => 2 };
         Option<int> nodes = new("--nodes") { Description = "Nodes of the cell.", DefaultValueFactory = _ => 4 };
         Option<int> stages = new("--stages") { Description = "Stages of its pipeline; nodes beyond that are spare.", DefaultValueFactory = _ => 3 };
+        Option<int> pipelines = new("--pipelines") { Description = "Most copies of the model that serve side by side.", DefaultValueFactory = _ => 1 };
         Option<int> streams = new("--streams") { Description = "Streams at a time.", DefaultValueFactory = _ => 16 };
         Option<int> tokens = new("--tokens") { Description = "Tokens of each stream.", DefaultValueFactory = _ => 300 };
         Option<int> rounds = new("--rounds") { Description = "Times that everything is done.", DefaultValueFactory = _ => 1 };
         Option<int> seed = new("--seed") { Description = "Decides what the scenarios leave to chance.", DefaultValueFactory = _ => 1 };
         Command command = new("chaos", "Start a cell of processes, break it under load, and print what is promised beside what was seen.")
         {
-            model, scenarios, coordinators, nodes, stages, streams, tokens, rounds, seed,
+            model, scenarios, coordinators, nodes, stages, pipelines, streams, tokens, rounds, seed,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -31,6 +32,7 @@ internal static class ChaosCommand
                 Coordinators = Bounds.Within(parsed.GetValue(coordinators), 1, 7, "--coordinators"),
                 Nodes = count,
                 Stages = Bounds.Within(parsed.GetValue(stages), 1, count, "--stages"),
+                Pipelines = Bounds.Within(parsed.GetValue(pipelines), 1, 64, "--pipelines"),
             };
             IReadOnlyList<Scenario> wanted = Wanted(parsed.GetValue(scenarios) ?? []);
             using ChaosCell cell = await ChaosCell.StartAsync(options, cancellation);

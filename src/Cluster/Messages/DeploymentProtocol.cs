@@ -64,7 +64,9 @@ public sealed record DeploymentSettings(
     [property: Key(3)] int Threads,
     [property: Key(4)] int DraftTokens,
     [property: Key(5)] string KvCacheType,
-    [property: Key(6)] int[] EmbeddingDimensions);
+    [property: Key(6)] int[] EmbeddingDimensions,
+    [property: Key(7)] int Pipelines,
+    [property: Key(8)] int Spares);
 
 /// <summary>A model that a coordinator holds.</summary>
 /// <param name="Digest">Of the manifest.</param>

@@ -153,8 +153,12 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         _state = shown is null ? DeploymentState.Begin(DeploymentWire.Spec(_cell.Tenant, _id, _settings)) : DeploymentWire.Resume(shown);
         if (_resumed)
         {
-            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: its coordinator is gone; this one goes on with it", _id, _state.Serving!.Epoch);
-            Do(new DeploymentEffect.OpenHeads(_state.Serving.Epoch, [.. _state.Serving.Heads]));
+            _cell.Logger.LogInformation("deployment {Deployment} epoch {Epoch}: its coordinator is gone; this one goes on with it", _id, _state.LastEpoch);
+        }
+
+        foreach (EpochState standing in _state.Standing)
+        {
+            Do(new DeploymentEffect.OpenHeads(standing.Epoch, [.. standing.Heads]));
         }
 
         foreach (EpochState retiring in _state.Retiring)
@@ -183,7 +187,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
     {
         _nodes = nodes;
         var table = nodes.ToDictionary(node => node.Name);
-        if (!_resumed || _state!.Serving?.MissingNode(table) is null)
+        if (!_resumed || _state!.Standing.All(standing => standing.MissingNode(table) is null))
         {
             _resumed = false;
             Apply(new DeploymentEvent.NodesSeen(nodes));
@@ -270,8 +274,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private void OnHeadsDialled(HeadsDialled dialled)
     {
-        if (_state is not ({ Building.Phase: EpochPhase.Opening } or { Serving.Phase: EpochPhase.Opening })
-            || (_state.Building?.Epoch != dialled.Epoch && _state.Serving?.Epoch != dialled.Epoch))
+        if (_state?.IsOpening(dialled.Epoch) != true)
         {
             foreach (HeadLink link in dialled.Links)
             {

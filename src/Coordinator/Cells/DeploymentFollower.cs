@@ -37,8 +37,8 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         public bool Fetching { get; set; }
         public long ShownAt { get; set; } = Environment.TickCount64;
 
-        /// <summary>Epoch whose heads are being dialled, or null.</summary>
-        public int? Dialling { get; set; }
+        /// <summary>Epochs whose heads are being dialled.</summary>
+        public HashSet<int> Dialling { get; } = [];
 
         public HashSet<int> Draining { get; } = [];
     }
@@ -149,9 +149,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             router.Stop(gone);
         }
 
-        if (shown.Epochs.FirstOrDefault(epoch => epoch.Role == EpochRole.Serving) is { } serving && followed.Dialling != serving.Epoch && router.OpenHeads(serving.Epoch) is null)
+        foreach (EpochState serving in DeploymentWire.Epochs(shown, EpochRole.Serving).Where(epoch => router.OpenHeads(epoch.Epoch) is null && followed.Dialling.Add(epoch.Epoch)))
         {
-            Dial(shown, followed, serving.Epoch);
+            Dial(shown.Deployment, serving);
         }
 
         foreach (EpochShown retiring in shown.Epochs.Where(epoch => epoch.Role == EpochRole.Retiring))
@@ -160,25 +160,21 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             {
                 _self.Tell(new Drained(shown.Deployment, retiring.Epoch));
             }
-            else if (router.OpenHeads(shown.Epochs[0].Epoch) is not null && followed.Draining.Add(retiring.Epoch))
+            else if (shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).All(epoch => router.OpenHeads(epoch.Epoch) is not null) && followed.Draining.Add(retiring.Epoch))
             {
                 router.DrainAsync(retiring.Epoch, _cell.IsLeaving(DeploymentWire.Epochs(shown, EpochRole.Retiring).First(epoch => epoch.Epoch == retiring.Epoch)), _cell.Stopping).PipeTo(_self, success: () => new Drained(shown.Deployment, retiring.Epoch));
             }
         }
     }
 
-    private void Dial(DeploymentProtocol.DeploymentShown shown, Followed followed, int epoch)
-    {
-        followed.Dialling = epoch;
-        EpochState serving = DeploymentWire.Epochs(shown, EpochRole.Serving).First();
+    private void Dial(DeploymentId deployment, EpochState serving) =>
         _cell.OpenHeadsAsync([.. serving.Heads], warmUp: false, encoder: false).PipeTo(
-            _self, success: links => new Dialled(shown.Deployment, epoch, links), failure: _ => new HeadsLost(shown.Deployment, epoch));
-    }
+            _self, success: links => new Dialled(deployment, serving.Epoch, links), failure: _ => new HeadsLost(deployment, serving.Epoch));
 
     private void OnDialled(Dialled dialled)
     {
         Followed followed = _followed[dialled.Deployment];
-        followed.Dialling = null;
+        followed.Dialling.Remove(dialled.Epoch);
         bool wanted = _cell.Shown.GetValueOrDefault(dialled.Deployment)?.Epochs.Any(epoch => epoch.Epoch == dialled.Epoch && epoch.Role != EpochRole.Building) == true;
         GenerationRouter router = _cell.RouterOf(dialled.Deployment);
         if (!wanted || router.OpenHeads(dialled.Epoch) is not null)
@@ -204,8 +200,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
     /// <summary>A head is out of reach from here: tried again while the owner says that it serves.</summary>
     private void OnLost(HeadsLost lost)
     {
-        Followed followed = _followed[lost.Deployment];
-        followed.Dialling = followed.Dialling == lost.Epoch ? null : followed.Dialling;
+        _followed[lost.Deployment].Dialling.Remove(lost.Epoch);
         Timers.StartSingleTimer($"redial-{lost.Deployment}", new Redial(lost.Deployment), s_retry);
     }
 

@@ -10,7 +10,9 @@ namespace Lamina.Coordinator.Cells;
 /// <param name="Threads">Threads per stage; 0 = the node's default.</param>
 /// <param name="DraftTokens">Most tokens a sequence guesses ahead.</param>
 /// <param name="KvType">How keys and values are kept.</param>
-public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads, int DraftTokens = 0, GgmlType KvType = GgmlType.F16);
+/// <param name="Pipelines">Most copies of the model that serve side by side, where nodes are left for them.</param>
+/// <param name="Spares">Nodes that further copies leave free for failover.</param>
+public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes, IReadOnlyList<LayerRange>? Ranges, int Threads, int DraftTokens = 0, GgmlType KvType = GgmlType.F16, int Pipelines = 1, int Spares = 0);
 
 /// <summary>What planning and loading need to know of an imported model.</summary>
 /// <param name="Sources">Where nodes pull its blobs.</param>

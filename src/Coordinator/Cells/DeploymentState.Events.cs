@@ -32,14 +32,14 @@ public sealed partial record DeploymentState
                 return OnStageFailed(failed, effects);
             case DeploymentEvent.HeadsOpened opened when Building is { Phase: EpochPhase.Opening } && Building.Epoch == opened.Epoch:
                 return OnHeadsOpened(effects);
-            case DeploymentEvent.HeadsOpened opened when Serving is { Phase: EpochPhase.Opening } && Serving.Epoch == opened.Epoch:
+            case DeploymentEvent.HeadsOpened opened when Find(opened.Epoch, EpochPhase.Opening) is { } standing:
                 effects.Add(new DeploymentEffect.Serve(opened.Epoch));
-                return this with { Serving = Serving with { Phase = EpochPhase.Serving } };
-            case DeploymentEvent.HeadLost lost when Serving is { Phase: EpochPhase.Serving } && Serving.Epoch == lost.Epoch:
+                return this with { Standing = Standing.Replace(standing, standing with { Phase = EpochPhase.Serving }) };
+            case DeploymentEvent.HeadLost lost when Find(lost.Epoch, EpochPhase.Serving) is { } standing:
                 // The pipeline may stand; only if the head cannot be reached again is it lost.
                 effects.Add(new DeploymentEffect.StopServing(lost.Epoch));
-                effects.Add(new DeploymentEffect.OpenHeads(lost.Epoch, [.. Serving.Heads]));
-                return this with { Serving = Serving with { Phase = EpochPhase.Opening } };
+                effects.Add(new DeploymentEffect.OpenHeads(lost.Epoch, [.. standing.Heads]));
+                return this with { Standing = Standing.Replace(standing, standing with { Phase = EpochPhase.Opening }) };
             case DeploymentEvent.HeadLost lost when Retiring.Exists(epoch => epoch.Epoch == lost.Epoch):
                 return OnEpochLost(lost.Epoch, lost.Reason, permanent: false, effects);
             case DeploymentEvent.HeadsFailed failed:
@@ -65,7 +65,7 @@ public sealed partial record DeploymentState
         }
 
         state.UnloadStrays(effects);
-        foreach (EpochState epoch in new[] { state.Building, state.Serving }.OfType<EpochState>().Concat(state.Retiring))
+        foreach (EpochState epoch in state.Epochs.ToArray())
         {
             if (epoch.MissingNode(table) is { } missing)
             {
@@ -127,17 +127,24 @@ public sealed partial record DeploymentState
     private DeploymentState OnHeadsOpened(List<DeploymentEffect> effects)
     {
         effects.Add(new DeploymentEffect.Serve(Building!.Epoch));
-        DeploymentState state = this with
-        {
-            Serving = Building with { Phase = EpochPhase.Serving }, Building = null, WasReady = true, Failures = 0, GaveUp = false, Problem = null, TriedBeside = [],
-        };
-        if (Serving is { } old)
+        EpochState opened = Building with { Phase = EpochPhase.Serving, Replaces = null };
+        EpochState? old = Standing.Find(epoch => epoch.Epoch == Building.Replaces);
+        if (old is not null)
         {
             effects.Add(new DeploymentEffect.Drain(old.Epoch));
-            state = state with { Retiring = Retiring.Add(old) };
         }
 
-        return state;
+        return this with
+        {
+            Standing = old is null ? Standing.Add(opened) : Standing.Replace(old, opened),
+            Retiring = old is null ? Retiring : Retiring.Add(old),
+            Building = null,
+            WasReady = true,
+            Failures = 0,
+            GaveUp = false,
+            Problem = null,
+            TriedBeside = [],
+        };
     }
 
     private DeploymentState OnStageFailed(DeploymentEvent.StageFailed failed, List<DeploymentEffect> effects)
@@ -147,7 +154,7 @@ public sealed partial record DeploymentState
             return this;
         }
 
-        bool known = new[] { Building, Serving }.OfType<EpochState>().Concat(Retiring).Any(epoch => epoch.Find(failed.Address, failed.Node) is not null);
+        bool known = Epochs.Any(epoch => epoch.Find(failed.Address, failed.Node) is not null);
         bool permanent = failed.Failure is StageFailure.Unsupported or StageFailure.Corrupt;
         return known ? OnEpochLost(failed.Address.Epoch, $"node {failed.Node}: {failed.Reason}", permanent, effects) : this;
     }
@@ -168,11 +175,11 @@ public sealed partial record DeploymentState
             return (this with { Building = null, Failures = Failures + 1, Problem = reason, GaveUp = giveUp }).AskProbe(giveUp, effects);
         }
 
-        if (Serving?.Epoch == epoch)
+        if (Standing.Find(standing => standing.Epoch == epoch) is { } lost)
         {
             effects.Add(new DeploymentEffect.StopServing(epoch));
-            Unload(Serving, effects);
-            return (this with { Serving = null, Problem = reason }).AskProbe(giveUp: false, effects);
+            Unload(lost, effects);
+            return (this with { Standing = Standing.Remove(lost), Problem = reason }).AskProbe(giveUp: false, effects);
         }
 
         if (Retiring.Find(old => old.Epoch == epoch) is { } retired)
@@ -196,6 +203,8 @@ public sealed partial record DeploymentState
         effects.Add(new DeploymentEffect.Probe(Failures < 2 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(250 << Math.Min(Failures - 2, 5))));
         return this with { Probing = true };
     }
+
+    private EpochState? Find(int epoch, EpochPhase phase) => Standing.Find(standing => standing.Epoch == epoch && standing.Phase == phase);
 
     private void Unload(EpochState epoch, List<DeploymentEffect> effects)
     {

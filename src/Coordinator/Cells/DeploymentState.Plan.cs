@@ -19,69 +19,115 @@ public sealed partial record DeploymentState
     /// <summary>Nothing serves: plan with as many stages as there are nodes, up to the wanted number.</summary>
     private DeploymentState DecideFirst(List<DeploymentEffect> effects)
     {
-        int needed = WasReady ? Spec.Ranges?.Count ?? 1 : Spec.Nodes;
+        int needed = WasReady ? FewestStages : Spec.Nodes;
         int available = Available.Count;
         if (available < needed)
         {
             return this with { Problem = $"{available} of {needed} nodes are up" };
         }
 
-        PlanResult result = MakePlan(Math.Min(WantedStages, available), Spec.Id);
+        PlanResult result = MakePlan(Math.Min(WantedStages, available), Available);
         if (result.Plan is null)
         {
             // With fewer nodes than wanted the missing ones may bring what is lacking.
             return this with { Problem = result.Problem, GaveUp = available >= Spec.Nodes };
         }
 
-        return Build(result.Plan, effects);
+        return Build(result.Plan, replaces: null, effects);
     }
 
     /// <summary>
-    /// A smaller plan serves than is wanted and nodes have come, or a node of the plan is leaving: build another beside it, if memory allows both. A node whose stages find no
-    /// other place leaves at once: its successor, or itself restarted, is what the streams then wait for.
+    /// Something serves: if a node of it is leaving, or nodes have come with which it would have more of the wanted stages, another pipeline is built beside it and takes its
+    /// place; nodes that are left over get further pipelines. All that only as far as memory allows it beside what serves.
     /// </summary>
     private DeploymentState DecideBeside(List<DeploymentEffect> effects)
     {
-        int stages = Math.Min(WantedStages, Available.Count);
-        NodeName[] leaving = [.. Serving!.Stages.Select(stage => stage.Plan.Node).Where(name => Nodes.TryGetValue(name, out NodeView? node) && node.Leaving).Distinct()];
-        bool isBetter = stages > Serving.Plan.Pipelines[0].Stages.Count;
-        if ((!isBetter && leaving.Length == 0) || !Retiring.IsEmpty || TriedBeside.SequenceEqual(Present()))
+        if (!Retiring.IsEmpty || TriedBeside.SequenceEqual(Present()))
         {
             return this;
         }
 
-        int fewest = leaving.Length == 0 ? stages : Spec.Ranges?.Count ?? 1;
-        string? problem = null;
-        for (int count = stages; count >= fewest && count > 0; count--)
+        foreach (EpochState standing in Standing)
         {
-            PlanResult result = MakePlan(count, reclaimed: null);
+            if (DecideReplacement(standing, effects) is { } replaced)
+            {
+                return replaced;
+            }
+        }
+
+        return DecideOneMore(effects);
+    }
+
+    /// <summary>Null when the pipeline is as good as it can be. A node whose stages find no other place leaves at once: its successor, or itself restarted, is what the streams then wait for.</summary>
+    private DeploymentState? DecideReplacement(EpochState standing, List<DeploymentEffect> effects)
+    {
+        IReadOnlyList<NodeView> candidates = [.. Available.Where(node => !Standing.Any(other => other != standing && other.Uses(node.Name)))];
+        int stages = Math.Min(WantedStages, candidates.Count);
+        NodeName[] leaving = [.. standing.Stages.Select(stage => stage.Plan.Node).Where(name => Nodes.TryGetValue(name, out NodeView? node) && node.Leaving).Distinct()];
+        bool isBetter = stages > standing.Stages.Length;
+        if (!isBetter && leaving.Length == 0)
+        {
+            return null;
+        }
+
+        string? problem = null;
+        for (int count = stages; count >= (leaving.Length == 0 ? stages : FewestStages) && count > 0; count--)
+        {
+            PlanResult result = MakePlan(count, candidates);
             if (result.Plan is not null)
             {
-                return Build(result.Plan, effects);
+                return Build(result.Plan, standing.Epoch, effects);
             }
 
             problem = result.Problem;
+        }
+
+        if (leaving.Length == 0 && Standing.Count < Spec.Pipelines)
+        {
+            return null;
         }
 
         effects.AddRange(leaving.Select(name => new DeploymentEffect.Tell(name, new NodeCommands.LeaveNow(Spec.Tenant, problem ?? "no other node is up"))));
         return this with { TriedBeside = Present() };
     }
 
-    private PlanResult MakePlan(int stages, DeploymentId? reclaimed)
+    private DeploymentState DecideOneMore(List<DeploymentEffect> effects)
     {
-        // Nodes on one machine share its cores and memory; what their measurements differ by is chance.
-        Dictionary<string, long> speeds = Available.GroupBy(node => node.Link.Host, StringComparer.Ordinal)
-            .ToDictionary(group => group.Key, group => group.Max(node => node.BytesPerSecond), StringComparer.Ordinal);
-        return Planner.Make(new PlanRequest(
-            Model!.Cost, [.. Available.Select(node => node.Capacity(reclaimed, speeds[node.Link.Host]))], stages, Spec.Ranges));
+        NodeView[] free = [.. Available.Where(node => !Standing.Any(standing => standing.Uses(node.Name)))];
+        if (Standing.Count >= Spec.Pipelines || free.Length - Spec.Spares < FewestStages)
+        {
+            return this;
+        }
+
+        for (int count = Math.Min(WantedStages, free.Length - Spec.Spares); count >= FewestStages; count--)
+        {
+            if (MakePlan(count, free).Plan is { } plan)
+            {
+                return Build(plan, replaces: null, effects);
+            }
+        }
+
+        return this with { TriedBeside = Present() };
     }
 
-    private DeploymentState Build(Plan plan, List<DeploymentEffect> effects)
+    private int FewestStages => Spec.Ranges?.Count ?? 1;
+
+    /// <summary>Stages that count for nothing any more are on their way out: their memory is free for a plan, and the node waits for it.</summary>
+    private PlanResult MakePlan(int stages, IReadOnlyList<NodeView> nodes)
+    {
+        // Nodes on one machine share its cores and memory; what their measurements differ by is chance.
+        Dictionary<string, long> speeds = Nodes.Values.GroupBy(node => node.Link.Host, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.Max(node => node.BytesPerSecond), StringComparer.Ordinal);
+        bool IsOver(StageAddress stage) => stage.Deployment == Spec.Id && !Counts(stage.Epoch);
+        return Planner.Make(new PlanRequest(Model!.Cost, [.. nodes.Select(node => node.Capacity(IsOver, speeds[node.Link.Host]))], stages, Spec.Ranges));
+    }
+
+    private DeploymentState Build(Plan plan, int? replaces, List<DeploymentEffect> effects)
     {
         // A coordinator that was restarted goes on after the epochs that nodes remember: they refuse older ones.
         int remembered = Nodes.Values.SelectMany(node => node.Stages).Where(stage => stage.Address.Deployment == Spec.Id)
             .Select(stage => stage.Address.Epoch).DefaultIfEmpty(0).Max();
-        EpochState epoch = EpochState.Begin(Spec.Id, Math.Max(LastEpoch, remembered) + 1, plan, Nodes);
+        EpochState epoch = EpochState.Begin(Spec.Id, Math.Max(LastEpoch, remembered) + 1, plan, Nodes) with { Replaces = replaces };
         StageSettings settings = Model!.Settings(plan, Spec);
         foreach (StageState stage in epoch.Stages)
         {
@@ -94,7 +140,10 @@ public sealed partial record DeploymentState
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };
     }
 
-    private bool Counts(int epoch) => Serving?.Epoch == epoch || Building?.Epoch == epoch || Retiring.Exists(old => old.Epoch == epoch);
+    /// <summary>All that count.</summary>
+    private IEnumerable<EpochState> Epochs => (Building is null ? [] : new[] { Building }).Concat(Standing).Concat(Retiring);
+
+    private bool Counts(int epoch) => Epochs.Any(other => other.Epoch == epoch);
 
     /// <summary>Stages of this deployment that belong to no epoch that still counts: of a coordinator that died, or on a node that was out of reach when they were unloaded.</summary>
     private void UnloadStrays(List<DeploymentEffect> effects)

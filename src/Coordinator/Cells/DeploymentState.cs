@@ -23,7 +23,12 @@ public sealed partial record DeploymentState
     /// <summary>The last epoch planned; 0 before the first.</summary>
     public int LastEpoch { get; init; }
 
-    public EpochState? Serving { get; init; }
+    /// <summary>What serves, each epoch one pipeline on nodes of its own: one may be lost without the others.</summary>
+    public ImmutableList<EpochState> Standing { get; init; } = [];
+
+    /// <summary>The first that serves, or null.</summary>
+    public EpochState? Serving => Standing.IsEmpty ? null : Standing[0];
+
     public EpochState? Building { get; init; }
 
     /// <summary>Replaced epochs whose generations are still running.</summary>
@@ -53,6 +58,9 @@ public sealed partial record DeploymentState
     /// <summary>Stages a full plan has.</summary>
     public int WantedStages => Spec.Ranges?.Count ?? Math.Min(Spec.Nodes, Model?.Cost.LayerCount ?? Spec.Nodes);
 
+    /// <summary>Whether links to the epoch's head are waited for.</summary>
+    public bool IsOpening(int epoch) => Epochs.Any(other => other.Epoch == epoch && other.Phase == EpochPhase.Opening);
+
     public DeploymentPhase Phase => this switch
     {
         { Serving: not null } => DeploymentPhase.Ready,
@@ -64,11 +72,13 @@ public sealed partial record DeploymentState
 
     public DeploymentView ToView()
     {
-        EpochState? shown = Serving ?? Building;
-        IReadOnlyList<StageView> stages = shown is null ? [] : [.. shown.Stages.Select(stage => new StageView(
-            stage.Address.Pipeline, stage.Address.Stage, stage.Plan.Node.Value, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End, stage.Phase, stage.MemoryBytes))];
-        (long done, long total) = shown is null ? (ImportedBytes, ImportBytes) : (shown.Stages.Sum(stage => stage.LoadedBytes), shown.Stages.Sum(stage => stage.Plan.WeightBytes));
-        return new DeploymentView(Spec.Id.Value, Phase, shown?.Epoch ?? LastEpoch, stages, done, total, Serving is null ? Problem : null);
+        EpochState[] shown = !Standing.IsEmpty ? [.. Standing] : Building is not null ? [Building] : [];
+        IReadOnlyList<StageView> stages = [.. shown.SelectMany((epoch, pipeline) => epoch.Stages.Select(stage => new StageView(
+            pipeline, stage.Address.Stage, stage.Plan.Node.Value, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End, stage.Phase, stage.MemoryBytes)))];
+        (long done, long total) = shown.Length == 0
+            ? (ImportedBytes, ImportBytes)
+            : (shown.Sum(epoch => epoch.Stages.Sum(stage => stage.LoadedBytes)), shown.Sum(epoch => epoch.Stages.Sum(stage => stage.Plan.WeightBytes)));
+        return new DeploymentView(Spec.Id.Value, Phase, shown.Select(epoch => epoch.Epoch).DefaultIfEmpty(LastEpoch).Max(), stages, done, total, Serving is null ? Problem : null);
     }
 
     /// <summary>The next state and what to do, in order. Late and foreign reports change nothing.</summary>

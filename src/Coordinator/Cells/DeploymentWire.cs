@@ -12,18 +12,22 @@ internal static class DeploymentWire
     private const int MaxStages = 320;
 
     public static DeploymentSettings Settings(ModelOptions model) => new(
-        model.Nodes, model.Stages, model.ContextLength, model.Threads, model.DraftTokens, model.KvCacheType, [.. model.EmbeddingDimensions]);
+        model.Nodes, model.Stages, model.ContextLength, model.Threads, model.DraftTokens, model.KvCacheType, [.. model.EmbeddingDimensions], model.Pipelines, model.Spares);
 
     public static DeploymentSpec Spec(TenantId tenant, DeploymentId id, DeploymentSettings settings)
     {
         IReadOnlyList<LayerRange>? ranges = settings.Stages is null ? null : StageRanges.Parse(settings.Stages);
-        return new DeploymentSpec(tenant, id, Math.Max(settings.Nodes, ranges?.Count ?? 1), ranges, settings.Threads, settings.DraftTokens, KvCacheTypes.Parse(settings.KvCacheType));
+        return new DeploymentSpec(tenant, id, Math.Max(settings.Nodes, ranges?.Count ?? 1), ranges, settings.Threads, settings.DraftTokens, KvCacheTypes.Parse(settings.KvCacheType), settings.Pipelines, settings.Spares);
     }
 
     public static DeploymentProtocol.DeploymentShown Shown(DeploymentState state, DeploymentSettings settings, string owner, ModelOffer? model, IReadOnlyList<Endpoint> sources)
     {
         var epochs = new List<EpochShown>();
-        Add(epochs, EpochRole.Serving, state.Serving);
+        foreach (EpochState standing in state.Standing)
+        {
+            Add(epochs, EpochRole.Serving, standing);
+        }
+
         foreach (EpochState retiring in state.Retiring)
         {
             Add(epochs, EpochRole.Retiring, retiring);
@@ -43,10 +47,9 @@ internal static class DeploymentWire
     /// </summary>
     public static DeploymentState Resume(DeploymentProtocol.DeploymentShown shown)
     {
-        EpochState[] serving = [.. Epochs(shown, EpochRole.Serving)];
         return State(shown) with
         {
-            Serving = serving.Length == 0 ? null : serving[0] with { Phase = EpochPhase.Opening },
+            Standing = [.. Epochs(shown, EpochRole.Serving).Select(epoch => epoch with { Phase = EpochPhase.Opening })],
             Retiring = [.. Epochs(shown, EpochRole.Retiring)],
             GaveUp = false,
         };
@@ -55,7 +58,7 @@ internal static class DeploymentWire
     /// <summary>The state for looking at.</summary>
     public static DeploymentState Look(DeploymentProtocol.DeploymentShown shown) => State(shown) with
     {
-        Serving = Epochs(shown, EpochRole.Serving).FirstOrDefault(),
+        Standing = [.. Epochs(shown, EpochRole.Serving)],
         Building = Epochs(shown, EpochRole.Building).FirstOrDefault(),
         GaveUp = shown.GaveUp,
     };

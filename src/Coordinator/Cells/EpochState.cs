@@ -26,7 +26,8 @@ public sealed record StageState(StageAddress Address, StagePlan Plan, NodeView N
 public enum EpochPhase { Loading, Connecting, Opening, Serving }
 
 /// <summary>One realisation of a plan: its stages and how far they are.</summary>
-public sealed record EpochState(int Epoch, EpochPhase Phase, Plan Plan, ImmutableArray<StageState> Stages)
+/// <param name="Replaces">The epoch whose place it takes once it serves; null when it is one more.</param>
+public sealed record EpochState(int Epoch, EpochPhase Phase, Plan Plan, ImmutableArray<StageState> Stages, int? Replaces = null)
 {
     public static EpochState Begin(DeploymentId deployment, int epoch, Plan plan, IReadOnlyDictionary<NodeName, NodeView> nodes)
     {
@@ -53,6 +54,8 @@ public sealed record EpochState(int Epoch, EpochPhase Phase, Plan Plan, Immutabl
     public StageState? Find(StageAddress address, NodeName node) => Stages.FirstOrDefault(stage => stage.Address == address && stage.Plan.Node == node);
 
     public EpochState With(StageState stage) => this with { Stages = Stages.Replace(Stages.First(s => s.Address == stage.Address), stage) };
+
+    public bool Uses(NodeName node) => Stages.Any(stage => stage.Plan.Node == node);
 
     public bool All(StagePhase phase) => Stages.All(stage => stage.Phase == phase);
 

@@ -26,11 +26,11 @@ public sealed record NodeView(
     /// <summary>True when both are of equal worth to a plan.</summary>
     public bool IsSameToPlans(NodeView other) => IsSameProcess(other) && Leaving == other.Leaving;
 
-    /// <param name="reclaimed">Deployment whose stages here are to be unloaded and count as free, or null.</param>
+    /// <param name="isOver">Which stages here are to be unloaded and count as free.</param>
     /// <param name="bytesPerSecond">Speed to plan with.</param>
-    public NodeCapacity Capacity(DeploymentId? reclaimed, long bytesPerSecond)
+    public NodeCapacity Capacity(Func<StageAddress, bool> isOver, long bytesPerSecond)
     {
-        long free = MemoryBytes - MemoryUsedBytes + Stages.Where(stage => stage.Address.Deployment == reclaimed).Sum(stage => stage.MemoryBytes);
+        long free = MemoryBytes - MemoryUsedBytes + Stages.Where(stage => isOver(stage.Address)).Sum(stage => stage.MemoryBytes);
         return new NodeCapacity(Name, Math.Clamp(free, 0, MemoryBytes), NodeCapacity.RoundSpeed(bytesPerSecond));
     }
 }

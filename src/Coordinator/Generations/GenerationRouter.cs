@@ -11,7 +11,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IReadOnlyList<HeadLink>> _epochs = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int? _serving;
+    private readonly HashSet<int> _serving = [];
     private int _active;
     private bool _disposed;
 
@@ -78,7 +78,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     {
         lock (_lock)
         {
-            _serving = epoch;
+            _serving.Add(epoch);
             SignalChange();
         }
     }
@@ -90,7 +90,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
         lock (_lock)
         {
             _epochs.Remove(epoch, out heads);
-            _serving = _serving == epoch ? null : _serving;
+            _serving.Remove(epoch);
         }
 
         Close(heads ?? []);
@@ -104,6 +104,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
         lock (_lock)
         {
             heads = _epochs.GetValueOrDefault(epoch) ?? [];
+            _serving.Remove(epoch);
         }
 
         long deadline = Environment.TickCount64 + (long)(hurried ? limits.HurriedDrainTime : limits.DrainTime).TotalMilliseconds;
@@ -158,7 +159,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
             _disposed = true;
             heads = [.. _epochs.Values.SelectMany(links => links)];
             _epochs.Clear();
-            _serving = null;
+            _serving.Clear();
             SignalChange();
         }
 
@@ -267,7 +268,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     {
         lock (_lock)
         {
-            return _serving is int epoch && _epochs.TryGetValue(epoch, out IReadOnlyList<HeadLink>? heads) ? heads : [];
+            return [.. _serving.Where(_epochs.ContainsKey).SelectMany(epoch => _epochs[epoch])];
         }
     }
 

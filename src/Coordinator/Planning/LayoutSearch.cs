@@ -17,10 +17,12 @@ internal sealed class LayoutSearch
     private readonly NodeCapacity[][] _classes;
     private readonly int[] _strides;
     private readonly int _states;
+    private readonly PlanObjective _objective;
 
     /// <param name="ranges">When given, stages end only where these do.</param>
-    public LayoutSearch(ModelCost model, IReadOnlyList<NodeCapacity> nodes, int stages, IReadOnlyList<LayerRange>? ranges)
+    public LayoutSearch(ModelCost model, IReadOnlyList<NodeCapacity> nodes, int stages, IReadOnlyList<LayerRange>? ranges, PlanObjective objective = PlanObjective.Throughput)
     {
+        _objective = objective;
         _model = model;
         _stages = stages;
         _costs = new StageCosts(model, stages > 1);
@@ -36,7 +38,7 @@ internal sealed class LayoutSearch
         _classes = [.. nodes
             .OrderBy(node => node.Name.Value, StringComparer.Ordinal)
             .GroupBy(node => (node.FreeBytes, node.BytesPerSecond, node.LinkSeconds, node.LinkBytesPerSecond))
-            .Select(group => group.ToArray())];
+            .Select(group => group.Take(stages).ToArray())];
         _strides = new int[_classes.Length];
         int states = 1;
         for (int c = 0; c < _classes.Length; c++)
@@ -49,19 +51,20 @@ internal sealed class LayoutSearch
     }
 
     /// <summary>Steps that a search over such nodes takes, for the caller to bound.</summary>
-    public static double Effort(ModelCost model, IReadOnlyList<NodeCapacity> nodes)
+    public static double Effort(ModelCost model, IReadOnlyList<NodeCapacity> nodes, int stages)
     {
         var classes = nodes.GroupBy(node => (node.FreeBytes, node.BytesPerSecond, node.LinkSeconds, node.LinkBytesPerSecond)).ToList();
-        double states = classes.Aggregate(1.0, (product, group) => product * (group.Count() + 1));
+        double states = classes.Aggregate(1.0, (product, group) => product * (Math.Min(group.Count(), stages) + 1));
         return states * classes.Count * model.LayerCount * model.LayerCount;
     }
 
     /// <summary>The stages in order, or null when no layout fits.</summary>
     public IReadOnlyList<(NodeCapacity Node, LayerRange Layers)>? Run(out LayoutCost cost)
     {
-        long slowest = LeastSlowest();
+        // Without a bound on the slowest stage, the second pass finds the least latency.
+        long slowest = _objective == PlanObjective.Latency ? long.MaxValue : LeastSlowest();
         cost = default;
-        return slowest == long.MaxValue ? null : Cheapest(slowest, out cost);
+        return slowest == long.MaxValue && _objective == PlanObjective.Throughput ? null : Cheapest(slowest, out cost);
     }
 
     private long LeastSlowest()
@@ -98,7 +101,7 @@ internal sealed class LayoutSearch
         return result;
     }
 
-    private List<(NodeCapacity Node, LayerRange Layers)> Cheapest(long slowest, out LayoutCost cost)
+    private List<(NodeCapacity Node, LayerRange Layers)>? Cheapest(long slowest, out LayoutCost cost)
     {
         // Costs to go, filled from the last state back: choosing a node leads to a higher state.
         int layers = _model.LayerCount;
@@ -128,6 +131,11 @@ internal sealed class LayoutSearch
         }
 
         cost = new LayoutCost(slowest, toGo[0].Latency, toGo[0].Unevenness);
+        if (toGo[0].Latency == long.MaxValue)
+        {
+            return null;
+        }
+
         var stages = new List<(NodeCapacity, LayerRange)>(_stages);
         for ((int state, int first) = (0, 0); first < layers;)
         {
@@ -138,6 +146,7 @@ internal sealed class LayoutSearch
             (state, first) = (state + _strides[c], end);
         }
 
+        cost = cost with { Slowest = stages.Max(stage => _costs.BusyTime(stage.Item2, stage.Item1)) };
         return stages;
     }
 

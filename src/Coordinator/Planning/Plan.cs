@@ -21,4 +21,8 @@ public readonly record struct PlanResult(Plan? Plan, string? Problem);
 /// <summary>What is to be planned.</summary>
 /// <param name="Stages">Stages of a pipeline; at most the number of layers.</param>
 /// <param name="Ranges">Layers of each stage as the operator wants them, or null.</param>
-public sealed record PlanRequest(ModelCost Model, IReadOnlyList<NodeCapacity> Nodes, int Stages, IReadOnlyList<LayerRange>? Ranges = null);
+/// <param name="Objective">What among the layouts that fit is best.</param>
+public sealed record PlanRequest(ModelCost Model, IReadOnlyList<NodeCapacity> Nodes, int Stages, IReadOnlyList<LayerRange>? Ranges = null, PlanObjective Objective = PlanObjective.Throughput);
+
+/// <summary>Throughput: the least busy slowest stage, then the least latency. Latency: a token's shortest way through all stages.</summary>
+public enum PlanObjective { Throughput, Latency }

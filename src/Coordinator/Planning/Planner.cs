@@ -12,6 +12,11 @@ public static class Planner
     /// <summary>Bounds the search to well under a second; only cells of more than a dozen unlike nodes exceed it.</summary>
     private const double MaxEffort = 4e7;
 
+    /// <summary>Nodes beyond these are not told apart one by one.</summary>
+    private const int MaxUnlike = 24;
+
+    private const int MaxGroups = 8;
+
     public static PlanResult Make(PlanRequest request)
     {
         ModelCost model = request.Model;
@@ -27,7 +32,7 @@ public static class Planner
         }
 
         IReadOnlyList<NodeCapacity> candidates = Candidates(model, request.Nodes, stages, out bool all);
-        var stageLayout = new LayoutSearch(model, candidates, stages, request.Ranges).Run(out LayoutCost cost);
+        var stageLayout = new LayoutSearch(model, candidates, stages, request.Ranges, request.Objective).Run(out LayoutCost cost);
         if (stageLayout is null)
         {
             return Problem(DoesNotFit(model, request.Nodes, stages));
@@ -50,27 +55,48 @@ public static class Planner
             .ThenBy(node => node.Name.Value, StringComparer.Ordinal)
             .ToList();
         all = true;
-        while (ordered.Count > Math.Max(stages, 8) && LayoutSearch.Effort(model, ordered) > MaxEffort)
+        if (LayoutSearch.Effort(model, ordered, stages) <= MaxEffort)
         {
-            ordered.RemoveAt(ordered.Count - 1);
-            all = false;
+            return ordered;
         }
 
-        if (LayoutSearch.Effort(model, ordered) > MaxEffort * 64)
+        // The best nodes alone, as long as they are few enough to be told apart; else more of them, told apart less finely.
+        all = false;
+        List<NodeCapacity> best = ordered[..Math.Min(ordered.Count, Math.Max(stages, MaxUnlike))];
+        while (best.Count > stages && LayoutSearch.Effort(model, best, stages) > MaxEffort)
         {
-            // More unlike nodes than an exact search can tell apart: the slowest figure of each then stands for all.
-            all = false;
-            return [.. ordered.Select(node => node with
+            best.RemoveAt(best.Count - 1);
+        }
+
+        if (LayoutSearch.Effort(model, best, stages) <= MaxEffort)
+        {
+            return best;
+        }
+
+        List<NodeCapacity> alike = [];
+        for (int groups = MaxGroups; groups >= 1; groups--)
+        {
+            alike = Alike(ordered[..Math.Min(ordered.Count, 2 * stages)], groups);
+            if (LayoutSearch.Effort(model, alike, stages) <= MaxEffort)
             {
-                FreeBytes = ordered.Min(n => n.FreeBytes),
-                BytesPerSecond = ordered.Min(n => n.BytesPerSecond),
-                LinkSeconds = ordered.Max(n => n.LinkSeconds),
-                LinkBytesPerSecond = ordered.Min(n => n.LinkBytesPerSecond),
-            })];
+                break;
+            }
         }
 
-        return ordered;
+        return alike;
     }
+
+    /// <summary>Nodes in groups by speed and memory, each with the slowest figures of its group, so that whatever is planned with these fits the nodes themselves.</summary>
+    private static List<NodeCapacity> Alike(List<NodeCapacity> nodes, int groups) =>
+        [.. nodes.OrderByDescending(node => node.BytesPerSecond).ThenByDescending(node => node.FreeBytes).ThenBy(node => node.Name.Value, StringComparer.Ordinal)
+            .Chunk((nodes.Count + groups - 1) / groups)
+            .SelectMany(group => group.Select(node => node with
+            {
+                FreeBytes = group.Min(n => n.FreeBytes),
+                BytesPerSecond = group.Min(n => n.BytesPerSecond),
+                LinkSeconds = group.Max(n => n.LinkSeconds),
+                LinkBytesPerSecond = group.Min(n => n.LinkBytesPerSecond),
+            }))];
 
     private static string DoesNotFit(ModelCost model, IReadOnlyList<NodeCapacity> nodes, int stages)
     {
@@ -90,11 +116,12 @@ public static class Planner
         foreach ((NodeCapacity node, LayerRange layers) in stages)
         {
             sentences.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{node.Name} holds layers {layers} ({Bytes(model.WeightBytes(layers))}), {costs.BusyTime(layers, node) / 1e6:0.000} ms a token."));
+                $"{node.Name} holds layers {layers} ({Bytes(model.WeightBytes(layers))}), {costs.BusyTime(layers, node) / 1e6:0.000} ms a token{(IsFull(model, costs, node, layers) ? ": as many as its memory takes" : "")}."));
         }
 
         sentences.Add(string.Create(CultureInfo.InvariantCulture,
             $"The slowest of {stages.Count} stages takes {cost.Slowest / 1e6:0.000} ms, a token through all of them {cost.Latency / 1e6:0.000} ms."));
+        sentences.Add(WhatWouldHelp(model, stages, costs));
         sentences.Add($"The cache has {blocks} blocks of {KvCache.BlockPositions} positions: {blocks / model.BlocksPerSequence} contexts of {model.ContextLength} tokens at once.");
         if (candidates is not null)
         {
@@ -102,6 +129,21 @@ public static class Planner
         }
 
         return sentences;
+    }
+
+    /// <summary>Whether another layer, on either side of those it has, would not fit beside the cache of one context.</summary>
+    private static bool IsFull(ModelCost model, StageCosts costs, NodeCapacity node, LayerRange layers) =>
+        (layers.First == 0 || !costs.Fits(new LayerRange(layers.First - 1, layers.End), node))
+        && (layers.End == model.LayerCount || !costs.Fits(new LayerRange(layers.First, layers.End + 1), node))
+        && layers.Count < model.LayerCount;
+
+    private static string WhatWouldHelp(ModelCost model, IReadOnlyList<(NodeCapacity Node, LayerRange Layers)> stages, StageCosts costs)
+    {
+        (NodeCapacity slowest, LayerRange most) = stages.MaxBy(stage => costs.BusyTime(stage.Layers, stage.Node));
+        string[] full = [.. stages.Where(stage => stage.Node != slowest && IsFull(model, costs, stage.Node, stage.Layers)).Select(stage => stage.Node.Name.Value)];
+        return full.Length > 0 ? $"More memory on {string.Join(", ", full)} would let {(full.Length == 1 ? "it" : "them")} take layers off {slowest.Name}, the slowest."
+            : most.Count > 1 ? $"{slowest.Name} is the slowest: a faster node in its place, or one more stage, would help."
+            : $"{slowest.Name} is the slowest with a single layer: only a faster node in its place would help.";
     }
 
     private static string Bytes(long bytes) => bytes >= 1 << 30

@@ -22,8 +22,8 @@ internal sealed partial class CellSimulation
             case 2 when node.Answers(_time.Now):
                 Pause(node, 0.1 + (_random.NextDouble() * 8));
                 break;
-            case 3 when _state.Serving is { } serving:
-                BreakPipeline(serving.Epoch);
+            case 3 when _state.Standing is { IsEmpty: false } standing:
+                BreakPipeline(standing[_random.Next(standing.Count)].Epoch);
                 break;
             case 4 when _open.Count > 0:
                 CloseHead(_open.Max());
@@ -203,7 +203,7 @@ internal sealed partial class CellSimulation
     private bool Stands(int epoch)
     {
         int wanted = 0;
-        foreach (EpochState state in new[] { _state.Serving, _state.Building }.OfType<EpochState>().Concat(_state.Retiring).Where(state => state.Epoch == epoch))
+        foreach (EpochState state in new[] { _state.Building }.OfType<EpochState>().Concat(_state.Standing).Concat(_state.Retiring).Where(state => state.Epoch == epoch))
         {
             wanted = state.Stages.Length;
         }

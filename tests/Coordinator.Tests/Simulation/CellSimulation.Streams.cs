@@ -11,11 +11,11 @@ internal sealed partial class CellSimulation
 
     private readonly SimulatedStream[] _streams;
     private readonly HashSet<int> _open = [];
-    private int? _serving;
+    private readonly SortedSet<int> _serving = [];
 
     private void Serve(int epoch)
     {
-        _serving = epoch;
+        _serving.Add(epoch);
         foreach (SimulatedStream stream in _streams.Where(stream => stream.Attempt is null && stream.Run.State.Attempt > 0))
         {
             Advance(stream);
@@ -24,7 +24,7 @@ internal sealed partial class CellSimulation
 
     private void Stop(int epoch)
     {
-        _serving = _serving == epoch ? null : _serving;
+        _serving.Remove(epoch);
         CloseLink(epoch);
     }
 
@@ -48,7 +48,7 @@ internal sealed partial class CellSimulation
 
         _time.After(0.2, 0.3, () =>
         {
-            if (_ownerless && _state.Serving?.Epoch == epoch && Stands(epoch) && _open.Add(epoch))
+            if (_ownerless && _state.Standing.Exists(standing => standing.Epoch == epoch) && Stands(epoch) && _open.Add(epoch))
             {
                 Serve(epoch);
             }
@@ -96,7 +96,7 @@ internal sealed partial class CellSimulation
         {
             stream.Outcome = GenerationOutcome.Failed;
         }
-        else if (_serving is int epoch && _open.Contains(epoch))
+        else if (_serving.Where(_open.Contains).ToArray() is { Length: > 0 } serving && serving[_random.Next(serving.Length)] is int epoch)
         {
             GenerationAttempt attempt = stream.Run.BeginAttempt();
             (stream.Attempt, stream.Epoch) = (attempt, epoch);

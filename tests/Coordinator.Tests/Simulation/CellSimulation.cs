@@ -34,7 +34,7 @@ internal sealed partial class CellSimulation
         _time = new VirtualTime(_random);
         _planted = planted;
         _nodes = [.. Enumerable.Range(0, _random.Next(1, 6)).Select(i => new SimulatedNode($"n{i}"))];
-        _state = DeploymentState.Begin(new DeploymentSpec(Tenant, s_id, _random.Next(1, _nodes.Length + 1), null, 0));
+        _state = DeploymentState.Begin(new DeploymentSpec(Tenant, s_id, _random.Next(1, _nodes.Length + 1), null, 0, Pipelines: _random.Next(1, 4), Spares: _random.Next(2)));
         _streams = [.. Enumerable.Range(1, _random.Next(1, 6)).Select(number => new SimulatedStream(number, _random.Next(1, 200)))];
     }
 
@@ -71,7 +71,7 @@ internal sealed partial class CellSimulation
 
         double quiet = Math.Max(_time.Now, FaultsEnd) + 60;
         _time.RunUntil(() => _time.Now > quiet, Limit);
-        string? stray = _nodes.SelectMany(node => node.Stages.Keys.Where(stage => stage.Epoch != _state.Serving?.Epoch).Select(stage => $"{node.Name} still holds {stage}")).FirstOrDefault();
+        string? stray = _nodes.SelectMany(node => node.Stages.Keys.Where(stage => !_state.Standing.Exists(standing => standing.Epoch == stage.Epoch)).Select(stage => $"{node.Name} still holds {stage}")).FirstOrDefault();
         return stray ?? (_state.Phase == DeploymentPhase.Ready ? null : $"quiet, and yet {_state.Phase}: {_state.Problem}");
     }
 
@@ -100,7 +100,7 @@ internal sealed partial class CellSimulation
             return;
         }
 
-        DeploymentProtocol.DeploymentShown shown = DeploymentWire.Shown(_state, new DeploymentSettings(_state.Spec.Nodes, null, 0, 0, 0, "f16", []), "front", null, []);
+        DeploymentProtocol.DeploymentShown shown = DeploymentWire.Shown(_state, new DeploymentSettings(_state.Spec.Nodes, null, 0, 0, 0, "f16", [], _state.Spec.Pipelines, _state.Spec.Spares), "front", null, []);
         ModelFacts model = _state.Model;
         _ownerless = true;
         _time.After(0.5, 15, () =>
@@ -108,7 +108,7 @@ internal sealed partial class CellSimulation
             _ownerless = false;
             Owners++;
             _state = DeploymentWire.Resume(Wire.Decode<DeploymentProtocol.DeploymentShown>(Wire.Encode(shown).AsMemory()));
-            if (_state.Serving is { } serving)
+            foreach (EpochState serving in _state.Standing)
             {
                 Do(new DeploymentEffect.OpenHeads(serving.Epoch, [.. serving.Heads]));
             }
