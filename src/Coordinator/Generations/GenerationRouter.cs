@@ -3,7 +3,7 @@ using Lamina.Cluster.Messages;
 namespace Lamina.Coordinator.Generations;
 
 /// <summary>
-/// Runs one deployment's generations: chooses a pipeline of the serving epoch by load, and after a loss waits for the next epoch and goes on there with prompt and
+/// Runs one deployment's generations: chooses a pipeline that serves by what it computed before and by load, and after a loss waits for the next epoch and goes on there with prompt and
 /// emitted tokens. Thread-safe.
 /// </summary>
 internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
@@ -12,6 +12,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     private readonly Dictionary<int, IReadOnlyList<HeadLink>> _epochs = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly HashSet<int> _serving = [];
+    private readonly PrefixDirectory<HeadLink> _prefixes = new(capacity: 16_384);
     private int _active;
     private bool _disposed;
 
@@ -182,7 +183,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
                 return Ended(submit, GenerationOutcome.Failed, state.Emitted.Count, $"given up after {state.Attempt} pipelines were lost: {reason}");
             }
 
-            HeadLink? head = await NextHeadAsync(cancellation);
+            HeadLink? head = await NextHeadAsync(submit.PromptTokens, cancellation);
             if (cancellation.IsCancellationRequested)
             {
                 return Ended(submit, GenerationOutcome.Cancelled, run.State.Emitted.Count, "");
@@ -223,8 +224,8 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
         }
     }
 
-    /// <summary>The least loaded head of the serving epoch; waits for one as long as a recovery may take. Null after that, and on cancellation.</summary>
-    private async Task<HeadLink?> NextHeadAsync(CancellationToken cancellation)
+    /// <summary>A head of the serving epoch; waits for one as long as a recovery may take. Null after that, and on cancellation.</summary>
+    private async Task<HeadLink?> NextHeadAsync(int[] prompt, CancellationToken cancellation)
     {
         long deadline = Environment.TickCount64 + (long)limits.RecoveryTime.TotalMilliseconds;
         while (!cancellation.IsCancellationRequested)
@@ -239,7 +240,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
                 }
             }
 
-            HeadLink? head = ServingHeads().Where(link => !link.Closed.IsCompleted).MinBy(link => link.Running + link.Load.Waiting);
+            HeadLink? head = Choose(prompt);
             if (head is not null)
             {
                 return head;
@@ -263,6 +264,29 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
 
         return null;
     }
+
+    /// <summary>
+    /// The pipeline that computed the longest beginning of the prompt, unless it has much more to do than the one that has least: then that one.
+    /// </summary>
+    private HeadLink? Choose(int[] prompt)
+    {
+        HeadLink[] open = [.. ServingHeads().Where(link => !link.Closed.IsCompleted)];
+        if (open.Length <= 1)
+        {
+            return open.FirstOrDefault();
+        }
+
+        HeadLink idlest = open.MinBy(Burden)!;
+        lock (_prefixes)
+        {
+            HeadLink? known = _prefixes.Find(prompt, open.Contains);
+            HeadLink chosen = known is not null && Burden(known) <= Burden(idlest) + limits.LocalitySlack ? known : idlest;
+            _prefixes.Remember(prompt, chosen);
+            return chosen;
+        }
+    }
+
+    private static int Burden(HeadLink head) => head.Running + head.Load.Waiting;
 
     private IReadOnlyList<HeadLink> ServingHeads()
     {
@@ -297,6 +321,9 @@ internal sealed record GenerationLimits
 
     /// <summary>Pipelines that one generation may lose before it is taken for the cause.</summary>
     public int MaxAttempts { get; init; } = 4;
+
+    /// <summary>Generations that a pipeline may have more than the idlest and still be chosen for what its prefix cache holds.</summary>
+    public int LocalitySlack { get; init; } = 4;
 
     /// <summary>How long a generation waits for the next epoch.</summary>
     public TimeSpan RecoveryTime { get; init; } = TimeSpan.FromSeconds(60);
