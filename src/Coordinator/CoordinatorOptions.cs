@@ -31,6 +31,9 @@ public sealed record CoordinatorOptions
     /// <summary>Listener for administration; null = none.</summary>
     public AdminOptions? Admin { get; init; }
 
+    /// <summary>An issuer whose tokens are taken beside keys; null = keys alone.</summary>
+    public OidcOptions? Oidc { get; init; }
+
     /// <summary>What <c>/.well-known/security.txt</c> says; null = the address does not exist.</summary>
     public SecurityContactOptions? SecurityContact { get; init; }
 

@@ -40,6 +40,16 @@ internal static class CoordinatorOptionsValidator
             Require(options.KeepState, "Coordinator:KeepState", "false", "true: the admin listener works on the database");
         }
 
+        if (options.Oidc is { } oidc)
+        {
+            RequireUri(oidc.Authority, "Coordinator:Oidc:Authority", ["https", "http"]);
+            Require(oidc.Authority.StartsWith("https:", StringComparison.Ordinal) || new Uri(oidc.Authority).IsLoopback, "Coordinator:Oidc:Authority", oidc.Authority, "an https URI, since whoever answers for it decides who may come in");
+            Require(oidc.Audience.Length > 0, "Coordinator:Oidc:Audience", oidc.Audience, "the name by which the issuer calls this installation");
+            Require(oidc.TenantClaim.Length > 0 && oidc.ScopeClaim.Length > 0, "Coordinator:Oidc:TenantClaim", oidc.TenantClaim, "the name of a claim, as in ScopeClaim");
+            Require(oidc.RootsPath is null || File.Exists(oidc.RootsPath), "Coordinator:Oidc:RootsPath", oidc.RootsPath, "an existing file");
+            Require(options.KeepState, "Coordinator:KeepState", "false", "true: tokens are held against the tenants of the database");
+        }
+
         if (options.SecurityContact is { } contact)
         {
             RequireUri(contact.Contact, "Coordinator:SecurityContact:Contact", ["mailto", "tel", "https"]);

@@ -6,8 +6,9 @@ namespace Lamina.Coordinator.Access;
 /// <summary>Database, keys and tenants of a running coordinator.</summary>
 public sealed class AccessControl : IAsyncDisposable
 {
-    private AccessControl(StateDatabase state, KeyRing ring, TimeProvider time)
+    private AccessControl(StateDatabase state, KeyRing ring, OidcOptions? oidc, TimeProvider time)
     {
+        Issuer = oidc is null ? null : new TokenIssuer(oidc, ring);
         State = state;
         Ring = ring;
         Keys = new KeyStore(state, time);
@@ -18,6 +19,9 @@ public sealed class AccessControl : IAsyncDisposable
 
     public KeyRing Ring { get; }
 
+    /// <summary>Whose tokens are taken beside keys; null = nobody's.</summary>
+    public TokenIssuer? Issuer { get; }
+
     public KeyStore Keys { get; }
 
     public TenantStore Tenants { get; }
@@ -27,7 +31,7 @@ public sealed class AccessControl : IAsyncDisposable
     {
         StateDatabase state = await StateDatabase.OpenAsync(StateOptions.Of(options), cancellation);
         await new TenantStore(state, TimeProvider.System).EnsureAsync([.. options.Cells.Select(cell => cell.Tenant)], cancellation);
-        return new AccessControl(state, await KeyRing.StartAsync(state, TimeProvider.System, logger, cancellation), TimeProvider.System);
+        return new AccessControl(state, await KeyRing.StartAsync(state, TimeProvider.System, logger, cancellation), options.Oidc, TimeProvider.System);
     }
 
     /// <summary>Takes over a change that this process made at once. Where the database has gone since, the next reading does it.</summary>

@@ -23,8 +23,19 @@ internal sealed record AccessView(FrozenDictionary<string, KeyEntry> Keys, Froze
     public KeyRefusal? Refusal(ApiKey key, DateTimeOffset now) =>
         key.Revoked is not null ? KeyRefusal.Revoked
         : key.Expires <= now ? KeyRefusal.Expired
-        : key.Tenant is not { } tenant ? null
-        : !Tenants.TryGetValue(tenant, out Tenant? found) ? KeyRefusal.Revoked
+        : key.Tenant is { } tenant ? Refusal(tenant)
+        : null;
+
+    /// <summary>Why nobody may act for a tenant; null when its keys, and tokens of an issuer that name it, are good.</summary>
+    public KeyRefusal? Refusal(TenantId tenant) =>
+        !Tenants.TryGetValue(tenant, out Tenant? found) ? KeyRefusal.Revoked
         : found.Suspended is not null ? KeyRefusal.TenantSuspended
         : null;
+
+    /// <summary>Why what a caller started may not go on; null when it may. Expiry only keeps new requests out.</summary>
+    /// <param name="key">Id of the key, or name of the subject of a token, which only its tenant's end ends.</param>
+    public KeyRefusal? EndOf(string key, TenantId? tenant) =>
+        TokenSubject.Is(key) ? tenant is { } owner ? Refusal(owner) : KeyRefusal.Unknown
+        : Keys.TryGetValue(key, out KeyEntry? entry) ? Refusal(entry.Key, DateTimeOffset.MinValue)
+        : KeyRefusal.Unknown;
 }

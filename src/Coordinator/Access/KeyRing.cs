@@ -21,7 +21,7 @@ public sealed class KeyRing : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _refreshing = new(1);
-    private readonly ConcurrentDictionary<string, CancellationTokenSource> _running = new();
+    private readonly ConcurrentDictionary<(string Key, TenantId? Tenant), CancellationTokenSource> _running = new();
     private readonly ConcurrentDictionary<string, int> _usedOn = new();
     private readonly ConcurrentDictionary<string, int> _unwritten = new();
     private volatile AccessView _view = AccessView.Empty;
@@ -65,25 +65,23 @@ public sealed class KeyRing : IAsyncDisposable
         return found;
     }
 
+    /// <summary>Why nobody may act for a tenant now; null when its callers are good.</summary>
+    public KeyRefusal? RefusalOf(TenantId tenant) => _view.Refusal(tenant);
+
+    /// <summary>Why what a caller started may not go on; null when it may. Expiry only keeps new requests out.</summary>
+    public KeyRefusal? RefusalOf(string key, TenantId? tenant) => _view.EndOf(key, tenant);
+
     /// <summary>Cancelled when the key is revoked or its tenant suspended: what runs on its behalf ends then. Expiry only keeps new requests out.</summary>
-    public CancellationToken EndOf(string key)
+    public CancellationToken EndOf(string key, TenantId? tenant)
     {
-        CancellationToken token = _running.GetOrAdd(key, _ => new CancellationTokenSource()).Token;
-        AccessView view = _view;
-        if (view.Keys.TryGetValue(key, out KeyEntry? entry) && view.Refusal(entry.Key, DateTimeOffset.MinValue) is { } reason)
+        CancellationToken token = _running.GetOrAdd((key, tenant), _ => new CancellationTokenSource()).Token;
+        if (RefusalOf(key, tenant) is { } reason)
         {
             // It ended between the check of the request and here.
-            End(entry.Key, reason);
+            End(key, tenant, reason);
         }
 
         return token;
-    }
-
-    /// <summary>Why what a key started may not go on; null when it may. Expiry only keeps new requests out.</summary>
-    public KeyRefusal? RefusalOf(string key)
-    {
-        AccessView view = _view;
-        return view.Keys.TryGetValue(key, out KeyEntry? entry) ? view.Refusal(entry.Key, DateTimeOffset.MinValue) : KeyRefusal.Unknown;
     }
 
     public Tenant? FindTenant(TenantId tenant) => _view.Tenants.GetValueOrDefault(tenant);
@@ -100,7 +98,7 @@ public sealed class KeyRing : IAsyncDisposable
             if (after is not null)
             {
                 _view = after;
-                EndRunning(before, after);
+                EndRunning(after);
             }
         }
         finally
@@ -174,25 +172,23 @@ public sealed class KeyRing : IAsyncDisposable
         }
     }
 
-    private void EndRunning(AccessView before, AccessView after)
+    private void EndRunning(AccessView view)
     {
-        foreach (string id in _running.Keys)
+        foreach ((string key, TenantId? tenant) in _running.Keys)
         {
-            KeyEntry? entry = after.Keys.GetValueOrDefault(id);
-            KeyRefusal? reason = entry is null ? KeyRefusal.Revoked : after.Refusal(entry.Key, DateTimeOffset.MinValue);
-            if (reason is { } why && (entry ?? before.Keys.GetValueOrDefault(id)) is { } ended)
+            if (view.EndOf(key, tenant) is { } reason)
             {
-                End(ended.Key, why);
+                End(key, tenant, reason);
             }
         }
     }
 
-    private void End(ApiKey key, KeyRefusal reason)
+    private void End(string key, TenantId? tenant, KeyRefusal reason)
     {
-        if (_running.TryRemove(key.Id, out CancellationTokenSource? running))
+        if (_running.TryRemove((key, tenant), out CancellationTokenSource? running))
         {
             running.Cancel();
-            Ended?.Invoke(new KeyEnded(key.Id, key.Tenant, reason));
+            Ended?.Invoke(new KeyEnded(key, tenant, reason));
         }
     }
 

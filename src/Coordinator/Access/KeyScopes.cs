@@ -23,14 +23,19 @@ public static class KeyScopeNames
 
     public static string Format(KeyScopes scopes) => string.Join(',', s_names.Where(pair => scopes.HasFlag(pair.Scope)).Select(pair => pair.Name));
 
+    public static bool TryParse(string name, out KeyScopes scope)
+    {
+        scope = Array.Find(s_names, pair => pair.Name == name).Scope;
+        return scope != KeyScopes.None;
+    }
+
     /// <summary>Throws <see cref="ArgumentException"/> with one sentence.</summary>
     public static KeyScopes Parse(IEnumerable<string> names)
     {
         KeyScopes scopes = KeyScopes.None;
         foreach (string name in names)
         {
-            KeyScopes scope = Array.Find(s_names, pair => pair.Name == name).Scope;
-            scopes |= scope != KeyScopes.None ? scope : throw new ArgumentException($"the scope is '{name}', expected inference, usage or admin");
+            scopes |= TryParse(name, out KeyScopes scope) ? scope : throw new ArgumentException($"the scope is '{name}', expected inference, usage or admin");
         }
 
         return scopes != KeyScopes.None ? scopes : throw new ArgumentException("a key needs at least one scope: inference, usage or admin");

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace Lamina.Coordinator.Admin;
 
 /// <summary>Asks every request for a key with the scope admin, on loopback as well, and for an operator's where the route says so.</summary>
-internal sealed class AdminGuard(KeyRing ring)
+internal sealed class AdminGuard(Credentials credentials)
 {
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
@@ -17,7 +17,7 @@ internal sealed class AdminGuard(KeyRing ring)
             return;
         }
 
-        (ApiKey? key, ApiError? error) = BearerKey.Authenticate(ring, context.Request.Headers.Authorization);
+        (ApiKey? key, ApiError? error) = await credentials.AuthenticateAsync(context.Request.Headers.Authorization, context.RequestAborted);
         error ??= !key!.Scopes.HasFlag(KeyScopes.Admin) ? ApiError.MissingScope("the key lacks the scope admin")
             : key.Tenant is not null && endpoint?.Metadata.GetMetadata<OperatorOnly>() is not null ? ApiError.MissingScope("this needs an operator's key")
             : null;
@@ -28,7 +28,7 @@ internal sealed class AdminGuard(KeyRing ring)
         }
 
         context.Features.Set(new AdminCaller(key!.Tenant, key.Id));
-        await using CancellationTokenRegistration ended = ring.EndOf(key.Id).Register(context.Abort);
+        await using CancellationTokenRegistration ended = credentials.Ring.EndOf(key.Id, key.Tenant).Register(context.Abort);
         await next(context);
     }
 }

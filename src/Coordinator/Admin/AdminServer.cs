@@ -33,7 +33,7 @@ internal sealed class AdminServer : IAsyncDisposable
         WebApplication app = WebListener.Build(listen, certificate, loggers);
         app.UseRouting();
         app.Use(new ErrorGuard(loggers.CreateLogger("Lamina.Admin")).InvokeAsync);
-        app.Use(new AdminGuard(access.Ring).InvokeAsync);
+        app.Use(new AdminGuard(new Credentials(access.Ring, access.Issuer)).InvokeAsync);
         app.Use(RefuseAsync);
         new TenantEndpoints(access).Map(app);
         new KeyEndpoints(access).Map(app);

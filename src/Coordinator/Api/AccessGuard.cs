@@ -7,7 +7,7 @@ namespace Lamina.Coordinator.Api;
 /// Resolves the caller of every request from its key and refuses what has none, before any endpoint runs and whatever the address: without a key one cannot even
 /// learn which addresses exist. What runs for a key that is revoked is cut off.
 /// </summary>
-internal sealed class AccessGuard(KeyRing ring)
+internal sealed class AccessGuard(Credentials credentials)
 {
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
@@ -18,7 +18,7 @@ internal sealed class AccessGuard(KeyRing ring)
             return;
         }
 
-        (ApiKey? key, ApiError? error) = BearerKey.Authenticate(ring, context.Request.Headers.Authorization);
+        (ApiKey? key, ApiError? error) = await credentials.AuthenticateAsync(context.Request.Headers.Authorization, context.RequestAborted);
         error ??= Authorize(key!, context.GetEndpoint() is null ? KeyScopes.None : required.Scope);
         if (error is not null)
         {
@@ -27,7 +27,7 @@ internal sealed class AccessGuard(KeyRing ring)
         }
 
         context.Features.Set(new Caller(key!.Tenant!.Value, key.Id, key.Scopes));
-        await using CancellationTokenRegistration ended = ring.EndOf(key.Id).Register(context.Abort);
+        await using CancellationTokenRegistration ended = credentials.Ring.EndOf(key.Id, key.Tenant).Register(context.Abort);
         await next(context);
     }
 

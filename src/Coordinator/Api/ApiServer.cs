@@ -50,7 +50,7 @@ internal sealed class ApiServer : IAsyncDisposable
         app.UseRouting();
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
         app.Use(new ErrorGuard(logger).InvokeAsync);
-        app.Use(options.NeedsKeys() ? new AccessGuard(access!.Ring).InvokeAsync : LoopbackGuard.Middleware(options.Cells[0].Tenant));
+        app.Use(options.NeedsKeys() ? new AccessGuard(new Credentials(access!.Ring, access.Issuer)).InvokeAsync : LoopbackGuard.Middleware(options.Cells[0].Tenant));
         var archive = new GenerationArchive(options.Resumption, TimeProvider.System, logger);
         if (access is not null)
         {

@@ -12,6 +12,6 @@ internal sealed record BatchAccess(Func<Caller, KeyRefusal?> RefusalOf, Func<Cal
     public static BatchAccess Open { get; } = new(_ => null, _ => CancellationToken.None);
 
     public static BatchAccess Of(KeyRing ring) => new(
-        caller => caller.Key is null ? null : ring.RefusalOf(caller.Key),
-        caller => caller.Key is null ? CancellationToken.None : ring.EndOf(caller.Key));
+        caller => caller.Key is null ? null : ring.RefusalOf(caller.Key, caller.Tenant),
+        caller => caller.Key is null ? CancellationToken.None : ring.EndOf(caller.Key, caller.Tenant));
 }

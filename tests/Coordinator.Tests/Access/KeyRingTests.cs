@@ -86,7 +86,7 @@ public class KeyRingTests
         KeyRing ring = await state.OpenRingAsync();
         TaskCompletionSource<KeyEnded> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         ring.Ended += end => ended.TrySetResult(end);
-        CancellationToken running = ring.EndOf(made.Key.Id);
+        CancellationToken running = ring.EndOf(made.Key.Id, TestState.Alpha);
         Assert.False(running.IsCancellationRequested);
 
         await state.Keys.RevokeAsync(made.Key.Id, null, CancellationToken.None);
@@ -94,7 +94,7 @@ public class KeyRingTests
         Assert.Equal(new KeyEnded(made.Key.Id, TestState.Alpha, KeyRefusal.Revoked), await ended.Task.WaitAsync(5 * s_second));
         Assert.True(running.IsCancellationRequested);
         Assert.Equal(KeyRefusal.Revoked, ring.Authenticate(made.Text).Refusal);
-        Assert.True(ring.EndOf(made.Key.Id).IsCancellationRequested);
+        Assert.True(ring.EndOf(made.Key.Id, TestState.Alpha).IsCancellationRequested);
     }
 
     [Fact]
@@ -103,7 +103,7 @@ public class KeyRingTests
         await using TestState state = await TestState.CreateAsync();
         NewKey alphas = await state.NewKeyAsync(TestState.Alpha), betas = await state.NewKeyAsync(TestState.Beta);
         KeyRing ring = await state.OpenRingAsync();
-        CancellationToken alphaRuns = ring.EndOf(alphas.Key.Id), betaRuns = ring.EndOf(betas.Key.Id);
+        CancellationToken alphaRuns = ring.EndOf(alphas.Key.Id, TestState.Alpha), betaRuns = ring.EndOf(betas.Key.Id, TestState.Beta);
 
         await state.Tenants.SuspendAsync(TestState.Alpha, CancellationToken.None);
         await ring.RefreshAsync(CancellationToken.None);
@@ -116,7 +116,7 @@ public class KeyRingTests
         await state.Tenants.ResumeAsync(TestState.Alpha, CancellationToken.None);
         await ring.RefreshAsync(CancellationToken.None);
         Assert.Null(ring.Authenticate(alphas.Text).Refusal);
-        Assert.False(ring.EndOf(alphas.Key.Id).IsCancellationRequested);
+        Assert.False(ring.EndOf(alphas.Key.Id, TestState.Alpha).IsCancellationRequested);
     }
 
     [Fact]
@@ -125,7 +125,7 @@ public class KeyRingTests
         await using TestState state = await TestState.CreateAsync();
         NewKey made = await state.NewKeyAsync(TestState.Alpha);
         KeyRing ring = await state.OpenRingAsync();
-        CancellationToken running = ring.EndOf(made.Key.Id);
+        CancellationToken running = ring.EndOf(made.Key.Id, TestState.Alpha);
 
         await state.Tenants.RemoveAsync(TestState.Alpha, CancellationToken.None);
         await ring.RefreshAsync(CancellationToken.None);
@@ -141,7 +141,7 @@ public class KeyRingTests
         await using TestState state = await TestState.CreateAsync();
         NewKey made = await state.NewKeyAsync(TestState.Alpha);
         KeyRing ring = await state.OpenRingAsync();
-        CancellationToken running = ring.EndOf(made.Key.Id);
+        CancellationToken running = ring.EndOf(made.Key.Id, TestState.Alpha);
 
         Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
         string away = state.Options.SqlitePath + ".away";

@@ -1,0 +1,37 @@
+using Lamina.Coordinator.Access;
+using Microsoft.Extensions.Primitives;
+
+namespace Lamina.Coordinator.Api;
+
+/// <summary>Reads the key, or the issuer's token, of an <c>Authorization</c> header; more than one header is none.</summary>
+/// <param name="issuer">Null takes keys alone.</param>
+internal sealed class Credentials(KeyRing ring, TokenIssuer? issuer)
+{
+    private const string Scheme = "Bearer ";
+
+    public KeyRing Ring => ring;
+
+    public async ValueTask<(ApiKey? Key, ApiError? Error)> AuthenticateAsync(StringValues header, CancellationToken cancellation)
+    {
+        if (header.Count == 0)
+        {
+            return (null, ApiError.MissingKey());
+        }
+
+        if (header.Count > 1 || header[0] is not { } text || !text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            return (null, ApiError.InvalidKey());
+        }
+
+        string presented = text[Scheme.Length..].Trim();
+        (ApiKey? Key, KeyRefusal? Refusal) found = issuer is not null && TokenIssuer.LooksLikeOne(presented)
+            ? await issuer.AuthenticateAsync(presented, cancellation)
+            : ring.Authenticate(presented);
+        return found switch
+        {
+            ({ } key, _) => (key, null),
+            (_, KeyRefusal.TenantSuspended) => (null, ApiError.TenantSuspended()),
+            _ => (null, ApiError.InvalidKey()),
+        };
+    }
+}
