@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
@@ -20,6 +21,9 @@ public static class ApiKeyText
     /// <summary>Characters of a key.</summary>
     public const int Length = 4 + IdLength + 1 + SecretLength;
 
+    private static readonly SearchValues<char> s_idCharacters = SearchValues.Create("0123456789abcdef");
+    private static readonly SearchValues<char> s_secretCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+
     public static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdLength / 2));
 
     /// <summary>A new key with the id.</summary>
@@ -34,13 +38,12 @@ public static class ApiKeyText
             return false;
         }
 
-        string claimed = text.Substring(Prefix.Length, IdLength);
-        if (!claimed.All(char.IsAsciiHexDigitLower) || !text.AsSpan(Prefix.Length + IdLength + 1).ToString().All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
+        if (text.AsSpan(Prefix.Length, IdLength).ContainsAnyExcept(s_idCharacters) || text.AsSpan(Prefix.Length + IdLength + 1).ContainsAnyExcept(s_secretCharacters))
         {
             return false;
         }
 
-        id = claimed;
+        id = text.Substring(Prefix.Length, IdLength);
         return true;
     }
 

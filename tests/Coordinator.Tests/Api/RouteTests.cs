@@ -20,6 +20,7 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
     {
         ["/v1/chat/completions"] = """{"model":"MODEL","messages":[{"role":"user","content":"hi"}]}""",
         ["/v1/completions"] = """{"model":"MODEL","prompt":"hi"}""",
+        ["/v1/responses"] = """{"model":"MODEL","input":"hi"}""",
         ["/v1/embeddings"] = """{"model":"MODEL","input":"hi"}""",
         ["/v1/rerank"] = """{"model":"MODEL","query":"hi","documents":["a"]}""",
         ["/tokenize"] = """{"model":"MODEL","content":"hi"}""",
@@ -124,8 +125,10 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
         {
             ["/v1/models/{id}"] = ("beta-model", UnknownModel),
             ["/v1/generations/{id}"] = ("chatcmpl-" + new string('1', 32), "chatcmpl-" + new string('2', 32)),
+            ["/v1/responses/{id}"] = ("resp_" + new string('1', 32), "resp_" + new string('2', 32)),
             ["/v1/files/{id}"] = (file, Unknown(file)),
             ["/v1/batches/{id}"] = (batch, Unknown(batch)),
+            ["/v1/nodes/{name}"] = ("node-of-beta", "node-of-nobody"),
             ["/admin/tenants/{tenant}"] = ("beta", "gamma"),
             ["/admin/keys/{key}"] = (tenants.Beta.Key.Id, "0123456789ab"),
         };
@@ -135,7 +138,7 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
             string item = pattern[..(pattern.IndexOf('}', StringComparison.Ordinal) + 1)];
             Assert.True(others.TryGetValue(item, out (string Other, string Unknown) ids), $"{pattern} is not tested");
             bool admin = pattern.StartsWith("/admin", StringComparison.Ordinal);
-            string key = admin ? tenants.AlphaAdmin.Text : tenants.Alpha.Text;
+            string key = admin || item == "/v1/nodes/{name}" ? tenants.AlphaAdmin.Text : tenants.Alpha.Text;
             string other = await AnswerAsync(new HttpMethod(method), address.Replace("ID", ids.Other, StringComparison.Ordinal), null, key);
             string unknown = await AnswerAsync(new HttpMethod(method), address.Replace("ID", ids.Unknown, StringComparison.Ordinal), null, key);
 

@@ -1,0 +1,81 @@
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace Lamina.EndToEnd.Tests;
+
+/// <summary>A streamed answer of several megabytes of which only the beginning was read, so that the server cannot have ended it: more than sockets hold is still to come.</summary>
+internal sealed class SlowStream : IDisposable
+{
+    private readonly HttpClient _http;
+    private readonly HttpResponseMessage _response;
+    private readonly StreamReader _reader;
+
+    private SlowStream(HttpClient http, HttpResponseMessage response, StreamReader reader)
+    {
+        _http = http;
+        _response = response;
+        _reader = reader;
+    }
+
+    public static async Task<SlowStream> OpenAsync(string address, string key)
+    {
+        SocketsHttpHandler handler = new()
+        {
+            ConnectCallback = async (context, cancellation) =>
+            {
+                Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+                await socket.ConnectAsync(context.DnsEndPoint, cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        };
+        HttpClient http = new(handler) { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(2) };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        JsonObject body = new()
+        {
+            ["model"] = "tiny",
+            ["messages"] = ChatApi.User("Tell me a story about a red fox in the forest."),
+            ["stream"] = true,
+            ["max_tokens"] = 450,
+            ["min_tokens"] = 450,
+            ["n"] = 8,
+            ["logprobs"] = true,
+            ["top_logprobs"] = 20,
+        };
+        HttpRequestMessage request = new(HttpMethod.Post, "v1/chat/completions") { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
+        HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        StreamReader reader = new(await response.Content.ReadAsStreamAsync());
+        string? first = await reader.ReadLineAsync();
+        Assert.True(response.IsSuccessStatusCode, first);
+        return new SlowStream(http, response, reader);
+    }
+
+    /// <summary>Reads the rest; false when the connection broke before the end.</summary>
+    public async Task<bool> ReadsToItsEndAsync()
+    {
+        try
+        {
+            while (await _reader.ReadLineAsync() is { } line)
+            {
+                if (line == "data: [DONE]")
+                {
+                    return true;
+                }
+            }
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException)
+        {
+            // It broke.
+        }
+
+        return false;
+    }
+
+    public void Dispose()
+    {
+        _reader.Dispose();
+        _response.Dispose();
+        _http.Dispose();
+    }
+}
