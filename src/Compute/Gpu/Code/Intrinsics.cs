@@ -42,11 +42,18 @@ internal static class Intrinsics
 
     public static float HalfToFloat(ushort bits) => Interop.IntAsFloat(bits);
 
+    /// <summary>Rounds to the nearest even by bits, the same on every device; what a half cannot hold becomes its largest value.</summary>
     public static ushort FloatToHalf(float value)
     {
-        float bounded = value > 65504f ? 65504f : value;
-        bounded = bounded < -65504f ? -65504f : bounded;
-        return Interop.FloatAsInt((ILGPU.Half)bounded);
+        float bounded = value < 65504f ? value : 65504f;
+        bounded = bounded > -65504f ? bounded : -65504f;
+        uint bits = Interop.FloatAsInt(bounded), magnitude = bits & 0x7FFFFFFFu;
+
+        // Below 2^-14 halves lie 2^-24 apart, and so do floats from 0.5 to 1: the sum with 0.5 rounds to them.
+        uint half = magnitude < 0x38800000u
+            ? Interop.FloatAsInt(Interop.IntAsFloat(magnitude) + 0.5f) - 0x3F000000u
+            : (magnitude + 0xFFFu + ((magnitude >> 13) & 1u) - 0x38000000u) >> 13;
+        return (ushort)(half | ((bits >> 16) & 0x8000u));
     }
 
     /// <summary>e^x to a few units in the last place; 0 below -87.</summary>
