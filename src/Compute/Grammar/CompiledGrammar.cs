@@ -1,21 +1,29 @@
 using System.Text.Json;
 using Lamina.Compute.Grammar.Json;
 using Lamina.Compute.Grammar.Regex;
+using Lamina.Compute.ToolCalls;
 
 namespace Lamina.Compute.Grammar;
 
 /// <summary>A set of texts that an answer must belong to. Immutable and thread-safe; matching is done by <see cref="TokenConstraint"/>.</summary>
 public sealed class CompiledGrammar
 {
-    internal CompiledGrammar(GrammarCode code)
+    internal CompiledGrammar(GrammarCode code, ToolFormat? marks = null)
     {
         Code = code;
+        Marks = marks;
 
         // a beginning with too many ways shows here, not in the middle of an answer
         _ = new GrammarAutomaton(code);
     }
 
     internal GrammarCode Code { get; }
+
+    /// <summary>The format whose control tokens count by their texts; null = none do.</summary>
+    internal ToolFormat? Marks { get; }
+
+    /// <summary>Bytes held, about.</summary>
+    public long Bytes => (Code.Elements.Length * 8L) + (Code.Sets.Length * 64L) + 4096;
 
     /// <summary>A grammar in llama.cpp's GBNF, from its rule <c>root</c>. Throws <see cref="GrammarException"/> with line and reason.</summary>
     public static CompiledGrammar FromGbnf(string source) => new GbnfParser(Checked(source)).Parse();

@@ -1,3 +1,5 @@
+using Lamina.Compute.ToolCalls;
+
 namespace Lamina.Compute.Grammar;
 
 /// <summary>Collects rules and writes them out as flat code for the automaton.</summary>
@@ -30,7 +32,8 @@ internal sealed class GrammarBuilder
         return rule;
     }
 
-    public CompiledGrammar Build(int root)
+    /// <param name="marks">The format whose control tokens count by their texts; null = none do.</param>
+    public CompiledGrammar Build(int root, ToolFormat? marks = null)
     {
         int named = _patterns.Count;
         for (int rule = 0; rule < named; rule++)
@@ -51,7 +54,7 @@ internal sealed class GrammarBuilder
         Productivity.Prune(_rules, root);
         GrammarCode code = GrammarCode.Link(_rules, [.. _sets], root);
         LeftRecursion.Check(code, rule => rule < named ? _names[rule] : "a repetition");
-        return new CompiledGrammar(code);
+        return new CompiledGrammar(code, marks);
     }
 
     private void WriteAlternatives(int rule, Pattern pattern, int depth)

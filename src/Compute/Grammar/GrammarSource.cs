@@ -16,6 +16,9 @@ public enum GrammarKind
 
     /// <summary>Any JSON object; the text is empty.</summary>
     JsonObject = 4,
+
+    /// <summary>Calls of tools, as <see cref="Tools.ToolGrammar"/> describes them in JSON.</summary>
+    ToolCalls = 5,
 }
 
 /// <summary>A grammar as a request carries it. The coordinator compiles it to judge the request, the tail to apply it.</summary>
@@ -39,6 +42,7 @@ public sealed record GrammarSource(GrammarKind Kind, string Text)
             GrammarKind.Choices => FromJson(list => CompiledGrammar.FromChoices(list.ValueKind == JsonValueKind.Array
                 ? [.. list.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.String ? item.GetString()! : throw new GrammarException("choices must be texts"))]
                 : throw new GrammarException("choices must be a list"))),
+            GrammarKind.ToolCalls => FromJson(Tools.ToolGrammar.Compile),
             GrammarKind.JsonObject => CompiledGrammar.AnyJsonObject(),
             _ => throw new GrammarException($"the kind of grammar {(int)Kind} is unknown"),
         };

@@ -18,7 +18,7 @@ public sealed class TokenConstraint
     public TokenConstraint(CompiledGrammar grammar, Tokenizer tokenizer)
     {
         _automaton = new GrammarAutomaton(grammar.Code);
-        _trie = TokenTrie.Of(tokenizer);
+        _trie = TokenTrie.Of(tokenizer, grammar.Marks);
         _maskLimit = Math.Max(1, GrammarLimits.MaskCacheBytes / (_trie.VocabularySize / 8 + 1));
         _state = _automaton.Start;
     }

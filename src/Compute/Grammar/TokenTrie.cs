@@ -1,14 +1,18 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
+using System.Text;
 using Lamina.Compute.Tokenization;
+using Lamina.Compute.ToolCalls;
 
 namespace Lamina.Compute.Grammar;
 
 /// <summary>
-/// The vocabulary as a prefix tree, laid out in preorder: a walk goes forward through arrays and jumps over what a prefix excludes. Immutable; one per tokenizer.
+/// The vocabulary as a prefix tree, laid out in preorder: a walk goes forward through arrays and jumps over what a prefix excludes. Immutable; one per tokenizer and
+/// format of tool calls.
 /// </summary>
 internal sealed class TokenTrie
 {
-    private static readonly ConditionalWeakTable<Tokenizer, TokenTrie> Tries = [];
+    private static readonly ConditionalWeakTable<Tokenizer, ConcurrentDictionary<int, TokenTrie>> Tries = [];
 
     private readonly byte[] _bytes;
     private readonly ushort[] _depths;
@@ -16,14 +20,17 @@ internal sealed class TokenTrie
     private readonly int[] _firstToken;
     private readonly int[] _nextToken;
 
-    private TokenTrie(Tokenizer tokenizer)
+    private TokenTrie(Tokenizer tokenizer, ToolFormat? marks)
     {
         VocabularySize = tokenizer.VocabularySize;
         EndOfGeneration = [.. tokenizer.EndOfGeneration.Where(id => (uint)id < (uint)VocabularySize)];
         byte[][] texts = new byte[VocabularySize][];
         for (int id = 0; id < texts.Length; id++)
         {
-            texts[id] = tokenizer.IsControl(id) || tokenizer.EndOfGeneration.Contains(id) ? [] : tokenizer.Bytes(id).ToArray();
+            texts[id] = tokenizer.EndOfGeneration.Contains(id) ? []
+                : !tokenizer.IsControl(id) ? tokenizer.Bytes(id).ToArray()
+                : marks is { } format && ToolFormats.IsMark(format, Encoding.UTF8.GetString(tokenizer.Bytes(id, special: true))) ? tokenizer.Bytes(id, special: true).ToArray()
+                : [];
         }
 
         int[] order = [.. Enumerable.Range(0, texts.Length).Where(id => texts[id].Length is > 0 and <= ushort.MaxValue)];
@@ -72,7 +79,9 @@ internal sealed class TokenTrie
 
     private int MaxDepth { get; }
 
-    public static TokenTrie Of(Tokenizer tokenizer) => Tries.GetValue(tokenizer, static key => new TokenTrie(key));
+    /// <param name="marks">The format whose control tokens count by their texts; null = none do.</param>
+    public static TokenTrie Of(Tokenizer tokenizer, ToolFormat? marks = null) =>
+        Tries.GetValue(tokenizer, static _ => new()).GetOrAdd(marks is { } format ? (int)format : -1, _ => new TokenTrie(tokenizer, marks));
 
     /// <summary>Sets the bit of each token whose bytes the automaton accepts from a state.</summary>
     public void Collect(GrammarAutomaton automaton, int state, ulong[] mask)

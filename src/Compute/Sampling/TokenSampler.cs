@@ -31,7 +31,8 @@ public sealed class TokenSampler
     /// <summary>Throws <see cref="GrammarException"/> when the grammar cannot be used.</summary>
     /// <param name="tokenizer">Needed by DRY, to find the tokens that hold its breakers, and by grammars.</param>
     /// <param name="promptTokens">Where in the history the answer begins, which a grammar is about.</param>
-    public TokenSampler(SamplingParameters parameters, int vocabularySize, Tokenizer? tokenizer = null, int promptTokens = 0)
+    /// <param name="compiled">The parameters' grammar, where it was compiled before.</param>
+    public TokenSampler(SamplingParameters parameters, int vocabularySize, Tokenizer? tokenizer = null, int promptTokens = 0, CompiledGrammar? compiled = null)
     {
         if (parameters.Validate() is [string problem, ..])
         {
@@ -57,7 +58,7 @@ public sealed class TokenSampler
         if (parameters.Grammar is { } grammar)
         {
             ArgumentNullException.ThrowIfNull(tokenizer);
-            _constraint = new TokenConstraint(grammar.Compile(), tokenizer);
+            _constraint = new TokenConstraint(compiled ?? grammar.Compile(), tokenizer);
         }
 
         _wantsLogProbs = parameters.LogProbs || parameters.TopLogProbs > 0 || parameters.Mirostat > 0;

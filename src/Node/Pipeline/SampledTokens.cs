@@ -13,6 +13,9 @@ internal readonly record struct SampledToken(int Slot, int Token, float LogProb,
 
     /// <summary>The text's embedding stands here instead.</summary>
     public const int Embedded = -3;
+
+    /// <summary>The grammar is still being compiled: the same row is to be asked again.</summary>
+    public const int NotReady = -4;
 }
 
 /// <summary>What the tail chose in one step, in the order of the step's logit rows. Refilled, never reallocated once warm.</summary>

@@ -12,8 +12,11 @@ namespace Lamina.Node.Pipeline;
 /// </summary>
 internal sealed class TailSampler(int maxSequences, int contextLength, ModelShape shape, Tokenizer? tokenizer) : IDisposable
 {
+    private const long MaxGrammarBytes = 32 << 20;
+
     private readonly PickedRow _largest = new(shape.VocabularySize);
     private readonly Sequence[] _sequences = new Sequence[maxSequences];
+    private readonly GrammarCache _grammars = new(MaxGrammarBytes);
 
     public void Open(int slot, ReadOnlySpan<int> tokens, ReadOnlySpan<byte> settings)
     {
@@ -29,14 +32,15 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
             return;
         }
 
-        try
+        int promptTokens = wanted.PromptTokens;
+        if (parameters.Grammar is { } grammar)
         {
-            sequence.Sampler = new TokenSampler(parameters, shape.VocabularySize, tokenizer, wanted.PromptTokens);
+            // A grammar may take long to compile: other sequences do not wait for it.
+            sequence.Preparing = Task.Run(() => Prepare(grammar, parameters, promptTokens));
         }
-        catch (Exception e) when (e is GrammarException or ArgumentException)
+        else
         {
-            // The coordinator compiles grammars before it submits; one that fails here ends its own generation and no other.
-            sequence.Sampler = null;
+            sequence.Sampler = Create(parameters, promptTokens, null);
         }
 
         if (sequence.History is null || sequence.History.Length < tokens.Length + 1)
@@ -46,6 +50,31 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
 
         tokens.CopyTo(sequence.History);
         sequence.LogProbs = wanted.EmittedLogProbs is { } logProbs ? [.. logProbs] : null;
+    }
+
+    private TokenSampler? Prepare(GrammarSource grammar, SamplingParameters parameters, int promptTokens)
+    {
+        try
+        {
+            return Create(parameters, promptTokens, _grammars.Get(grammar));
+        }
+        catch (GrammarException)
+        {
+            // The coordinator compiles grammars before it submits; one that fails here ends its own generation and no other.
+            return null;
+        }
+    }
+
+    private TokenSampler? Create(SamplingParameters parameters, int promptTokens, CompiledGrammar? grammar)
+    {
+        try
+        {
+            return new TokenSampler(parameters, shape.VocabularySize, tokenizer, promptTokens, grammar);
+        }
+        catch (Exception e) when (e is GrammarException or ArgumentException)
+        {
+            return null;
+        }
     }
 
     public void Release(int slot)
@@ -62,6 +91,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         }
 
         sequence.Sampler = null;
+        sequence.Preparing = null;
         sequence.LogProbs = null;
         sequence.Settings = null;
         sequence.Length = 0;
@@ -75,6 +105,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
     public void Sample(Stage stage, StepBatch batch, SampledTokens sampled)
     {
         ReadOnlySpan<int> rows = batch.LogitRows;
+        TakePrepared(batch);
         bool picked = rows.Length > 0 && LogitsNeeded(batch) is > 0 and int most && stage.TryPickLargest(most, _largest.Found);
         int pooled = 0;
         for (int i = 0; i < rows.Length; i++)
@@ -90,6 +121,12 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
             if (sequence.Settings is not { Pool: false } settings || sequence.Length != batch.Positions[rows[i]] + 1)
             {
                 throw new InvalidDataException($"a token was asked for after position {batch.Positions[rows[i]]} of slot {slot}, which has {sequence.Length} tokens");
+            }
+
+            if (sequence.Preparing is not null)
+            {
+                sampled.Add(slot, SampledToken.NotReady, 0, 0);
+                continue;
             }
 
             if (sequence.Sampler is not { } sampler)
@@ -124,6 +161,19 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         }
 
         Pool(stage, batch, ref pooled, batch.RowCount, sampled);
+    }
+
+    /// <summary>Takes the samplers that have become ready; once for all rows, as what they need of the logits is decided for all.</summary>
+    private void TakePrepared(StepBatch batch)
+    {
+        foreach (int row in batch.LogitRows)
+        {
+            ref Sequence sequence = ref _sequences[batch.Slots[row]];
+            if (sequence.Preparing is { IsCompleted: true } prepared)
+            {
+                (sequence.Sampler, sequence.Preparing) = (prepared.GetAwaiter().GetResult(), null);
+            }
+        }
     }
 
     /// <summary>The most that any logit row needs of its logits, or 0 when one needs all.</summary>
@@ -184,6 +234,9 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
     {
         public TokenSampler? Sampler;
         public TextPooler? Pooler;
+
+        /// <summary>The sampler to come; null once it is there.</summary>
+        public Task<TokenSampler?>? Preparing;
         public TailSettings? Settings;
         public int[]? History;
         public int Length;

@@ -51,6 +51,13 @@ internal sealed partial class Scheduler
             sequence.Planned += accepted;
         }
 
+        if (sampled[first].Token == SampledToken.NotReady)
+        {
+            // The same row again: it writes the same keys and values.
+            sequence.Planned -= sequence.State == SequenceState.Running ? 1 : 0;
+            return first + 1;
+        }
+
         for (int i = first; i <= first + accepted && sequence.State != SequenceState.Ended; i++)
         {
             Accept(sequence, sampled[i].Token, sampled[i].LogProb, i);
@@ -68,7 +75,7 @@ internal sealed partial class Scheduler
 
         SampledToken token = sampled[index];
         bool fits = token.Token == SampledToken.Embedded ? sequence.Pool && token.ValueCount == _limits.EmbeddingLength
-            : !sequence.Pool && token.Token >= SampledToken.GrammarExhausted && token.Token < _limits.VocabularySize;
+            : !sequence.Pool && (token.Token >= SampledToken.GrammarExhausted || token.Token == SampledToken.NotReady) && token.Token < _limits.VocabularySize;
         return fits && (sequence.Slot < 0 || token.Slot == sequence.Slot)
             ? token.Token
             : throw new InvalidDataException($"step {step} brought token {token.Token} for slot {token.Slot}, awaited was one below {_limits.VocabularySize} for slot {sequence.Slot}");

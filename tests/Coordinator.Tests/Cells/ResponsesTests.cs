@@ -56,7 +56,7 @@ public class ResponsesTests(ToolUsingCell shared) : IClassFixture<ToolUsingCell>
     [Fact]
     public async Task Response_ForcedToCall_GivesACallAndItsDeltas()
     {
-        string body = Body($"{Tools},\"tool_choice\":\"required\"");
+        string body = Body($"{Tools},\"tool_choice\":\"required\",\"parallel_tool_calls\":false");
         JsonElement call = (await _cell.PostAsync("/v1/responses", body)).GetProperty("output")[0];
         Assert.Equal(("function_call", "add", "completed"), (call.GetProperty("type").GetString(), call.GetProperty("name").GetString(), call.GetProperty("status").GetString()));
         using JsonDocument arguments = JsonDocument.Parse(call.GetProperty("arguments").GetString()!);

@@ -50,7 +50,7 @@ public class ToolCallTests(ToolUsingCell shared) : IClassFixture<ToolUsingCell>
     [InlineData("""{"type":"function","function":{"name":"add"}}""")]
     public async Task Chat_AForcedCall_HoldsToItsSchema(string choice)
     {
-        JsonElement answer = await _cell.PostAsync("/v1/chat/completions", Chat($"{Tools},\"tool_choice\":{choice}"));
+        JsonElement answer = await _cell.PostAsync("/v1/chat/completions", Chat($"{Tools},\"tool_choice\":{choice},\"parallel_tool_calls\":false"));
 
         JsonElement first = answer.GetProperty("choices")[0];
         Assert.Equal("tool_calls", first.GetProperty("finish_reason").GetString());
@@ -64,7 +64,7 @@ public class ToolCallTests(ToolUsingCell shared) : IClassFixture<ToolUsingCell>
     [Fact]
     public async Task Chat_AForcedCallStreamed_IsTheSameInDeltas()
     {
-        string fields = Tools + ",\"tool_choice\":\"required\"";
+        string fields = Tools + ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false";
         JsonElement whole = (await _cell.PostAsync("/v1/chat/completions", Chat(fields))).GetProperty("choices")[0].GetProperty("message").GetProperty("tool_calls")[0];
         using HttpResponseMessage response = await _cell.Coordinator.PostAsync("/v1/chat/completions", Chat(fields + ",\"stream\":true"));
         var arguments = new StringBuilder();
@@ -82,6 +82,34 @@ public class ToolCallTests(ToolUsingCell shared) : IClassFixture<ToolUsingCell>
 
         Assert.Equal(whole.GetProperty("function").GetProperty("name").GetString(), name);
         Assert.Equal(whole.GetProperty("function").GetProperty("arguments").GetString(), arguments.ToString());
+    }
+
+    [Fact]
+    public async Task Chat_SeveralRequiredCalls_EachHoldToTheSchema()
+    {
+        JsonElement answer = await _cell.PostAsync("/v1/chat/completions", Chat($"{Tools},\"tool_choice\":\"required\"").Replace("\"max_tokens\":60", "\"max_tokens\":400", StringComparison.Ordinal));
+
+        JsonElement[] calls = [.. answer.GetProperty("choices")[0].GetProperty("message").GetProperty("tool_calls").EnumerateArray()];
+        Assert.InRange(calls.Length, 1, 16);
+        Assert.All(calls[..^1], call => Assert.Matches("^\\{\\s*\"a\":\\s*[0-9]\\s*\\}$", call.GetProperty("function").GetProperty("arguments").GetString()));
+    }
+
+    [Fact]
+    public async Task Chat_AStrictToolLeftToTheModel_IsHeldToItsSchemaOnceItsMarkHasCome()
+    {
+        // The bias makes the model write the mark that it would not write by itself.
+        JsonElement tokens = (await _cell.PostAsync("/tokenize", """{"model":"tools","content":"<tool_call>"}""")).GetProperty("tokens");
+        string strict = Tools.Replace("\"name\":\"add\"", "\"name\":\"add\",\"strict\":true", StringComparison.Ordinal);
+        foreach (int seed in Enumerable.Range(0, 3))
+        {
+            JsonElement answer = await _cell.PostAsync("/v1/chat/completions", Chat(
+                $"{strict},\"seed\":{seed},\"logit_bias\":{{\"{tokens[0].GetInt32()}\":6}}").Replace("\"temperature\":0", "\"temperature\":1.5", StringComparison.Ordinal));
+            JsonElement message = answer.GetProperty("choices")[0].GetProperty("message");
+            if (message.TryGetProperty("tool_calls", out JsonElement calls) && answer.GetProperty("choices")[0].GetProperty("finish_reason").GetString() == "tool_calls")
+            {
+                Assert.All(calls.EnumerateArray(), call => Assert.Equal("add", call.GetProperty("function").GetProperty("name").GetString()));
+            }
+        }
     }
 
     [Fact]

@@ -7,7 +7,8 @@ namespace Lamina.Compute.Grammar.Json;
 /// <summary>
 /// Turns a JSON schema into a grammar of the texts it validates. Properties come in the order of the schema. A keyword that would have to be ignored is refused.
 /// </summary>
-internal sealed partial class SchemaConverter(JsonElement root)
+/// <param name="builder">Where rules go, when the schema is a part of a larger grammar.</param>
+internal sealed partial class SchemaConverter(JsonElement root, GrammarBuilder? builder = null)
 {
     /// <summary>Keywords that say nothing about what is valid.</summary>
     internal static readonly HashSet<string> Annotations =
@@ -15,7 +16,7 @@ internal sealed partial class SchemaConverter(JsonElement root)
         "title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "strict", "$anchor", "$vocabulary", "contentMediaType", "contentEncoding", "example", "externalDocs", "xml",
     ];
 
-    private readonly GrammarBuilder _builder = new();
+    private readonly GrammarBuilder _builder = builder ?? new();
     private readonly Dictionary<string, int> _references = [];
     private readonly TextBudget _budget = new();
     private int _depth;
@@ -23,6 +24,9 @@ internal sealed partial class SchemaConverter(JsonElement root)
     private int? _anyValue;
 
     public CompiledGrammar Convert() => _builder.Build(_builder.Add("root", Schema(root, "#")));
+
+    /// <summary>The schema as a part of the grammar that is being built.</summary>
+    public Pattern ConvertPart() => Schema(root, "#");
 
     public CompiledGrammar ConvertAnyObject() => _builder.Build(_builder.Add("root", AnyObject()));
 

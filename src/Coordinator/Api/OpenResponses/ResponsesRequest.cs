@@ -71,7 +71,7 @@ internal sealed record ResponsesRequest(
             throw ApiError.InvalidValue("tools", "'tools' cannot be combined with 'text.format': calls of tools have a form of their own").AsException();
         }
 
-        options = options with { Sampling = options.Sampling with { Grammar = tools.Grammar() ?? format } };
+        options = options with { Sampling = options.Sampling with { Grammar = format } };
         return new ResponsesRequest(
             options, new ChatConversation(messages, tools, variables) { ReasoningEffort = effort, EffortField = "reasoning.effort" }, items,
             echo with

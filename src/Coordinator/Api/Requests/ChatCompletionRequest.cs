@@ -32,14 +32,9 @@ internal sealed record ChatCompletionRequest(GenerationOptions Options, ChatConv
             throw ApiError.InvalidValue("tools", "'tools' cannot be combined with a grammar or response format: calls of tools have a form of their own").AsException();
         }
 
-        if (conversation.Tools.Grammar() is { } grammar)
+        if (conversation.Tools.IsForced && options.MinTokens > 0)
         {
-            if (options.MinTokens > 0)
-            {
-                throw ApiError.InvalidValue("min_tokens", "'min_tokens' cannot be combined with a forced call, whose end its arguments decide").AsException();
-            }
-
-            options = options with { Sampling = options.Sampling with { Grammar = grammar } };
+            throw ApiError.InvalidValue("min_tokens", "'min_tokens' cannot be combined with a forced call, whose end its arguments decide").AsException();
         }
 
         AcceptedFields.RefuseStore(fields);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Lamina.Compute.Sampling;
+using Lamina.Compute.ToolCalls;
 
 namespace Lamina.Coordinator.Api.Requests;
 
@@ -34,6 +35,10 @@ internal sealed record GenerationOptions
 
     /// <summary>The caller's own name for its end user; appears in the request log.</summary>
     public string? User { get; init; }
+
+    /// <summary>With calls of tools held to their schemas, where the request asks for it.</summary>
+    public GenerationOptions WithTools(ToolRequest tools, ToolFormat format, bool thinks) =>
+        tools.Grammar(format, thinks) is { } grammar ? this with { Sampling = Sampling with { Grammar = grammar } } : this;
 
     /// <summary>Checks what depends on the model.</summary>
     public void RequireVocabulary(int vocabularySize)

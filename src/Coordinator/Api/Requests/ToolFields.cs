@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Lamina.Compute.Grammar;
+using Lamina.Compute.ToolCalls;
 
 namespace Lamina.Coordinator.Api.Requests;
 
@@ -14,30 +15,41 @@ internal sealed record ToolRequest(ToolUse Use, IReadOnlyList<JsonObject> Defini
 {
     public static ToolRequest Nothing { get; } = new(ToolUse.None, [], null, true);
 
+    /// <summary>Functions whose arguments are held to their schemas even where the model is free to call.</summary>
+    public IReadOnlySet<string> Strict { get; init; } = new HashSet<string>();
+
+    /// <summary>Whether the answer must be a call.</summary>
+    public bool IsForced => Use is ToolUse.Named or ToolUse.Required;
+
     /// <summary>
-    /// What holds a forced call to its form, whatever format the model writes calls in by itself: the arguments alone when the function is named, else an object
-    /// with <c>name</c> and <c>arguments</c>. Null when the model is free.
+    /// What holds calls to their schemas: the arguments alone when the function is named, else calls in the model's own format, which a free answer need not
+    /// make. Null when the model is free in all.
     /// </summary>
-    public GrammarSource? Grammar() => Use switch
+    /// <param name="thinks">Whether the prompt ends within reasoning.</param>
+    public GrammarSource? Grammar(ToolFormat format, bool thinks) => Use switch
     {
-        ToolUse.Named => Schema(Parameters(Definitions.First(tool => NameOf(tool) == Function))),
-        ToolUse.Required => Schema(new JsonObject { ["anyOf"] = new JsonArray([.. Definitions.Select(Call)]) }),
+        ToolUse.Named => new GrammarSource(GrammarKind.JsonSchema, Parameters(Definitions.First(tool => NameOf(tool) == Function)).ToJsonString()),
+        ToolUse.Required => Calls(format, thinks),
+        ToolUse.Auto when Strict.Count > 0 && format != ToolFormat.None => Calls(format, thinks),
         _ => null,
     };
 
     public static string NameOf(JsonObject tool) => tool["function"]!["name"]!.GetValue<string>();
 
-    private static JsonObject Call(JsonObject tool) => new()
+    private GrammarSource Calls(ToolFormat format, bool thinks) => new(GrammarKind.ToolCalls, new JsonObject
     {
-        ["type"] = "object",
-        ["properties"] = new JsonObject { ["name"] = new JsonObject { ["const"] = NameOf(tool) }, ["arguments"] = Parameters(tool) },
-        ["required"] = new JsonArray("name", "arguments"),
-        ["additionalProperties"] = false,
-    };
+        ["format"] = format.ToString(),
+        ["forced"] = IsForced,
+        ["parallel"] = Parallel,
+        ["thinks"] = thinks,
+        ["tools"] = new JsonArray([.. Definitions.Select(tool => new JsonObject
+        {
+            ["name"] = NameOf(tool),
+            ["parameters"] = IsForced || Strict.Contains(NameOf(tool)) ? Parameters(tool) : new JsonObject { ["type"] = "object" },
+        })]),
+    }.ToJsonString());
 
     private static JsonNode Parameters(JsonObject tool) => tool["function"]!["parameters"]?.DeepClone() ?? new JsonObject { ["type"] = "object" };
-
-    private static GrammarSource Schema(JsonNode schema) => new(GrammarKind.JsonSchema, schema.ToJsonString());
 }
 
 /// <summary>Reads <c>tools</c>, <c>tool_choice</c> and <c>parallel_tool_calls</c>.</summary>
@@ -56,20 +68,15 @@ internal static class ToolFields
         }
 
         (ToolUse use, string? function) = choice is { } given ? ReadChoice(given, [.. tools.Select(tool => ToolRequest.NameOf(tool.Tool))]) : (ToolUse.Auto, null);
-        int strict = Array.FindIndex(tools, tool => tool.Strict);
-        if (use == ToolUse.Auto && strict >= 0)
-        {
-            string path = $"tools[{strict}].function.strict";
-            throw ApiError.InvalidValue(path, $"'{path}' can be true only when 'tool_choice' is required or names a function: arguments are held to their schema where a call is certain").AsException();
-        }
-
         if (use == ToolUse.None)
         {
             return ToolRequest.Nothing;
         }
 
-        var request = new ToolRequest(use, [.. tools.Select(tool => tool.Tool)], function, parallel ?? true);
-        if (request.Grammar() is { } grammar)
+        var request = new ToolRequest(use, [.. tools.Select(tool => tool.Tool)], function, parallel ?? true) { Strict = tools.Where(tool => tool.Strict).Select(tool => ToolRequest.NameOf(tool.Tool)).ToHashSet() };
+
+        // Which format it will be depends on the model; whether the schemas can be honoured does not.
+        if (request.Grammar(ToolFormat.Hermes, thinks: false) is { } grammar)
         {
             GrammarFields.Compiled(grammar, "tools");
         }

@@ -19,8 +19,8 @@ internal sealed record ChatForm(ToolFormat? Format, string? Function, bool Start
     {
         ToolUse.Named => new ChatForm(null, tools.Function, false, tools.Parallel),
 
-        // A forced call comes as one bare object, which is how Llama 3 writes them.
-        ToolUse.Required => new ChatForm(ToolFormat.Llama3, null, false, tools.Parallel),
+        // Where the model has no format of its own, a forced call comes as a bare object, which is how Llama 3 writes them.
+        ToolUse.Required => new ChatForm(model == ToolFormat.None ? ToolFormat.Llama3 : model, null, startsInReasoning, tools.Parallel),
         ToolUse.Auto => new ChatForm(model, null, startsInReasoning, tools.Parallel),
         _ when hasGrammar => new ChatForm(null, null, false, true),
 
