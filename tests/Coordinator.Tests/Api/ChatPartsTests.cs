@@ -59,10 +59,12 @@ public class ChatPartsTests
         Assert.Empty(parts.Calls);
     }
 
-    [Fact]
-    public void Required_TheBareObject_IsACall()
+    [Theory]
+    [InlineData(ToolFormat.Hermes, "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":1}}</tool_call>")]
+    [InlineData(ToolFormat.None, "{\"name\":\"f\",\"parameters\":{\"a\":1}}")]
+    public void Required_InTheModelsFormatOrBare_IsACall(ToolFormat format, string text)
     {
-        ChatParts parts = Read(Tools + ",\"tool_choice\":\"required\"", ToolFormat.Hermes, "{\"name\":\"f\",\"arguments\":{\"a\":1}}");
+        ChatParts parts = Read(Tools + ",\"tool_choice\":\"required\"", format, text);
 
         Assert.Equal(("f", "{\"a\":1}"), (parts.Calls[0].Name, parts.Calls[0].Arguments.ToString()));
     }
@@ -84,14 +86,17 @@ public class ChatPartsTests
     }
 
     [Theory]
-    [InlineData("required", "anyOf")]
-    [InlineData("auto", null)]
-    [InlineData("none", null)]
-    public void ToolChoice_ForcesACallByAGrammar(string choice, string? keyword)
+    [InlineData("required", false, true)]
+    [InlineData("required", true, true)]
+    [InlineData("auto", false, null)]
+    [InlineData("auto", true, false)]
+    [InlineData("none", true, null)]
+    public void ToolChoice_HoldsCallsByAGrammar(string choice, bool strict, bool? forced)
     {
-        GrammarSource? grammar = Request($"{Tools},\"tool_choice\":\"{choice}\"").Options.Sampling.Grammar;
+        string tools = strict ? Tools.Replace("\"name\":\"f\"", "\"name\":\"f\",\"strict\":true", StringComparison.Ordinal) : Tools;
+        GrammarSource? grammar = Request($"{tools},\"tool_choice\":\"{choice}\"").Conversation.Tools.Grammar(ToolFormat.Hermes, thinks: false);
 
-        Assert.Equal(keyword, grammar is null ? null : JsonDocument.Parse(grammar.Text).RootElement.EnumerateObject().First().Name);
+        Assert.Equal(forced, grammar is null ? null : JsonDocument.Parse(grammar.Text).RootElement.GetProperty("forced").GetBoolean());
     }
 
     [Fact]
