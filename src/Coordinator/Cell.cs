@@ -91,6 +91,9 @@ public sealed class Cell : IAsyncDisposable
         return router?.Load ?? new GenerationProtocol.HeadLoad(0, 0, 0, 0, 0);
     }
 
+    /// <summary>Nodes that no plan may use until they are lifted; what runs on them moves to others.</summary>
+    internal void SetSuspended(IEnumerable<string> nodes) => _registry?.Tell(new NodeRegistryActor.SetSuspended(nodes.ToHashSet(StringComparer.Ordinal)));
+
     /// <summary>Completes when the deployment serves; throws with one clear sentence when it failed. Progress comes with each change of the view.</summary>
     public Task<DeploymentView> WaitReadyAsync(string deployment, IProgress<DeploymentView>? progress, CancellationToken cancellation) =>
         _context.Board.WaitReadyAsync(deployment, progress, cancellation);

@@ -3,6 +3,7 @@ using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Admin;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Listening;
+using Lamina.Coordinator.Audit;
 using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
@@ -15,11 +16,13 @@ public sealed class CoordinatorHost : IAsyncDisposable
 {
     private readonly ApiServer _api;
     private readonly AdminServer? _admin;
+    private readonly PlanWatch _plans;
     private readonly IReadOnlyList<Cell> _cells;
 
     private CoordinatorHost(ApiServer api, AdminServer? admin, IReadOnlyList<Cell> cells, AccessControl? access, QuotaControl quotas)
     {
         Quotas = quotas;
+        _plans = new PlanWatch(() => cells, quotas.Auditor);
         _api = api;
         _admin = admin;
         _cells = cells;
@@ -43,6 +46,8 @@ public sealed class CoordinatorHost : IAsyncDisposable
                 cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
             }
 
+            quotas.Suspended += suspensions => cells.ForEach(cell => cell.SetSuspended(suspensions.NodesOf(cell.Tenant)));
+            cells.ForEach(cell => cell.SetSuspended(quotas.Running.Suspensions.NodesOf(cell.Tenant)));
             ILogger logger = loggers.CreateLogger("Lamina.Coordinator");
             if (RuntimeVersion.Advice(Environment.Version) is { } advice)
             {
@@ -52,7 +57,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
             ServerCertificate? certificate = options.Tls is { } tls ? ServerCertificate.Open(tls, TimeProvider.System, logger) : null;
             if (options.Admin is { } administration)
             {
-                admin = await AdminServer.StartAsync(administration, () => cells, access!, certificate, loggers, cancellation);
+                admin = await AdminServer.StartAsync(administration, () => cells, access!, quotas, certificate, loggers, cancellation);
             }
 
             ApiServer api = await ApiServer.StartAsync(options, () => cells, access, quotas, certificate, loggers, cancellation);
@@ -123,6 +128,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
 
         await Task.WhenAll(_api.DisposeAsync().AsTask(), _admin?.DisposeAsync().AsTask() ?? Task.CompletedTask);
         await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
+        await _plans.DisposeAsync();
         await Quotas.DisposeAsync();
         if (Access is not null)
         {

@@ -95,8 +95,9 @@ internal sealed partial class ConfiguredCell : IDisposable
         foreach (string name in _nodes.Keys.ToArray())
         {
             // As a supervisor would: a node does not outlive the cell that it belonged to.
-            LaminaProcess.Send(_nodes[name].Id, 9);
-            await _nodes[name].WaitForExitAsync(s_limit);
+            // Some have noticed by themselves that it has ended.
+            _processes.Remove(_nodes[name]);
+            _nodes[name].Dispose();
             StartNode(name);
         }
 

@@ -20,7 +20,6 @@ public sealed class UsageTests(ITestOutputHelper output)
     public async Task Kill_OfTheCoordinatorDuringTwoHundredRequests_LeavesALedgerThatEqualsWhatClientsReceived()
     {
         using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 1, plannedNodes: 1);
-        cell.Http.Timeout = Timeout.InfiniteTimeSpan;
         MeteredClient[] clients = [.. Enumerable.Range(0, Requests).Select(i => new MeteredClient(cell.Http, i, comesBack: true))];
         await RunAndKillAsync(cell, clients);
         int cut = clients.Count(client => !client.IsDone);
@@ -49,7 +48,6 @@ public sealed class UsageTests(ITestOutputHelper output)
     public async Task Kill_WithClientsThatDoNotComeBack_LeavesNoTokenUncountedAndAtMostTheLastOnItsWay()
     {
         using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 1, plannedNodes: 1);
-        cell.Http.Timeout = Timeout.InfiniteTimeSpan;
         MeteredClient[] clients = [.. Enumerable.Range(0, Requests).Select(i => new MeteredClient(cell.Http, i, comesBack: false))];
         await RunAndKillAsync(cell, clients);
         Usage after = await UsageAsync(cell);

@@ -6,6 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Quotas;
 
 namespace Lamina.Cli.Access;
 
@@ -61,6 +62,36 @@ internal sealed class AdminApiAccess : IAccessAdmin
 
     public async Task<ApiKey> RevokeKeyAsync(string key, CancellationToken cancellation) =>
         KeyOf(await SendAsync(HttpMethod.Post, $"admin/keys/{Escape(key)}/revoke", null, cancellation));
+
+    public async Task<string?> SuspendAsync(Suspension suspension, bool preview, CancellationToken cancellation)
+    {
+        string kind = suspension.Kind.ToString().ToLowerInvariant();
+        JsonNode json = preview
+            ? await SendAsync(HttpMethod.Get, $"admin/suspensions/preview?kind={kind}&name={Escape(suspension.Name)}&tenant={Escape(suspension.Tenant?.Value ?? "")}", null, cancellation)
+            : await SendAsync(
+                HttpMethod.Post, "admin/suspensions",
+                new JsonObject { ["kind"] = kind, ["name"] = suspension.Name, ["tenant"] = suspension.Tenant?.Value, ["reason"] = suspension.Reason }, cancellation);
+        JsonNode affected = json["affected"]!;
+        string Names(string what) => affected[what]!.AsArray() is { Count: > 0 } names ? $", {what} {string.Join(' ', names.Select(name => name!.GetValue<string>()))}" : "";
+        return $"{affected["answers"]!.GetValue<int>()} answers under way{Names("tenants")}{Names("keys")}{Names("models")}";
+    }
+
+    public Task LiftAsync(SuspensionKind kind, string name, TenantId? tenant, CancellationToken cancellation) => SendAsync(
+        HttpMethod.Delete, $"admin/suspensions/{kind.ToString().ToLowerInvariant()}/{Escape(name)}?tenant={Escape(tenant?.Value ?? "")}", null, cancellation);
+
+    public async Task<IReadOnlyList<Suspension>> ListSuspensionsAsync(CancellationToken cancellation) =>
+    [
+        .. (await SendAsync(HttpMethod.Get, "admin/suspensions", null, cancellation))["data"]!.AsArray().Select(one => new Suspension(
+            Enum.Parse<SuspensionKind>(Text(one!, "kind")!, ignoreCase: true), Text(one!, "name")!, Text(one!, "tenant") is { } tenant ? new TenantId(tenant) : null, Text(one!, "reason") ?? "",
+            Time(one!, "since")!.Value)),
+    ];
+
+    public async Task<string> ReadQuotasAsync(TenantId tenant, CancellationToken cancellation) =>
+        (await SendAsync(HttpMethod.Get, $"admin/tenants/{Escape(tenant.Value)}/quotas", null, cancellation)).ToJsonString();
+
+    public Task SetQuotasAsync(TenantId tenant, string key, QuotaRules? rules, CancellationToken cancellation) => SendAsync(
+        rules is null ? HttpMethod.Delete : HttpMethod.Put, $"admin/tenants/{Escape(tenant.Value)}/quotas{(key.Length == 0 ? "" : "/" + Escape(key))}",
+        rules is null ? null : JsonSerializer.SerializeToNode(rules, QuotaStore.Json)!.AsObject(), cancellation);
 
     public void Dispose() => _http.Dispose();
 

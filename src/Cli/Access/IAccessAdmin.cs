@@ -1,5 +1,6 @@
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Quotas;
 
 namespace Lamina.Cli.Access;
 
@@ -25,4 +26,18 @@ internal interface IAccessAdmin : IDisposable
     Task<NewKey> RotateKeyAsync(string key, TimeSpan overlap, CancellationToken cancellation);
 
     Task<ApiKey> RevokeKeyAsync(string key, CancellationToken cancellation);
+
+    /// <summary>Suspends, or only looks whom it would hit; who that is as text where it is known.</summary>
+    Task<string?> SuspendAsync(Suspension suspension, bool preview, CancellationToken cancellation);
+
+    /// <param name="tenant">Of a node.</param>
+    Task LiftAsync(SuspensionKind kind, string name, TenantId? tenant, CancellationToken cancellation);
+
+    Task<IReadOnlyList<Suspension>> ListSuspensionsAsync(CancellationToken cancellation);
+
+    /// <summary>A tenant's rules as JSON.</summary>
+    Task<string> ReadQuotasAsync(TenantId tenant, CancellationToken cancellation);
+
+    /// <param name="rules">Null removes them.</param>
+    Task SetQuotasAsync(TenantId tenant, string key, QuotaRules? rules, CancellationToken cancellation);
 }

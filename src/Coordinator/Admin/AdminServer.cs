@@ -2,6 +2,7 @@ using System.Net;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Listening;
+using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -27,17 +28,21 @@ internal sealed class AdminServer : IAsyncDisposable
 
     /// <summary>Binds and answers from then on. Throws <see cref="IOException"/> with one sentence when the port is taken.</summary>
     public static async Task<AdminServer> StartAsync(
-        AdminOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl access, ServerCertificate? certificate, ILoggerFactory loggers, CancellationToken cancellation)
+        AdminOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl access, QuotaControl quotas, ServerCertificate? certificate, ILoggerFactory loggers,
+        CancellationToken cancellation)
     {
         IPEndPoint listen = ListenAddress.Parse(options.Listen, "Coordinator:Admin:Listen");
         WebApplication app = WebListener.Build(listen, certificate, loggers);
         app.UseRouting();
+        app.Use(quotas.Auditor.RefusalsAsync);
         app.Use(new ErrorGuard(loggers.CreateLogger("Lamina.Admin")).InvokeAsync);
         app.Use(new AdminGuard(new Credentials(access.Ring, access.Issuer)).InvokeAsync);
+        app.Use(quotas.Auditor.AdministrationAsync);
         app.Use(RefuseAsync);
         new TenantEndpoints(access).Map(app);
         new KeyEndpoints(access).Map(app);
         new CellEndpoints(cells).Map(app);
+        new ControlEndpoints(quotas, access, cells, TimeProvider.System).Map(app);
         return new AdminServer(app, await WebListener.StartAsync(app, listen, "admin listener", cancellation));
     }
 

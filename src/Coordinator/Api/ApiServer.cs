@@ -49,6 +49,7 @@ internal sealed class ApiServer : IAsyncDisposable
         ILogger logger = loggers.CreateLogger("Lamina.Api");
         app.UseRouting();
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
+        app.Use(quotas.Auditor.RefusalsAsync);
         app.Use(new ErrorGuard(logger).InvokeAsync);
         app.Use(options.NeedsKeys() ? new AccessGuard(new Credentials(access!.Ring, access.Issuer)).InvokeAsync : LoopbackGuard.Middleware(options.Cells[0].Tenant));
         var archive = new GenerationArchive(options.Resumption, TimeProvider.System, logger);
@@ -57,7 +58,7 @@ internal sealed class ApiServer : IAsyncDisposable
             access.Ring.Ended += archive.CancelOf;
         }
 
-        var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry);
+        var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry, (answer, result) => Record(quotas.Auditor, cells(), answer, result));
         BatchService batches = MapAll(app, options, cells, access, quotas, metering, metrics, archive, logger);
         if (options.SecurityContact is { } contact)
         {
@@ -76,6 +77,12 @@ internal sealed class ApiServer : IAsyncDisposable
             metrics.Dispose();
             throw;
         }
+    }
+
+    private static void Record(Audit.Auditor auditor, IReadOnlyList<Cell> cells, MeteredAnswer answer, string result)
+    {
+        int epoch = cells.FirstOrDefault(cell => cell.Tenant == answer.Caller.Tenant)?.Deployments.FirstOrDefault(deployment => deployment.Name == answer.Meter.Model)?.Epoch ?? 0;
+        auditor.Generation(answer.Caller, answer.Meter.Model, answer.Meter.Digest, epoch, answer.Meter.Cost.PromptTokens, answer.Meter.Generated, result);
     }
 
     public async ValueTask DisposeAsync()

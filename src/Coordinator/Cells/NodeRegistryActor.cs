@@ -29,6 +29,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
     private readonly Dictionary<Address, (NodeView View, IActorRef Actor)> _nodes = [];
     private readonly Dictionary<DeploymentId, IActorRef> _deployments = [];
     private readonly List<Probe> _probes = [];
+    private IReadOnlySet<string> _suspended = new HashSet<string>();
     private int _probeNumber;
 
     /// <summary>Asks to be sent <see cref="NodeTable"/>s and the events of a deployment's stages.</summary>
@@ -42,6 +43,9 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
     public sealed record ProbeNodes : INoSerializationVerificationNeeded;
 
     public sealed record NodesProbed(IReadOnlyList<NodeView> Nodes) : INoSerializationVerificationNeeded;
+
+    /// <summary>Nodes that are as good as lost until the list changes: they are shown to no deployment, and what they say counts for nothing.</summary>
+    public sealed record SetSuspended(IReadOnlySet<string> Nodes) : INoSerializationVerificationNeeded;
 
     private sealed record Refresh : INoSerializationVerificationNeeded
     {
@@ -70,6 +74,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         Receive<Refresh>(_ => DescribeAll());
         Receive<Subscribe>(OnSubscribe);
         Receive<SendToNode>(OnSend);
+        Receive<SetSuspended>(OnSuspended);
         Receive<ProbeNodes>(_ => OnProbe());
         Receive<ProbeEnded>(ended => EndProbe(ended.Number));
         Receive<NodeEvents.NodeDescribed>(OnDescribed);
@@ -173,6 +178,16 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         Sender.Tell(new NodeTable(Views()));
     }
 
+    private void OnSuspended(SetSuspended suspended)
+    {
+        if (!_suspended.SetEquals(suspended.Nodes))
+        {
+            _suspended = suspended.Nodes;
+            _logger.LogWarning("suspended nodes: {Nodes}", _suspended.Count == 0 ? "none" : string.Join(' ', _suspended));
+            Publish();
+        }
+    }
+
     private void OnSend(SendToNode send)
     {
         IActorRef? actor = _nodes.Values.FirstOrDefault(node => node.View.Name == send.Node).Actor;
@@ -232,7 +247,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
     private void Forward(IWireMessage message, StageAddress address, NodeName node)
     {
-        bool genuine = message.Tenant == _tenant && _nodes.TryGetValue(Sender.Path.Address, out (NodeView View, IActorRef Actor) known) && known.View.Name == node;
+        bool genuine = message.Tenant == _tenant && _nodes.TryGetValue(Sender.Path.Address, out (NodeView View, IActorRef Actor) known) && known.View.Name == node && !_suspended.Contains(node.Value);
         if (genuine && _deployments.TryGetValue(address.Deployment, out IActorRef? deployment))
         {
             deployment.Tell(message);
@@ -249,5 +264,5 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         }
     }
 
-    private IReadOnlyList<NodeView> Views() => [.. _nodes.Values.Select(node => node.View).OrderBy(view => view.Name.Value, StringComparer.Ordinal)];
+    private IReadOnlyList<NodeView> Views() => [.. _nodes.Values.Select(node => node.View).Where(view => !_suspended.Contains(view.Name.Value)).OrderBy(view => view.Name.Value, StringComparer.Ordinal)];
 }

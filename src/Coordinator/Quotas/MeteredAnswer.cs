@@ -11,12 +11,16 @@ internal sealed class MeteredAnswer : IDisposable
     private readonly Guid _reservation;
     private readonly RunningAnswers _running;
     private readonly CancellationTokenSource _suspended = new();
+    private readonly Action<MeteredAnswer, string> _told;
+    private string _result = "cancelled";
     private int _ended;
 
     private readonly PendingAnswer _answer;
 
-    public MeteredAnswer(Caller caller, PendingAnswer answer, Receipt receipt, RateLimits limits, IQuotaGovernor governor, Guid reservation, RunningAnswers running)
+    public MeteredAnswer(Caller caller, PendingAnswer answer, Receipt receipt, RateLimits limits, IQuotaGovernor governor, Guid reservation, RunningAnswers running,
+        Action<MeteredAnswer, string> ended)
     {
+        _told = ended;
         Caller = caller;
         _answer = answer;
         Receipt = receipt;
@@ -57,10 +61,18 @@ internal sealed class MeteredAnswer : IDisposable
     {
         try
         {
-            return await events.MoveNextAsync();
+            bool any = await events.MoveNextAsync();
+            _result = any ? _result : "completed";
+            return any;
+        }
+        catch (ApiException)
+        {
+            _result = "failed";
+            throw;
         }
         catch (OperationCanceledException) when (_suspended.IsCancellationRequested && !cancellation.IsCancellationRequested)
         {
+            _result = "suspended";
             throw (_running.ErrorOf(this) ?? ApiError.GenerationCancelled()).AsException();
         }
     }
@@ -72,6 +84,7 @@ internal sealed class MeteredAnswer : IDisposable
         {
             _running.Remove(this);
             _governor.Settle(_reservation, Meter.Cost.PromptTokens, Meter.Generated);
+            _told(this, _result);
         }
     }
 }

@@ -15,11 +15,14 @@ internal sealed class Metering : IDisposable
     private readonly QuotaDesk _desk;
     private readonly UsageLedger? _ledger;
     private readonly RunningAnswers _running;
+    private readonly Action<MeteredAnswer, string> _ended;
     private readonly Counter _refusals;
 
     /// <param name="ledger">Null where no state is kept.</param>
-    public Metering(QuotaDesk desk, UsageLedger? ledger, RunningAnswers running, CollectorRegistry metrics)
+    /// <param name="ended">Told of each answer when no more of it is made, with how it went.</param>
+    public Metering(QuotaDesk desk, UsageLedger? ledger, RunningAnswers running, CollectorRegistry metrics, Action<MeteredAnswer, string>? ended = null)
     {
+        _ended = ended ?? ((_, _) => { });
         _desk = desk;
         _ledger = ledger;
         _running = running;
@@ -73,7 +76,7 @@ internal sealed class Metering : IDisposable
         }
 
         meter.Share = LaneShare.Of(caller.Tenant, key, own);
-        return new MeteredAnswer(caller, answer, receipt, verdict.Limits, governor, reservation, _running);
+        return new MeteredAnswer(caller, answer, receipt, verdict.Limits, governor, reservation, _running, _ended);
     }
 
     /// <summary>The same endpoint for requests that come without a connection: each is admitted and charged when it is run.</summary>

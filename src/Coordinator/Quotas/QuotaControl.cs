@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Audit;
 using Lamina.Coordinator.State;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -40,6 +41,11 @@ public sealed class QuotaControl : IAsyncDisposable
 
     internal UsageLedger? Ledger { get; }
 
+    /// <summary>Null where no state is kept.</summary>
+    public AuditLog? Audit { get; private init; }
+
+    internal Auditor Auditor { get; private init; } = new(null, TimeProvider.System);
+
     internal QuotaDesk Desk { get; }
 
     internal RunningAnswers Running { get; } = new();
@@ -55,7 +61,8 @@ public sealed class QuotaControl : IAsyncDisposable
         UsageLedger? ledger = access is null
             ? null
             : await UsageLedger.OpenAsync(Path.Combine(options.StorePath, "usage"), options.Cells[0].Name, access.State, TimeProvider.System, logger, cancellation);
-        var control = new QuotaControl(access?.State, ledger, desk, logger);
+        AuditLog? audit = access is null ? null : AuditLog.Open(Path.Combine(options.StorePath, "audit"), options.Cells[0].Name, TimeProvider.System, logger);
+        var control = new QuotaControl(access?.State, ledger, desk, logger) { Audit = audit, Auditor = new Auditor(audit, TimeProvider.System) };
         try
         {
             await control.BeginAsync(configured.Keys, cancellation);
@@ -109,6 +116,11 @@ public sealed class QuotaControl : IAsyncDisposable
         if (Ledger is not null)
         {
             await Ledger.DisposeAsync();
+        }
+
+        if (Audit is not null)
+        {
+            await Audit.DisposeAsync();
         }
 
         _stopping.Dispose();

@@ -33,7 +33,8 @@ public sealed class QuotaRow
 /// <summary>Reads and changes the rules in the database.</summary>
 public sealed class QuotaStore(StateDatabase state)
 {
-    internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    /// <summary>How rules are written and read.</summary>
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };

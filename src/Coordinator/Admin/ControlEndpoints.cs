@@ -1,0 +1,193 @@
+using System.Text.Json;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Requests;
+using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Audit;
+using Lamina.Coordinator.Quotas;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Lamina.Coordinator.Admin;
+
+/// <summary>
+/// <c>/admin/suspensions</c>: list, preview, suspend, lift; <c>/admin/tenants/{tenant}/quotas</c>: read and set the rules of a tenant, of each of its keys (<c>*</c>) and of one key.
+/// Operators only, but that a tenant's administrator reads its quotas and suspends its keys.
+/// </summary>
+internal sealed class ControlEndpoints(QuotaControl control, AccessControl access, Func<IReadOnlyList<Cell>> cells, TimeProvider time)
+{
+    private const string Suspensions = "/admin/suspensions";
+    private const string Quotas = "/admin/tenants/{tenant}/quotas";
+    private const int MaxReason = 200;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet(Suspensions, ListAsync).ForOperators();
+        routes.MapGet(Suspensions + "/preview", PreviewAsync);
+        routes.MapPost(Suspensions, SuspendAsync);
+        routes.MapDelete(Suspensions + "/{kind}/{name}", LiftAsync);
+        routes.MapGet(Quotas, ReadQuotasAsync);
+        routes.MapPut(Quotas, context => SetQuotasAsync(context, QuotaRow.WholeTenant)).ForOperators();
+        routes.MapDelete(Quotas, context => RemoveQuotasAsync(context, QuotaRow.WholeTenant)).ForOperators();
+        routes.MapPut(Quotas + "/{key}", context => SetQuotasAsync(context, context.RouteText("key"))).ForOperators();
+        routes.MapDelete(Quotas + "/{key}", context => RemoveQuotasAsync(context, context.RouteText("key"))).ForOperators();
+    }
+
+    private async Task ListAsync(HttpContext context)
+    {
+        IReadOnlyList<Suspension> all = await control.Suspensions!.ListAsync(context.RequestAborted);
+        await JsonBody.WriteAsync(context, json => AdminJson.WriteList(json, all, Write));
+    }
+
+    private async Task SuspendAsync(HttpContext context)
+    {
+        Suspension suspension = await AdminRequest.ReadAsync(context, fields => new Suspension(
+            KindOf(fields.TakeName("kind")), fields.TakeName("name"), fields.TakeString("tenant", 63) is { } tenant ? new TenantId(tenant) : null,
+            fields.TakeString("reason", MaxReason) ?? "", time.GetUtcNow()));
+        context.Items[Auditor.Subject] = $"{suspension.Kind} {suspension.Name}";
+        await RequireMayAsync(context, suspension);
+        await control.Suspensions!.SuspendAsync(suspension, context.RequestAborted);
+        Effect hit = EffectOf(suspension);
+        await control.RefreshAsync(context.RequestAborted);
+        await JsonBody.WriteAsync(context, json => Write(json, suspension, hit), StatusCodes.Status201Created);
+    }
+
+    /// <summary>What suspending would end, here and now.</summary>
+    private async Task PreviewAsync(HttpContext context)
+    {
+        string tenant = context.Request.Query["tenant"].ToString();
+        var suspension = new Suspension(KindOf(context.Request.Query["kind"].ToString()), context.Request.Query["name"].ToString(), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow());
+        await RequireMayAsync(context, suspension);
+        Effect hit = EffectOf(suspension);
+        await JsonBody.WriteAsync(context, json => Write(json, suspension, hit));
+    }
+
+    private async Task LiftAsync(HttpContext context)
+    {
+        string tenant = context.Request.Query["tenant"].ToString();
+        var suspension = new Suspension(KindOf(context.RouteText("kind")), context.RouteText("name"), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow());
+        await RequireMayAsync(context, suspension);
+        if (!await control.Suspensions!.LiftAsync(suspension.Kind, suspension.Name, suspension.Tenant, context.RequestAborted))
+        {
+            throw new AccessChangeException($"the {suspension.Kind.ToString().ToLowerInvariant()} {suspension.Name} is not suspended") { IsNotFound = true };
+        }
+
+        await control.RefreshAsync(context.RequestAborted);
+        await JsonBody.WriteAsync(context, json => Write(json, suspension));
+    }
+
+    private async Task ReadQuotasAsync(HttpContext context)
+    {
+        TenantId tenant = context.RouteTenant();
+        TenantQuotas quotas = control.Desk.RulesOf(tenant);
+        await JsonBody.WriteAsync(context, json => json.WriteRawValue(JsonSerializer.SerializeToUtf8Bytes(quotas, QuotaStore.Json)));
+    }
+
+    private async Task SetQuotasAsync(HttpContext context, string key)
+    {
+        TenantId tenant = context.RouteTenant();
+        ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
+        QuotaRules rules;
+        try
+        {
+            rules = JsonSerializer.Deserialize<QuotaRules>(body.Span, QuotaStore.Json) ?? throw new JsonException("null");
+        }
+        catch (JsonException)
+        {
+            throw ApiError.InvalidBody("the rules must be one JSON object of known fields, such as {\"requestsPerMinute\":60}").AsException();
+        }
+
+        if (rules.Problem() is { } problem)
+        {
+            throw ApiError.InvalidBody(problem).AsException();
+        }
+
+        await control.Quotas!.SetAsync(tenant, key, rules, context.RequestAborted);
+        await control.RefreshAsync(context.RequestAborted);
+        await ReadQuotasAsync(context);
+    }
+
+    private async Task RemoveQuotasAsync(HttpContext context, string key)
+    {
+        await control.Quotas!.SetAsync(context.RouteTenant(), key, null, context.RequestAborted);
+        await control.RefreshAsync(context.RequestAborted);
+        await ReadQuotasAsync(context);
+    }
+
+    /// <summary>A tenant's administrator may suspend that tenant's keys and nothing else.</summary>
+    private async Task RequireMayAsync(HttpContext context, Suspension suspension)
+    {
+        AdminCaller caller = AdminCaller.Of(context);
+        if (suspension.Name.Length == 0 || suspension.Kind == SuspensionKind.Node == suspension.Tenant is null)
+        {
+            throw ApiError.InvalidValue("tenant", "a suspension names something, and a node's its tenant as well, others none").AsException();
+        }
+
+        if (!caller.IsOperator
+            && (suspension.Kind != SuspensionKind.Key || (await access.Keys.ListAsync(caller.Tenant, context.RequestAborted)).All(key => key.Id != suspension.Name)))
+        {
+            throw ApiError.MissingScope("this needs an operator's key").AsException();
+        }
+    }
+
+    private sealed record Effect(int Answers, IReadOnlyList<string> Tenants, IReadOnlyList<string> Keys, IReadOnlyList<string> Models);
+
+    private Effect EffectOf(Suspension suspension)
+    {
+        if (suspension.Kind == SuspensionKind.Node)
+        {
+            (Cell Cell, DeploymentView View)[] moved =
+                [.. cells().Where(cell => cell.Tenant == suspension.Tenant).SelectMany(cell => cell.Deployments.Where(view => view.Stages.Any(stage => stage.Node == suspension.Name)).Select(view => (cell, view)))];
+            return new Effect(
+                moved.Sum(one => { one.Cell.LoadOf(one.View.Name, out int active); return active; }), [.. moved.Select(one => one.Cell.Tenant.Value).Distinct()], [], [.. moved.Select(one => one.View.Name)]);
+        }
+
+        var alone = new SuspensionList([suspension]);
+        MeteredAnswer[] hit = [.. control.Running.All.Where(answer => alone.Of(answer.Caller.Tenant, answer.Caller.Key, answer.Meter.Digest) is not null)];
+        return new Effect(
+            hit.Length, [.. hit.Select(answer => answer.Caller.Tenant.Value).Distinct().Order()], [.. hit.Select(answer => answer.Caller.Key ?? "local").Distinct().Order()],
+            [.. hit.Select(answer => answer.Meter.Model).Distinct().Order()]);
+    }
+
+    private static SuspensionKind KindOf(string text) => text switch
+    {
+        "tenant" => SuspensionKind.Tenant,
+        "key" => SuspensionKind.Key,
+        "model" => SuspensionKind.Model,
+        "node" => SuspensionKind.Node,
+        _ => throw ApiError.InvalidValue("kind", "'kind' must be tenant, key, model or node").AsException(),
+    };
+
+    private static void Write(Utf8JsonWriter json, Suspension suspension) => Write(json, suspension, null);
+
+    private static void Write(Utf8JsonWriter json, Suspension suspension, Effect? effect)
+    {
+        json.WriteStartObject();
+        json.WriteString("kind", suspension.Kind.ToString().ToLowerInvariant());
+        json.WriteString("name", suspension.Name);
+        json.WriteString("tenant", suspension.Tenant?.Value);
+        json.WriteString("reason", suspension.Reason);
+        json.WriteString("since", suspension.Since.UtcDateTime);
+        if (effect is not null)
+        {
+            json.WriteStartObject("affected");
+            json.WriteNumber("answers", effect.Answers);
+            foreach ((string name, IReadOnlyList<string> values) in new[] { ("tenants", effect.Tenants), ("keys", effect.Keys), ("models", effect.Models) })
+            {
+                json.WriteStartArray(name);
+                foreach (string value in values)
+                {
+                    json.WriteStringValue(value);
+                }
+
+                json.WriteEndArray();
+            }
+
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+    }
+}

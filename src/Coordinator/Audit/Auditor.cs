@@ -1,0 +1,90 @@
+using System.Globalization;
+using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Admin;
+using Lamina.Coordinator.Api;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Lamina.Coordinator.Audit;
+
+/// <summary>Turns what happens in the coordinator into records. Without a log it does nothing.</summary>
+internal sealed class Auditor(AuditLog? log, TimeProvider time)
+{
+    private const int RefusalsPerSecond = 10;
+
+    private readonly RecordLimit _refusals = new(RefusalsPerSecond, time);
+
+    public static string ActorOf(string? key) => string.IsNullOrEmpty(key) ? "local" : key;
+
+    public void Generation(Caller caller, string model, string digest, int epoch, long promptTokens, long generatedTokens, string result) => log?.Add(
+        new AuditRecord(time.GetUtcNow(), ActorOf(caller.Key), caller.Tenant.Value, "generation", result)
+        {
+            Model = model, Digest = digest, Epoch = epoch, PromptTokens = promptTokens, GeneratedTokens = generatedTokens,
+        });
+
+    public void Plan(TenantId tenant, DeploymentView deployment) => log?.Add(
+        new AuditRecord(time.GetUtcNow(), "system", tenant.Value, "plan", deployment.Phase.ToString().ToLowerInvariant())
+        {
+            Model = deployment.Name, Epoch = deployment.Epoch, Target = string.Join(' ', deployment.Stages.Select(stage => $"{stage.Node}:{stage.FirstLayer}-{stage.EndLayer - 1}")),
+        });
+
+    /// <summary>Records refusals, of credentials and by quota or suspension, at a bounded rate.</summary>
+    public async Task RefusalsAsync(HttpContext context, RequestDelegate next)
+    {
+        await next(context);
+        if (log is null || context.Response.StatusCode is not (401 or 403 or 429))
+        {
+            return;
+        }
+
+        (string actor, string? tenant) = WhoOf(context);
+        if (_refusals.TryPass($"{tenant} {context.Response.StatusCode}", out long suppressed))
+        {
+            log.Add(new AuditRecord(time.GetUtcNow(), actor, tenant, "refusal", context.Response.StatusCode.ToString(CultureInfo.InvariantCulture))
+            {
+                Target = RouteOf(context), Suppressed = suppressed > 0 ? suppressed : null,
+            });
+        }
+    }
+
+    /// <summary>Records what administrators change: that they do before it happens, on the disk, and with what result after it.</summary>
+    public async Task AdministrationAsync(HttpContext context, RequestDelegate next)
+    {
+        if (log is null || HttpMethods.IsGet(context.Request.Method) || context.GetEndpoint() is null)
+        {
+            await next(context);
+            return;
+        }
+
+        (string actor, string? tenant) = WhoOf(context);
+        string values = string.Join(' ', context.Request.RouteValues.Select(value => $"{value.Key}={value.Value}"));
+        string target = $"{context.Request.Method} {RouteOf(context)} {values}".TrimEnd();
+        await log.WriteAsync(new AuditRecord(time.GetUtcNow(), actor, tenant, "admin", "begun") { Target = target });
+        string result = "failed";
+        try
+        {
+            await next(context);
+            result = context.Response.StatusCode.ToString(CultureInfo.InvariantCulture);
+        }
+        catch (ApiException e)
+        {
+            result = e.Error.Status.ToString(CultureInfo.InvariantCulture);
+            throw;
+        }
+        finally
+        {
+            string subject = context.Items[Subject] is { } noted ? $" {noted}" : "";
+            log.Add(new AuditRecord(time.GetUtcNow(), actor, tenant, "admin", result) { Target = target + subject });
+        }
+    }
+
+    private static (string Actor, string? Tenant) WhoOf(HttpContext context) =>
+        context.Features.Get<AdminCaller>() is { } admin ? (admin.Key, admin.Tenant?.Value)
+        : context.Features.Get<Caller>() is { } caller ? (ActorOf(caller.Key), caller.Tenant.Value)
+        : ("unknown", null);
+
+    private static string RouteOf(HttpContext context) => (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "none";
+
+    /// <summary>Where an admin endpoint notes what it changed, for the record.</summary>
+    public static object Subject { get; } = new();
+}

@@ -1,0 +1,49 @@
+namespace Lamina.Coordinator.Audit;
+
+/// <summary>Records each change of a deployment's plan and phase.</summary>
+internal sealed class PlanWatch : IAsyncDisposable
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _watching;
+
+    public PlanWatch(Func<IReadOnlyList<Cell>> cells, Auditor auditor) => _watching = Task.Run(() => WatchAsync(cells, auditor));
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _watching;
+        _stopping.Dispose();
+    }
+
+    private async Task WatchAsync(Func<IReadOnlyList<Cell>> cells, Auditor auditor)
+    {
+        var seen = new Dictionary<(string Tenant, string Name), (int Epoch, DeploymentPhase Phase)>();
+        using var timer = new PeriodicTimer(s_interval);
+        try
+        {
+            do
+            {
+                foreach (Cell cell in cells())
+                {
+                    foreach (DeploymentView deployment in cell.Deployments)
+                    {
+                        (string, string) place = (cell.Tenant.Value, deployment.Name);
+                        (int, DeploymentPhase) now = (deployment.Epoch, deployment.Phase);
+                        if (!seen.TryGetValue(place, out var before) || before != now)
+                        {
+                            seen[place] = now;
+                            auditor.Plan(cell.Tenant, deployment);
+                        }
+                    }
+                }
+            }
+            while (await timer.WaitForNextTickAsync(_stopping.Token));
+        }
+        catch (OperationCanceledException)
+        {
+            // The coordinator stops.
+        }
+    }
+}
