@@ -7,9 +7,10 @@ internal static class ClientActivity
 {
     private static readonly ActivitySource s_source = new("Lamina.Client");
 
-    public static Activity? Start(string operation, string? model)
+    /// <param name="parent">What asked for it, where that is not the activity of this moment.</param>
+    public static Activity? Start(string operation, string? model, ActivityContext parent = default)
     {
-        Activity? activity = s_source.StartActivity(model is null ? operation : $"{operation} {model}", ActivityKind.Client);
+        Activity? activity = s_source.StartActivity(model is null ? operation : $"{operation} {model}", ActivityKind.Client, parent);
         activity?.SetTag("gen_ai.operation.name", operation);
         activity?.SetTag("gen_ai.system", "lamina");
         activity?.SetTag("gen_ai.request.model", model);

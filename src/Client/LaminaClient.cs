@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization.Metadata;
@@ -53,19 +54,23 @@ public sealed class LaminaClient : IDisposable
     /// Answers a chat piece by piece; the last chunk carries the usage. Chunks are read from the connection as the caller asks for them. A lost connection is resumed
     /// without losing or repeating a chunk. Ending the enumeration early cancels the generation.
     /// </summary>
-    public IAsyncEnumerable<ChatChunk> StreamChatAsync(ChatRequest request, CancellationToken cancellation = default)
+    public IAsyncEnumerable<ChatChunk> StreamChatAsync(ChatRequest request, CancellationToken cancellation = default) => StreamTracedChatAsync(request, default, cancellation);
+
+    internal IAsyncEnumerable<ChatChunk> StreamTracedChatAsync(ChatRequest request, ActivityContext parent, CancellationToken cancellation)
     {
         ChatRequest streamed = request with { Stream = true, StreamOptions = new StreamOptions(true) };
         string? key = NewKey();
-        return ChunksAsync(new GenerationStream(_transport, () => _transport.Post("v1/chat/completions", streamed, ClientJson.Default.ChatRequest, key), null, 0), request.Model, cancellation);
+        return ChunksAsync(new GenerationStream(_transport, () => _transport.Post("v1/chat/completions", streamed, ClientJson.Default.ChatRequest, key), null, 0), request.Model, parent, cancellation);
     }
 
     /// <summary>
     /// Goes on with a streamed chat that this or another process began: the chunks after event <paramref name="after"/> (<see cref="ChatChunk.EventNumber"/>), as long as
     /// the server keeps them. Throws <see cref="LaminaNotFoundException"/> when it does not, or when the generation is another caller's.
     /// </summary>
-    public IAsyncEnumerable<ChatChunk> ResumeChatAsync(string generation, long after, CancellationToken cancellation = default) =>
-        ChunksAsync(new GenerationStream(_transport, () => GenerationStream.Events(_transport, generation, after), generation, after), null, cancellation);
+    public IAsyncEnumerable<ChatChunk> ResumeChatAsync(string generation, long after, CancellationToken cancellation = default) => ResumeTracedChatAsync(generation, after, default, cancellation);
+
+    internal IAsyncEnumerable<ChatChunk> ResumeTracedChatAsync(string generation, long after, ActivityContext parent, CancellationToken cancellation) =>
+        ChunksAsync(new GenerationStream(_transport, () => GenerationStream.Events(_transport, generation, after), generation, after), null, parent, cancellation);
 
     /// <summary>Continues a text.</summary>
     public async Task<Completion> CompleteAsync(CompletionRequest request, CancellationToken cancellation = default)
@@ -84,15 +89,19 @@ public sealed class LaminaClient : IDisposable
         CompletionRequest streamed = request with { Stream = true, StreamOptions = new StreamOptions(true) };
         string? key = NewKey();
         var stream = new GenerationStream(_transport, () => _transport.Post("v1/completions", streamed, ClientJson.Default.CompletionRequest, key), null, 0);
-        await foreach (GenerationEvent happened in stream.ReadAsync(cancellation).ConfigureAwait(false))
+        await foreach (GenerationEvent happened in stream.ReadAsync(activity, cancellation).ConfigureAwait(false))
         {
             yield return ApiTransport.Read(happened.Json, ClientJson.Default.Completion) with { EventNumber = happened.Number };
         }
     }
 
     /// <summary>One vector per text. Throws <see cref="LaminaRequestException"/> naming <c>model</c> where the model gives no embeddings.</summary>
-    public Task<EmbeddingList> EmbedAsync(EmbeddingRequest request, CancellationToken cancellation = default) =>
-        _transport.SendAsync(() => _transport.Post("v1/embeddings", request, ClientJson.Default.EmbeddingRequest, null), ClientJson.Default.EmbeddingList, cancellation);
+    public async Task<EmbeddingList> EmbedAsync(EmbeddingRequest request, CancellationToken cancellation = default)
+    {
+        using var activity = ClientActivity.Start("embeddings", request.Model);
+        return await _transport.SendAsync(
+            () => _transport.Post("v1/embeddings", request, ClientJson.Default.EmbeddingRequest, null), ClientJson.Default.EmbeddingList, cancellation).ConfigureAwait(false);
+    }
 
     /// <summary>The models that the server knows, ready or not.</summary>
     public async Task<IReadOnlyList<ModelInfo>> ListModelsAsync(CancellationToken cancellation = default) =>
@@ -134,10 +143,10 @@ public sealed class LaminaClient : IDisposable
             Timeout = Timeout.InfiniteTimeSpan,
         };
 
-    private static async IAsyncEnumerable<ChatChunk> ChunksAsync(GenerationStream stream, string? model, [EnumeratorCancellation] CancellationToken cancellation)
+    private static async IAsyncEnumerable<ChatChunk> ChunksAsync(GenerationStream stream, string? model, ActivityContext parent, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        using var activity = ClientActivity.Start("chat", model);
-        await foreach (GenerationEvent happened in stream.ReadAsync(cancellation).ConfigureAwait(false))
+        using var activity = ClientActivity.Start("chat", model, parent);
+        await foreach (GenerationEvent happened in stream.ReadAsync(activity, cancellation).ConfigureAwait(false))
         {
             ChatChunk chunk = ApiTransport.Read(happened.Json, ClientJson.Default.ChatChunk) with { EventNumber = happened.Number };
             ClientActivity.Usage(activity, chunk.Usage);

@@ -38,11 +38,11 @@ internal sealed class GenerationActor : ReceiveActor
         switch (command)
         {
             case InferenceCommands.Generate generate:
-                chunks = client.StreamChatAsync(generate.Chat, _stop.Token);
+                chunks = client.StreamTracedChatAsync(generate.Chat, generate.Trace, _stop.Token);
                 _demand = generate.Demand;
                 break;
             case InferenceCommands.Resume resume:
-                chunks = client.ResumeChatAsync(resume.Generation, resume.After, _stop.Token);
+                chunks = client.ResumeTracedChatAsync(resume.Generation, resume.After, resume.Trace, _stop.Token);
                 (_demand, _generation, _lastEvent) = (resume.Demand, resume.Generation, resume.After);
                 break;
             default:

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 
 namespace Lamina.Client.Actors;
@@ -21,14 +22,22 @@ public static class InferenceCommands
 {
     /// <summary>Starts a generation. Its events go to <paramref name="Subscriber"/>, or to the sender when that is null.</summary>
     /// <param name="Demand">How many <see cref="InferenceEvents.TokensGenerated"/> may come before the first <see cref="Demand"/>; <see cref="int.MaxValue"/> = no limit.</param>
-    public sealed record Generate(RequestId Request, ChatRequest Chat, int Demand, IActorRef? Subscriber = null) : IWithRequestId;
+    public sealed record Generate(RequestId Request, ChatRequest Chat, int Demand, IActorRef? Subscriber = null) : IWithRequestId
+    {
+        /// <summary>The trace that the generation's span belongs to: unless it is set, that of whoever made the command, since actors carry none from message to message.</summary>
+        public ActivityContext Trace { get; init; } = Activity.Current?.Context ?? default;
+    }
 
     /// <summary>
     /// Goes on with a generation after one of its events, for a subscriber that remembers <see cref="InferenceEvents.GenerationStarted"/> and the last event it took, as long
     /// as its coordinator keeps it.
     /// </summary>
     /// <param name="Endpoint">The coordinator that runs it; null where there is only one.</param>
-    public sealed record Resume(RequestId Request, string Generation, long After, int Demand, Uri? Endpoint = null, IActorRef? Subscriber = null) : IWithRequestId;
+    public sealed record Resume(RequestId Request, string Generation, long After, int Demand, Uri? Endpoint = null, IActorRef? Subscriber = null) : IWithRequestId
+    {
+        /// <summary>The trace that the generation's span belongs to, as in <see cref="Generate.Trace"/>.</summary>
+        public ActivityContext Trace { get; init; } = Activity.Current?.Context ?? default;
+    }
 
     /// <summary>
     /// Allows <paramref name="Count"/> more events of text. While none are allowed the connection is not read, so its window fills and the server waits: nothing piles up here.

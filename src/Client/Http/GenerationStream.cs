@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
@@ -31,7 +32,8 @@ internal sealed class GenerationStream(ApiTransport transport, Func<HttpRequestM
     }
 
     /// <summary>Ends early when the enumerator is disposed of: the generation is then cancelled at the server.</summary>
-    public async IAsyncEnumerable<GenerationEvent> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
+    /// <param name="activity">The span that every connection belongs to, also those that are made while other code's span is current.</param>
+    public async IAsyncEnumerable<GenerationEvent> ReadAsync(Activity? activity, [EnumeratorCancellation] CancellationToken cancellation)
     {
         var attempts = new ApiTransport.Attempts(transport);
         try
@@ -42,7 +44,7 @@ internal sealed class GenerationStream(ApiTransport transport, Func<HttpRequestM
                 LaminaException? failure = null;
                 try
                 {
-                    connection = await ConnectAsync(cancellation).ConfigureAwait(false);
+                    connection = await ConnectAsync(activity, cancellation).ConfigureAwait(false);
                 }
                 catch (Exception e) when (transport.Failure(e, cancellation) is { } known)
                 {
@@ -88,13 +90,14 @@ internal sealed class GenerationStream(ApiTransport transport, Func<HttpRequestM
         {
             if (!_ended)
             {
-                await CancelAsync().ConfigureAwait(false);
+                await CancelAsync(activity).ConfigureAwait(false);
             }
         }
     }
 
-    private async Task<SseConnection> ConnectAsync(CancellationToken cancellation)
+    private async Task<SseConnection> ConnectAsync(Activity? activity, CancellationToken cancellation)
     {
+        Activity.Current = activity ?? Activity.Current;
         using CancellationTokenSource limit = transport.Limit(cancellation);
         using HttpRequestMessage request = _generation is not null && (_last > 0 || _resumed) ? Events(transport, _generation, _last) : start();
         request.Headers.Accept.ParseAdd("text/event-stream");
@@ -162,8 +165,9 @@ internal sealed class GenerationStream(ApiTransport transport, Func<HttpRequestM
         return new ApiErrorDetail(200, fields?.Message ?? "the server ended the stream with an error", fields?.Type, fields?.Code, fields?.Param, null);
     }
 
-    private async Task CancelAsync()
+    private async Task CancelAsync(Activity? activity)
     {
+        Activity.Current = activity ?? Activity.Current;
         if (_generation is null)
         {
             return;

@@ -53,6 +53,34 @@ public sealed class InferenceClientTests : TestKit
     }
 
     [Fact]
+    public async Task Demand_NeverGiven_HoldsNoMoreThanAFewChunksInMemory()
+    {
+        // 64 MB, of which the subscriber takes one chunk of 16 KB.
+        string[] events = [.. Enumerable.Repeat(ScriptedServer.Chunk(new string('x', 16 << 10)), 4000)];
+        var generation = new ScriptedGeneration(events, _ => null);
+        await using ScriptedServer server = await ScriptedServer.StartAsync(generation.AnswerAsync);
+        using LaminaClient client = server.Client();
+        IActorRef actor = Sys.ActorOf(InferenceClient.Props(client));
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        actor.Tell(new InferenceCommands.Generate(s_id, s_chat, 1), TestActor);
+        await ExpectMsgAsync<InferenceEvents.GenerationStarted>();
+        await ExpectMsgAsync<InferenceEvents.TokensGenerated>();
+        int written;
+        do
+        {
+            written = generation.Written;
+            await ExpectNoMsgAsync(TimeSpan.FromMilliseconds(300));
+        }
+        while (generation.Written != written);
+
+        // Server and client share this process, so what the server's own buffers hold counts too; the kernel's do not.
+        long held = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.True(held < 4 << 20, $"{held} bytes are held for a subscriber that takes nothing");
+        actor.Tell(new InferenceCommands.Cancel(s_id));
+        await ExpectMsgAsync<InferenceEvents.GenerationCompleted>();
+    }
+
+    [Fact]
     public async Task Cancel_Running_CompletesAsCancelledAndEndsItAtTheServer()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(new ScriptedGeneration(s_events, _ => null).AnswerAsync);

@@ -9,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Lamina.Client.Tests.Support;
 
-internal sealed record SeenRequest(string Method, string Path, string Body, string? IdempotencyKey, string? LastEventId, string? Authorization);
+internal sealed record SeenRequest(string Method, string Path, string Body, string? IdempotencyKey, string? LastEventId, string? Authorization, string? TraceParent);
 
 /// <summary>An HTTP server on a free loopback port that answers as a test says and remembers what it was asked.</summary>
 internal sealed class ScriptedServer : IAsyncDisposable
@@ -38,7 +38,8 @@ internal sealed class ScriptedServer : IAsyncDisposable
                 await reader.ReadToEndAsync(),
                 context.Request.Headers["Idempotency-Key"],
                 context.Request.Headers["Last-Event-ID"],
-                context.Request.Headers.Authorization);
+                context.Request.Headers.Authorization,
+                context.Request.Headers.TraceParent);
             server.Requests.Enqueue(seen);
             await answer(context, seen);
         });
