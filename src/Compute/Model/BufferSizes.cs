@@ -12,7 +12,7 @@ internal sealed record BufferSizes
 
         Rows = options.MaxBatchRows;
         Embedding = shape.EmbeddingLength;
-        ParallelRows = held.Any(layer => layer.Residual == ResidualForm.Parallel) ? Rows : 1;
+        ParallelRows = held.Any(layer => layer.Residual is ResidualForm.Parallel or ResidualForm.ParallelOwnNorms) ? Rows : 1;
         QueryKeyValue = Widest(attention => attention.QueryWidth + attention.KeyWidth + attention.ValueWidth);
         Attended = Widest(attention => Math.Max(attention.Heads * attention.ValueLength, attention.OutputWidth));
         ValueLength = Widest(attention => attention.ValueLength);

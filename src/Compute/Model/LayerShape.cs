@@ -7,6 +7,9 @@ internal enum NormKind
 {
     Rms,
     Layer,
+
+    /// <summary>A layer norm without weights.</summary>
+    PlainLayer,
 }
 
 /// <summary>Norms of queries and keys before they rotate.</summary>
@@ -32,6 +35,9 @@ internal enum ResidualForm
 
     /// <summary>x += attention(norm(x)) + feedForward(norm(x)), from the same norm, or from two.</summary>
     Parallel,
+
+    /// <summary>x += attention(norm(x)) + feedForward(otherNorm(x)), each with the norm that carries its name.</summary>
+    ParallelOwnNorms,
 
     /// <summary>Parallel when the file holds no <c>ffn_norm</c>, else sequential.</summary>
     ParallelWithoutFeedForwardNorm,
@@ -76,6 +82,9 @@ internal sealed record AttentionShape
     public int Window { get; init; }
     public HeadNorm HeadNorm { get; init; }
 
+    /// <summary>Heads are normed after they rotated.</summary>
+    public bool HeadNormAfterRope { get; init; }
+
     /// <summary>The file may leave the head norms out.</summary>
     public bool HeadNormOptional { get; init; }
 
@@ -83,6 +92,12 @@ internal sealed record AttentionShape
     public float Clamp { get; init; }
 
     public bool Sinks { get; init; }
+
+    /// <summary>Scores fall by a slope of each head times the distance, from 2^(-bias/heads) on (arXiv 2108.12409); 0 = off.</summary>
+    public float AlibiBias { get; init; }
+
+    /// <summary>Queries grow with the logarithm of their position beyond the trained context; null = off.</summary>
+    public QueryGrowth? Growth { get; init; }
 
     /// <summary>Null where positions do not rotate.</summary>
     public RopeShape? Rope { get; init; }
@@ -96,6 +111,12 @@ internal sealed record AttentionShape
 
     /// <summary>Width of what the output matrix takes.</summary>
     public int OutputWidth => Heads * (Latent?.ValueLength ?? ValueLength);
+}
+
+/// <summary>Queries at position p are multiplied by 1 + <paramref name="Scale"/> ln(1 + floor((p + <paramref name="Offset"/>) / <paramref name="Span"/>)).</summary>
+internal sealed record QueryGrowth(float Scale, int Span, float Offset = 0)
+{
+    public float At(int position) => 1 + (Scale * MathF.Log(MathF.Floor((position + Offset) / Span) + 1));
 }
 
 /// <summary>

@@ -30,13 +30,28 @@ internal sealed unsafe partial class LayerStack
             _kernels.Clamp(queries, shape.Clamp, rows, shape.QueryWidth + shape.KeyWidth + shape.ValueWidth);
         }
 
-        NormaliseHeads(shape, queries, rows, shape.Heads, weights.QueryNorm);
-        NormaliseHeads(shape, keys, rows, shape.KvHeads, weights.KeyNorm);
+        if (!shape.HeadNormAfterRope)
+        {
+            NormaliseHeads(shape, weights, queries, keys, rows);
+        }
 
         if (_ropes[index] is { } rope)
         {
             _kernels.Rope(rope.Angles, rope.Cosines, rope.Sines, queries, rows, shape.Heads, shape.KeyLength);
             _kernels.Rope(rope.Angles, rope.Cosines, rope.Sines, keys, rows, shape.KvHeads, shape.KeyLength);
+        }
+
+        if (shape.HeadNormAfterRope)
+        {
+            NormaliseHeads(shape, weights, queries, keys, rows);
+        }
+
+        if (shape.Growth is { } growth)
+        {
+            for (int row = 0; row < rows; row++)
+            {
+                _kernels.Scale(queries.Skip(row), growth.At(batch.Positions[row]), 1, shape.QueryWidth);
+            }
         }
 
         Attend(shape, weights, index, batch, queries, keys, values);
@@ -67,6 +82,7 @@ internal sealed unsafe partial class LayerStack
                 SoftCap = shape.SoftCap,
                 WindowKind = shape.WindowKind,
                 Window = shape.Window,
+                AlibiBias = shape.AlibiBias,
                 Causal = _shape.IsCausal,
                 Sinks = weights.Sinks is null ? null : weights.Sinks.Values,
                 Queries = queries,
@@ -80,6 +96,12 @@ internal sealed unsafe partial class LayerStack
                 LastPosition = place.LastPosition,
             },
             batch.Slots);
+    }
+
+    private void NormaliseHeads(AttentionShape shape, LayerWeights weights, Rows queries, Rows keys, int rows)
+    {
+        NormaliseHeads(shape, queries, rows, shape.Heads, weights.QueryNorm);
+        NormaliseHeads(shape, keys, rows, shape.KvHeads, weights.KeyNorm);
     }
 
     private void NormaliseHeads(AttentionShape shape, Rows x, int rows, int heads, Vector? weight)

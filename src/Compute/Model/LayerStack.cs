@@ -135,7 +135,7 @@ internal sealed unsafe partial class LayerStack
         int rows = batch.RowCount, width = _shape.EmbeddingLength;
         Rows x = _state.Hidden, normed = _state.Normed, attended = _state.Branch, fed = _state.BranchToo;
 
-        bool parallel = layer.Residual == ResidualForm.Parallel || (layer.Residual == ResidualForm.ParallelWithoutFeedForwardNorm && weights.FeedForwardNorm is null);
+        bool parallel = layer.Residual is ResidualForm.Parallel or ResidualForm.ParallelOwnNorms || (layer.Residual == ResidualForm.ParallelWithoutFeedForwardNorm && weights.FeedForwardNorm is null);
         Normalise(weights.AttentionNorm, x, normed, rows);
         Rows blockInput = normed;
         if (layer.Residual == ResidualForm.Parallel && weights.FeedForwardNorm is not null)
@@ -143,6 +143,10 @@ internal sealed unsafe partial class LayerStack
             // Attention has a norm of its own; the feed-forward block takes the first one.
             Normalise(weights.FeedForwardNorm, x, _state.NormedToo, rows);
             (normed, blockInput) = (_state.NormedToo, normed);
+        }
+        else if (layer.Residual == ResidualForm.ParallelOwnNorms)
+        {
+            Normalise(weights.FeedForwardNorm, x, blockInput = _state.NormedToo, rows);
         }
 
         Attention(layer.Attention, weights, index, batch, normed, attended);

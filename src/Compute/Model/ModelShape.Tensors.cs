@@ -99,7 +99,7 @@ public sealed partial record ModelShape
             }
             else
             {
-                specs.AddRange(NormTensors(Name(layer.FeedForwardNorm), required: layer.Residual == ResidualForm.Sequential));
+                specs.AddRange(NormTensors(Name(layer.FeedForwardNorm), required: layer.Residual is ResidualForm.Sequential or ResidualForm.ParallelOwnNorms));
             }
         }
 
@@ -117,7 +117,7 @@ public sealed partial record ModelShape
 
         specs.AddRange(layer.Attention.Latent is { } latent ? LatentTensors(layer.Attention, latent, Name) : QueryKeyValueTensors(layer.Attention, Name, exists));
         specs.AddRange(Linear(Name("attn_output"), layer.Attention.OutputWidth, EmbeddingLength));
-        specs.AddRange(FeedForwardTensors(layer.FeedForward, Name));
+        specs.AddRange(FeedForwardTensors(layer.FeedForward, Name, exists));
         return specs;
     }
 
@@ -189,11 +189,11 @@ public sealed partial record ModelShape
         }
     }
 
-    private IEnumerable<TensorSpec> FeedForwardTensors(FeedForwardShape block, Func<string, string> name)
+    private IEnumerable<TensorSpec> FeedForwardTensors(FeedForwardShape block, Func<string, string> name, Func<string, bool> exists)
     {
         if (block.Experts is { } experts)
         {
-            return ExpertTensors(block, experts, name);
+            return ExpertTensors(block, experts, name, exists);
         }
 
         return DenseTensors(block, block.Length, name, "");
@@ -207,7 +207,7 @@ public sealed partial record ModelShape
             .Concat(Linear(name("ffn_down" + suffix), length, EmbeddingLength));
     }
 
-    private IEnumerable<TensorSpec> ExpertTensors(FeedForwardShape block, ExpertShape experts, Func<string, string> name)
+    private IEnumerable<TensorSpec> ExpertTensors(FeedForwardShape block, ExpertShape experts, Func<string, string> name, Func<string, bool> exists)
     {
         long count = experts.Count;
         foreach (TensorSpec spec in Linear(name("ffn_gate_inp"), EmbeddingLength, count))
@@ -216,12 +216,11 @@ public sealed partial record ModelShape
         }
 
         yield return TensorSpec.May(name("exp_probs_b.bias"), count);
-        yield return TensorSpec.Need(name("ffn_gate_exps.weight"), EmbeddingLength, block.Length, count);
-        yield return TensorSpec.May(name("ffn_gate_exps.bias"), block.Length, count);
-        yield return TensorSpec.Need(name("ffn_up_exps.weight"), EmbeddingLength, block.Length, count);
-        yield return TensorSpec.May(name("ffn_up_exps.bias"), block.Length, count);
-        yield return TensorSpec.Need(name("ffn_down_exps.weight"), block.Length, EmbeddingLength, count);
-        yield return TensorSpec.May(name("ffn_down_exps.bias"), EmbeddingLength, count);
+        foreach (TensorSpec spec in exists(name("ffn_up.0.weight")) ? SeparateExperts(block, experts.Count, name) : StackedExperts(block, count, name, exists))
+        {
+            yield return spec;
+        }
+
         if (experts.SharedLength > 0)
         {
             foreach (TensorSpec spec in DenseTensors(block, experts.SharedLength, name, "_shexp"))
@@ -236,8 +235,37 @@ public sealed partial record ModelShape
         }
     }
 
+    /// <summary>As files have it since 2024: all experts of a layer in one tensor, gate and up together in the newest.</summary>
+    private IEnumerable<TensorSpec> StackedExperts(FeedForwardShape block, long count, Func<string, string> name, Func<string, bool> exists)
+    {
+        (string Part, long Columns, long Rows)[] parts = exists(name("ffn_gate_up_exps.weight"))
+            ? [("ffn_gate_up_exps", EmbeddingLength, 2L * block.Length), ("ffn_down_exps", block.Length, EmbeddingLength)]
+            : [("ffn_gate_exps", EmbeddingLength, block.Length), ("ffn_up_exps", EmbeddingLength, block.Length), ("ffn_down_exps", block.Length, EmbeddingLength)];
+        foreach ((string part, long columns, long rows) in parts)
+        {
+            yield return TensorSpec.Need(name(part + ".weight"), columns, rows, count);
+            yield return TensorSpec.May(name(part + ".bias"), rows, count);
+        }
+    }
+
+    /// <summary>As older files have it: a tensor for each expert.</summary>
+    private IEnumerable<TensorSpec> SeparateExperts(FeedForwardShape block, int count, Func<string, string> name)
+    {
+        for (int e = 0; e < count; e++)
+        {
+            yield return TensorSpec.Need(name($"ffn_gate.{e}.weight"), EmbeddingLength, block.Length);
+            yield return TensorSpec.Need(name($"ffn_up.{e}.weight"), EmbeddingLength, block.Length);
+            yield return TensorSpec.Need(name($"ffn_down.{e}.weight"), block.Length, EmbeddingLength);
+        }
+    }
+
     private IEnumerable<TensorSpec> NormTensors(string name, bool required = true)
     {
+        if (Norm == NormKind.PlainLayer)
+        {
+            yield break;
+        }
+
         yield return new TensorSpec(name + ".weight", [EmbeddingLength], required);
         if (Norm == NormKind.Layer)
         {

@@ -176,7 +176,7 @@ internal sealed class WeightLoader
         return new ExpertWeights(
             Linear(prefix + "ffn_gate_inp"),
             Vector(prefix + "exp_probs_b.bias"),
-            Experts(shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps"),
+            _tensors.ContainsKey(prefix + "ffn_gate_up_exps.weight") ? Experts(shape.Count, prefix + "ffn_gate_up_exps") : Experts(shape.Count, prefix + "ffn_gate_exps", prefix + "ffn_up_exps"),
             Experts(shape.Count, prefix + "ffn_down_exps"),
             shape.SharedLength > 0 ? Dense(block, shape.SharedLength, prefix, "_shexp") : null,
             shape.SharedGate ? Linear(prefix + "ffn_gate_inp_shexp") : null);
@@ -199,7 +199,12 @@ internal sealed class WeightLoader
         var parts = new WeightPart[names.Length];
         for (int i = 0; i < names.Length; i++)
         {
-            TensorView tensor = _tensors[names[i] + ".weight"];
+            if (!_tensors.TryGetValue(names[i] + ".weight", out TensorView tensor))
+            {
+                parts[i] = _tensors[$"{names[i][..^"_exps".Length]}.{part}.weight"];
+                continue;
+            }
+
             int rows = checked((int)(tensor.Rows / count));
             parts[i] = new WeightPart(tensor, (long)part * rows, rows);
         }
@@ -247,7 +252,16 @@ internal sealed class WeightLoader
         return values.AsSpan(part * length, length).ToArray();
     }
 
-    private Norm? Norm(string name) => Vector(name + ".weight") is { } weight ? new Norm(weight, Vector(name + ".bias")) : null;
+    private Norm? Norm(string name)
+    {
+        if (_shape.Norm != NormKind.PlainLayer)
+        {
+            return Vector(name + ".weight") is { } weight ? new Norm(weight, Vector(name + ".bias")) : null;
+        }
+
+        bool has = name == "output_norm" || name.EndsWith(".attn_norm", StringComparison.Ordinal) || name.EndsWith(".ffn_norm", StringComparison.Ordinal);
+        return has ? new Norm(Own(Enumerable.Repeat(1f, _shape.EmbeddingLength).ToArray()), null) : null;
+    }
 
     private Vector? Vector(string name)
     {
@@ -256,9 +270,15 @@ internal sealed class WeightLoader
             return null;
         }
 
-        var vector = new Vector(_kernels, Floats(tensor));
-        _weights.Own(vector, vector.Bytes);
+        Vector vector = Own(Floats(tensor));
         Done(tensor.ByteLength);
+        return vector;
+    }
+
+    private Vector Own(float[] values)
+    {
+        var vector = new Vector(_kernels, values);
+        _weights.Own(vector, vector.Bytes);
         return vector;
     }
 

@@ -21,8 +21,8 @@ public static class ModelSynthesizer
     /// <summary>Writes the file. Throws <see cref="ArgumentException"/> for options that make no model.</summary>
     public static void Write(string path, SynthesisOptions options)
     {
-        SyntheticShape shape = options.Layers is { } layers ? options.Shape with { Layers = layers } : options.Shape;
         SyntheticArchitecture architecture = SyntheticArchitecture.Named(options.Architecture);
+        SyntheticShape shape = (options.Layers ?? architecture.Layers) is { } layers ? options.Shape with { Layers = layers } : options.Shape;
         GgufMetadata metadata = architecture.Describe(shape)
             .Set("general.quantization_version", 2)
             .Set("general.file_type", (int)options.Mix)

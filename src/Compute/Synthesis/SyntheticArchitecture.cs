@@ -21,6 +21,9 @@ internal sealed record SyntheticArchitecture(string Name)
     /// <summary>Never has an output matrix of its own.</summary>
     public bool AlwaysTied { get; init; }
 
+    /// <summary>Where the number of layers tells readers which model it is.</summary>
+    public int? Layers { get; init; }
+
     /// <summary>Gives embeddings instead of logits.</summary>
     public bool IsEncoder { get; init; }
 

@@ -49,6 +49,44 @@ internal static class SyntheticArchitectures
             Architecture = "falcon",
             Optional = name => FusedQueryKeyValue(name) || NormBias(name) || name.Contains("attn_norm_2", StringComparison.Ordinal),
         },
+        new("internlm2"),
+        new("xverse"),
+        new("orion") { Optional = NormBias },
+        new("baichuan") { Layers = 32 },
+        new("baichuan-13b") { Architecture = "baichuan", Layers = 40 },
+        new("exaone"),
+        new("exaone4"),
+        new("exaone4-windows") { Architecture = "exaone4", Layers = 64, Keys = keys => keys.Set("attention.sliding_window", Window) },
+        new("minicpm") { AlwaysTied = true },
+        new("seed_oss") { Optional = QueryKeyValueBias },
+        new("glm4") { Keys = HalfRotation, Optional = QueryKeyValueBias },
+        new("chatglm") { Keys = HalfRotation, Optional = name => FusedQueryKeyValue(name) || name.EndsWith("attn_qkv.bias", StringComparison.Ordinal) },
+        new("ernie4_5"),
+        new("ernie4_5-moe") { Keys = keys => SharedExperts(keys).Set("interleave_moe_layer_step", 1).Set("expert_shared_feed_forward_length", keys.Shape.FeedForward), Optional = SelectionBias },
+        new("smollm3"),
+        new("arcee"),
+        new("nemotron") { Keys = HalfRotation, Optional = NormBias },
+        new("gptneox") { Keys = keys => { HalfRotation(keys); keys.Set("use_parallel_residual", true); }, Optional = name => FusedQueryKeyValue(name) || AnyBias(name) },
+        new("gptneox-sequential") { Architecture = "gptneox", Keys = keys => { HalfRotation(keys); keys.Set("use_parallel_residual", false); }, Optional = name => FusedQueryKeyValue(name) || AnyBias(name) },
+        new("starcoder") { Keys = keys => keys.Set("attention.head_count_kv", 1), Optional = name => FusedQueryKeyValue(name) || AnyBias(name) },
+        new("codeshell") { Optional = name => FusedQueryKeyValue(name) || AnyBias(name) },
+        new("qwen") { Keys = keys => keys.Set("attention.head_count_kv", keys.Shape.Heads), Optional = name => FusedQueryKeyValue(name) || name.EndsWith("attn_qkv.bias", StringComparison.Ordinal) },
+        new("olmo") { Keys = keys => keys.Set("attention.clamp_kqv", 1.5f) },
+        new("olmoe") { Keys = keys => Experts(keys) },
+        new("deepseek") { Keys = keys => SharedExperts(keys) },
+        new("bailingmoe") { Keys = keys => SharedExperts(keys).Set("expert_weights_norm", true) },
+        new("bailingmoe2") { Keys = keys => SharedExperts(keys).Set("expert_gating_func", 2).Set("expert_weights_norm", true).Set("expert_shared_feed_forward_length", keys.Shape.FeedForward), Optional = name => FusedQueryKeyValue(name) || SelectionBias(name) },
+        new("dots1") { Keys = keys => SharedExperts(keys).Set("expert_gating_func", 2).Set("expert_weights_norm", true), Optional = SelectionBias },
+        new("hunyuan-dense"),
+        new("hunyuan-moe") { Keys = keys => Experts(keys).Set("expert_shared_feed_forward_length", keys.Shape.FeedForward / 2) },
+        new("mistral3") { Keys = keys => keys.Set("attention.temperature_scale", 0.5f).Set("rope.scaling.original_context_length", OriginalContext).Set("rope.scaling.type", "yarn").Set("rope.scaling.factor", 4f) },
+        new("dbrx") { Keys = keys => Experts(keys).Set("attention.clamp_kqv", 1.5f), Optional = FusedQueryKeyValue },
+        new("phimoe") { Keys = keys => Experts(keys), Optional = name => name == "output.bias" || AnyBias(name) && !name.Contains("exps", StringComparison.Ordinal) && !name.Contains("ffn_gate_inp", StringComparison.Ordinal) && !name.Contains("exp_probs", StringComparison.Ordinal) },
+        new("pangu-embedded") { Optional = QueryKeyValueBias },
+        new("bloom") { Keys = keys => keys.Set("attention.head_count_kv", keys.Shape.Heads), Optional = name => FusedQueryKeyValue(name) || AnyBias(name) },
+        new("mpt") { Keys = keys => keys.Set("attention.max_alibi_bias", 8f).Set("attention.clamp_kqv", 1.5f), Optional = FusedQueryKeyValue },
+        new("refact"),
+        new("jais") { Keys = keys => keys.Set("attention.max_alibi_bias", 8f).Set("attention.head_count_kv", keys.Shape.Heads), Optional = name => FusedQueryKeyValue(name) || AnyBias(name) },
         new("bert") { IsEncoder = true, AlwaysTied = true, Keys = Encoder, Optional = AnyBias },
         new("nomic-bert") { IsEncoder = true, AlwaysTied = true, Keys = Encoder, Optional = name => FusedQueryKeyValue(name) || NormBias(name) },
     ];
@@ -57,6 +95,14 @@ internal static class SyntheticArchitectures
         .Set("expert_count", 8)
         .Set("expert_used_count", 2)
         .Set("expert_feed_forward_length", keys.Shape.FeedForward);
+
+    /// <summary>One dense layer first; one expert that every row passes.</summary>
+    private static ArchitectureKeys SharedExperts(ArchitectureKeys keys) => Experts(keys)
+        .Set("leading_dense_block_count", 1)
+        .Set("expert_shared_count", 1)
+        .Set("expert_weights_scale", 1f);
+
+    private static bool SelectionBias(string name) => name.EndsWith("exp_probs_b.bias", StringComparison.Ordinal);
 
     private static void Yarn(ArchitectureKeys keys) => keys
         .Set("rope.scaling.type", "yarn")

@@ -30,7 +30,7 @@ public sealed class SchemaAnswerTests(ITestOutputHelper output)
         Tokenizer tokenizer = Tokenizer.FromGguf(file.Metadata);
         ModelShape shape = ModelShape.FromGguf(file.Metadata) with { ContextLength = 2048 };
         var failures = new List<string>();
-        int tokens = 0, answered = 0;
+        int tokens = 0, answered = 0, tooLarge = 0;
         var watch = Stopwatch.StartNew();
         for (int seed = 1; answered < count; seed++)
         {
@@ -39,6 +39,12 @@ public sealed class SchemaAnswerTests(ITestOutputHelper output)
             if (Refusal(grammar) is { } reason)
             {
                 // What contradicts itself may be drawn, and nothing else that is refused.
+                if (reason.Contains("too large together"))
+                {
+                    tooLarge++;
+                    continue;
+                }
+
                 Assert.True(reason.Contains("leave none") || reason.Contains("no ") || reason.Contains("have none in common"), $"{schema}: {reason}");
                 continue;
             }
@@ -52,7 +58,8 @@ public sealed class SchemaAnswerTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"{count} schemas, {tokens} tokens, {watch.Elapsed.TotalSeconds:f1} s");
+        Assert.InRange(tooLarge, 0, count / 20);
+        output.WriteLine($"{count} schemas ({tooLarge} more were too large), {tokens} tokens, {watch.Elapsed.TotalSeconds:f1} s");
         Assert.True(failures.Count == 0, $"{failures.Count} of {count}\n" + string.Join("\n\n", failures.Take(10)));
     }
 

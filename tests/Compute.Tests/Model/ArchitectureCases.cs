@@ -44,6 +44,44 @@ internal static class ArchitectureCases
         new("deepseek2", "absorbed", m => Latent(m, absorbed: true).Set("deepseek2.attention.q_lora_rank", 32).Set("deepseek2.expert_gating_func", 2).Set("deepseek2.expert_weights_norm", true).Set("deepseek2.expert_weights_scale", 2.5f), name => name.EndsWith("exp_probs_b.bias")),
         new("gpt-oss", "", m => Experts(m, "gpt-oss").Set("gpt-oss.expert_feed_forward_length", 32).Set("gpt-oss.attention.sliding_window", 8), name => name == "output.weight" || (name.EndsWith(".bias") && !name.Contains("norm") && !name.Contains("exp_probs") && !name.StartsWith("output"))),
         new("gpt2", "", _ => { }, name => name.EndsWith("attn_qkv.weight") || Biases(name)),
+        new("internlm2", "", _ => { }, Nothing),
+        new("xverse", "", _ => { }, Nothing),
+        new("orion", "", _ => { }, NormBias),
+        new("baichuan", "", _ => { }, Nothing),
+        new("exaone", "", _ => { }, name => name == "rope_freqs.weight"),
+        new("exaone4", "", m => m.Set("exaone4.attention.sliding_window", 8), Nothing),
+        new("minicpm", "", _ => { }, Nothing),
+        new("seed_oss", "", _ => { }, name => IsBias(name, "attn_q", "attn_k", "attn_v")),
+        new("glm4", "", m => m.Set("glm4.rope.dimension_count", 8), Nothing),
+        new("chatglm", "", m => m.Set("chatglm.rope.dimension_count", 8), name => name.EndsWith("attn_qkv.weight") || name.EndsWith("attn_qkv.bias")),
+        new("ernie4_5", "", _ => { }, Nothing),
+        new("ernie4_5-moe", "", m => SharedExperts(m, "ernie4_5-moe"), name => name.EndsWith("exp_probs_b.bias")),
+        new("smollm3", "", _ => { }, Nothing),
+        new("arcee", "", _ => { }, Nothing),
+        new("nemotron", "", m => m.Set("nemotron.rope.dimension_count", 8), NormBias),
+        new("gptneox", "", m => m.Set("gptneox.rope.dimension_count", 8), name => name.EndsWith("attn_qkv.weight") || Biases(name)),
+        new("gptneox", "sequential", m => m.Set("gptneox.use_parallel_residual", false), Biases),
+        new("starcoder", "", m => m.Set("starcoder.attention.head_count_kv", 1), name => name.EndsWith("attn_qkv.weight") || Biases(name)),
+        new("codeshell", "", _ => { }, Biases),
+        new("qwen", "", _ => { }, name => name.EndsWith("attn_qkv.weight") || name.EndsWith("attn_qkv.bias")),
+        new("olmo", "", m => m.Set("olmo.attention.clamp_kqv", 0.5f), Nothing),
+        new("olmoe", "", m => Experts(m, "olmoe"), Nothing),
+        new("llama", "separate-experts", m => Experts(m, "llama"), name => name.EndsWith("ffn_up.0.weight")),
+        new("qwen3moe", "fused-experts", m => Experts(m, "qwen3moe").Set("qwen3moe.expert_feed_forward_length", 32), name => name.EndsWith("ffn_gate_up_exps.weight")),
+        new("deepseek", "", m => SharedExperts(m, "deepseek"), Nothing),
+        new("bailingmoe", "", m => SharedExperts(m, "bailingmoe"), Nothing),
+        new("bailingmoe2", "", m => SharedExperts(m, "bailingmoe2").Set("bailingmoe2.expert_group_count", 4).Set("bailingmoe2.expert_group_used_count", 2), name => name.EndsWith("exp_probs_b.bias")),
+        new("dots1", "", m => SharedExperts(m, "dots1"), name => name.EndsWith("exp_probs_b.bias")),
+        new("hunyuan-dense", "", _ => { }, Nothing),
+        new("hunyuan-moe", "", m => Experts(m, "hunyuan-moe").Set("hunyuan-moe.expert_shared_feed_forward_length", 32), Nothing),
+        new("mistral3", "", m => m.Set("mistral3.attention.temperature_scale", 0.5f).Set("mistral3.rope.scaling.original_context_length", 8), Nothing),
+        new("dbrx", "", m => Experts(m, "dbrx").Set("dbrx.attention.clamp_kqv", 0.5f), name => name.EndsWith("attn_qkv.weight")),
+        new("phimoe", "", m => Experts(m, "phimoe"), name => name == "output.bias" || NormBias(name)),
+        new("pangu-embedded", "", _ => { }, Nothing),
+        new("bloom", "", m => m.Set("bloom.attention.head_count_kv", 4), name => name.EndsWith("attn_qkv.weight") || Biases(name)),
+        new("mpt", "", m => m.Set("mpt.attention.max_alibi_bias", 8f).Set("mpt.attention.clamp_kqv", 0.5f), Nothing),
+        new("refact", "", _ => { }, Nothing),
+        new("jais", "", m => m.Set("jais.attention.max_alibi_bias", 8f), Biases),
         new("falcon", "", m => m.Set("falcon.attention.head_count_kv", 1), name => name.EndsWith("attn_qkv.weight") || NormBias(name) && !name.Contains("attn_norm_2")),
         new("falcon", "40b", _ => { }, name => name.EndsWith("attn_qkv.weight") || name.Contains("attn_norm_2") || NormBias(name)),
     ];
@@ -72,6 +110,12 @@ internal static class ArchitectureCases
 
     private static GgufMetadataBuilder Experts(GgufMetadataBuilder metadata, string architecture) =>
         metadata.Set($"{architecture}.expert_count", 8).Set($"{architecture}.expert_used_count", 3);
+
+    private static GgufMetadataBuilder SharedExperts(GgufMetadataBuilder metadata, string architecture) => Experts(metadata, architecture)
+        .Set($"{architecture}.leading_dense_block_count", 1)
+        .Set($"{architecture}.expert_feed_forward_length", 32)
+        .Set($"{architecture}.expert_shared_count", 2)
+        .Set($"{architecture}.expert_weights_norm", true);
 
     private static GgufMetadataBuilder Granite(GgufMetadataBuilder metadata, string architecture) => metadata
         .Set($"{architecture}.embedding_scale", 2f)

@@ -35,6 +35,9 @@ internal static class JsonPatterns
     /// <summary>Numbers within bounds: no exponent, and so few digits that readers who round to doubles stay within the bounds, too.</summary>
     public static Pattern Decimal { get; } = new RegexParser("-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,8})?").Parse(isSearch: false);
 
+    /// <summary>The same with at most so many places behind the point.</summary>
+    public static Pattern DecimalOf(int places) => new RegexParser("-?(0|[1-9][0-9]{0,14})" + (places > 0 ? $"(\\.[0-9]{{1,{places}}})?" : "")).Parse(isSearch: false);
+
     public static Pattern Quoted(Pattern content) => Pattern.Sequence(Pattern.Text("\""), content, Pattern.Text("\""));
 
     /// <summary>Characters of a set as they stand in a JSON string. Control characters without a short escape are left out.</summary>

@@ -6,6 +6,9 @@ namespace Lamina.Compute.Grammar.Json;
 internal sealed partial class SchemaConverter
 {
     private const int MaxParts = 256;
+
+    /// <summary>Of a schema that is read anew, beside a step of an automaton.</summary>
+    private const int CharactersPerStep = 8;
     private static readonly JsonElement True = JsonSerializer.SerializeToElement(true);
 
     /// <summary>The reference of a schema that says nothing else; such schemas become rules, which may call themselves.</summary>
@@ -43,7 +46,7 @@ internal sealed partial class SchemaConverter
         }
 
         var open = new Stack<JsonNode?>();
-        _budget.Spend(schema.GetRawText().Length);
+        _budget.Spend(schema.GetRawText().Length / CharactersPerStep);
         open.Push(JsonNode.Parse(schema.GetRawText()));
         JsonObject merged = [];
         for (int parts = 0; open.TryPop(out JsonNode? part); parts++)
@@ -70,7 +73,7 @@ internal sealed partial class SchemaConverter
             if (Detach(one, "$ref") is { } reference)
             {
                 string target = Resolve(reference is JsonValue pointer && pointer.TryGetValue(out string? text) ? text : "", path).GetRawText();
-                _budget.Spend(target.Length);
+                _budget.Spend(target.Length / CharactersPerStep);
                 open.Push(JsonNode.Parse(target));
             }
 

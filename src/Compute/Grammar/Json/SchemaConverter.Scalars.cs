@@ -132,13 +132,26 @@ internal sealed partial class SchemaConverter
             throw Error(path, $"no number lies between {lower?.ToString(CultureInfo.InvariantCulture)} and {upper?.ToString(CultureInfo.InvariantCulture)}");
         }
 
-        List<TextNfa> parts = [TextNfa.Of(JsonPatterns.Decimal, _budget), .. DecimalPatterns.Between(lower, aboveLower, upper, belowUpper, _budget)];
-        if (step is { } every)
+        int? places = step is { } fine ? PowerOfTen(fine) : null;
+        List<TextNfa> parts = [TextNfa.Of(places is { } few ? JsonPatterns.DecimalOf(few) : JsonPatterns.Decimal, _budget), .. DecimalPatterns.Between(lower, aboveLower, upper, belowUpper, _budget)];
+        if (places is null && step is { } every)
         {
             parts.Add(DecimalPatterns.Multiples(every, whole: false, _budget));
         }
 
         return Digits(parts);
+    }
+
+    /// <summary>Places behind the point of 1, 0.1, 0.01 and so on, whose multiples are all numbers of so many places; null for other steps.</summary>
+    private static int? PowerOfTen(decimal step)
+    {
+        int places = 0;
+        for (; step < 1 && places < 8; places++)
+        {
+            step *= 10;
+        }
+
+        return step == 1 ? places : null;
     }
 
     private Pattern Digits(List<TextNfa> parts)

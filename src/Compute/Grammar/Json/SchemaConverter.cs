@@ -91,7 +91,7 @@ internal sealed partial class SchemaConverter(JsonElement root, GrammarBuilder? 
             throw Error(path, "oneOf is supported where its schemas differ in type, in the constant of a required property or discriminator, or each requires a property that the others lack");
         }
 
-        _budget.Spend(schema.GetRawText().Length);
+        _budget.Spend(schema.GetRawText().Length / CharactersPerStep);
         JsonObject rest = JsonNode.Parse(schema.GetRawText())!.AsObject();
         foreach (string taken in new[] { name, "discriminator" }.Concat(Annotations))
         {
@@ -104,7 +104,7 @@ internal sealed partial class SchemaConverter(JsonElement root, GrammarBuilder? 
         }
 
         keywords.TakeAll();
-        _budget.Spend(rest.Count == 0 ? 0 : (long)options.Length * rest.ToJsonString().Length);
+        _budget.Spend(rest.Count == 0 ? 0 : (long)options.Length * rest.ToJsonString().Length / CharactersPerStep);
         return Alternatives(rest.Count == 0 ? options : [.. options.Select(option => option.ValueKind == JsonValueKind.False ? option : JsonSerializer.SerializeToElement(SchemaMerge.AllOf(rest, JsonNode.Parse(option.GetRawText()))))], $"{path}/{name}");
     }
 

@@ -30,6 +30,9 @@ internal unsafe struct AttentionLayer
     public WindowKind WindowKind;
     public int Window;
 
+    /// <summary>Scores fall with the distance, by a slope of each head: the largest exponent of the slopes' powers of two; 0 = off.</summary>
+    public float AlibiBias;
+
     /// <summary>False for encoders: a row sees every position up to <see cref="LastPositions"/>.</summary>
     public bool Causal;
 

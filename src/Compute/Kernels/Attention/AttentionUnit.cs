@@ -44,6 +44,8 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
     private fixed long _query[MaxQueries];
     private fixed int _first[MaxQueries];
     private fixed int _last[MaxQueries];
+    private fixed float _slope[MaxQueries];
+    private fixed int _position[MaxQueries];
     private fixed long _block[SpanBlocks];
 
     /// <summary>[queries].</summary>
@@ -76,6 +78,8 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
             _first[i] = layer.FirstVisible(layer.Positions[row]);
             _last[i] = layer.LastVisible(row);
             _max[i] = Lowest;
+            _position[i] = layer.Positions[row];
+            _slope[i] = layer.AlibiBias == 0 ? 0 : AlibiSlopes.Of(firstHead + (i % heads), layer.Heads, layer.AlibiBias);
         }
     }
 
@@ -167,6 +171,14 @@ internal unsafe ref partial struct AttentionUnit<T, TKv>
         {
             T scores = T.Load(weights + (g * 16)) * scale;
             T.Store(layer.SoftCap == 0 ? scores : RowArithmetic.SoftCap(scores, layer.SoftCap), weights + (g * 16));
+        }
+
+        if (_slope[query] != 0)
+        {
+            for (int p = firstGroup * 16; p < (lastGroup + 1) * 16; p++)
+            {
+                weights[p] = MathF.FusedMultiplyAdd(-_slope[query], Math.Abs(_position[query] - (span + p)), weights[p]);
+            }
         }
 
         for (int p = firstGroup * 16; p < Math.Min(first, (lastGroup + 1) * 16); p++)

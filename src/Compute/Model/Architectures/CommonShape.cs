@@ -29,7 +29,12 @@ internal static class CommonShape
         int keyLength = p.FindInt("attention.key_length", 1, HyperParameters.MaxHeadLength) ?? HeadLength(embedding, heads[0]);
         int valueLength = p.FindInt("attention.value_length", 1, HyperParameters.MaxHeadLength) ?? HeadLength(embedding, heads[0]);
         RopeShape rope = ReadRope(p, pairing, keyLength, context);
-        p.Refuse("attention.max_alibi_bias", "attention with linear biases");
+        float alibi = p.FindFloat("attention.max_alibi_bias") ?? 0;
+        if (alibi < 0)
+        {
+            throw new InvalidDataException($"'{p.Key("attention.max_alibi_bias")}' is {alibi}, expected 0 or more");
+        }
+
 
         var shapes = new LayerShape[layers];
         for (int i = 0; i < layers; i++)
@@ -49,6 +54,7 @@ internal static class CommonShape
                     ValueLength = valueLength,
                     Scale = p.FindFloat("attention.scale") is { } scale && scale != 0 ? scale : 1f / MathF.Sqrt(keyLength),
                     Rope = rope,
+                    AlibiBias = alibi,
                 },
                 FeedForward = new FeedForwardShape { Length = lengths[i], Activation = Activation.Silu },
             };

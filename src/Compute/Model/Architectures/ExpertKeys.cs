@@ -30,6 +30,22 @@ internal static class ExpertKeys
         };
     }
 
+    /// <summary>The layers after the leading dense ones get experts of their own width, and shared ones beside them.</summary>
+    public static ModelShape AfterDense(this ModelShape shape, HyperParameters p, Func<ExpertShape, ExpertShape> change)
+    {
+        if (Find(p) is not { } experts)
+        {
+            return shape;
+        }
+
+        int dense = p.FindInt("leading_dense_block_count", 0, HyperParameters.MaxLayers) ?? 0;
+        int? length = Length(p);
+        int shared = p.FindInt("expert_shared_feed_forward_length", 0, HyperParameters.MaxWidth) is { } given and > 0 ? given
+            : (length ?? 0) * (p.FindInt("expert_shared_count", 0, HyperParameters.MaxExperts) ?? 0);
+        experts = change(experts with { SharedLength = shared });
+        return shape.WithFeedForward((block, i) => i < dense ? block : block with { Length = length ?? block.Length, Experts = experts });
+    }
+
     public static ExpertShape Need(HyperParameters p) =>
         Find(p) ?? throw new InvalidDataException($"'{p.Key("expert_count")}' is missing or 0, expected the number of experts");
 

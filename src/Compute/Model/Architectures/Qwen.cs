@@ -5,6 +5,9 @@ namespace Lamina.Compute.Model.Architectures;
 /// <summary>Qwen 2 and 2.5 (biases on q, k and v), Qwen 3 (norms of q and k), and their forms with experts.</summary>
 internal static class Qwen
 {
+    /// <summary>Qwen 1, whose feed-forward length counts gate and up together.</summary>
+    public static ModelShape Read1(HyperParameters p) => Read2(p).WithFeedForward((block, _) => block with { Length = block.Length / 2 });
+
     public static ModelShape Read2(HyperParameters p) => CommonShape.Read(p, RopePairing.Halves);
 
     public static ModelShape Read2Experts(HyperParameters p)
