@@ -55,8 +55,26 @@ public sealed partial class RuleTests
         Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
         Assert.All(pod.Volumes, volume => Assert.Contains(volume.Name, s_volumes));
         Assert.All(pod.Volumes, volume => Assert.Null(volume.HostPath));
-        V1Container container = Assert.Single(pod.Containers);
         Assert.Null(pod.InitContainers);
+        Assert.All(pod.Containers, CheckContainer);
+        if (owner.Value is not V1StatefulSet set)
+        {
+            return;
+        }
+
+        V1Container container = Assert.Single(pod.Containers);
+        Assert.NotNull(container.StartupProbe);
+        Assert.Equal("/health/live", container.LivenessProbe.HttpGet.Path);
+        Assert.Equal("/health/ready", container.ReadinessProbe.HttpGet.Path);
+        Assert.True(pod.TerminationGracePeriodSeconds >= 15);
+        Assert.True(set.Spec.Selector.MatchLabels.All(label => template.Metadata.Labels[label.Key] == label.Value));
+        Assert.Contains(manifests, other => other.Value is V1Service service && other.Name == set.Spec.ServiceName && other.Namespace == owner.Namespace && service.Spec.ClusterIP == "None" && service.Spec.PublishNotReadyAddresses == true);
+        Assert.Contains(manifests, other => other.Value is V1ServiceAccount && other.Name == pod.ServiceAccountName && other.Namespace == owner.Namespace);
+        Assert.Equal(owner.Labels["app.kubernetes.io/component"] == "node", manifests.Any(other => other.Value is V1PodDisruptionBudget && other.Name == owner.Name && other.Namespace == owner.Namespace));
+    }
+
+    private static void CheckContainer(V1Container container)
+    {
         Assert.False(container.SecurityContext.AllowPrivilegeEscalation);
         Assert.False(container.SecurityContext.Privileged);
         Assert.True(container.SecurityContext.ReadOnlyRootFilesystem);
@@ -71,19 +89,6 @@ public sealed partial class RuleTests
 
         Assert.DoesNotContain(":latest", container.Image, StringComparison.Ordinal);
         Assert.All(container.Env ?? [], variable => Assert.DoesNotMatch(SecretName(), variable.Name));
-        if (owner.Value is not V1StatefulSet set)
-        {
-            return;
-        }
-
-        Assert.NotNull(container.StartupProbe);
-        Assert.Equal("/health/live", container.LivenessProbe.HttpGet.Path);
-        Assert.Equal("/health/ready", container.ReadinessProbe.HttpGet.Path);
-        Assert.True(pod.TerminationGracePeriodSeconds >= 15);
-        Assert.True(set.Spec.Selector.MatchLabels.All(label => template.Metadata.Labels[label.Key] == label.Value));
-        Assert.Contains(manifests, other => other.Value is V1Service service && other.Name == set.Spec.ServiceName && other.Namespace == owner.Namespace && service.Spec.ClusterIP == "None" && service.Spec.PublishNotReadyAddresses == true);
-        Assert.Contains(manifests, other => other.Value is V1ServiceAccount && other.Name == pod.ServiceAccountName && other.Namespace == owner.Namespace);
-        Assert.Equal(owner.Labels["app.kubernetes.io/component"] == "node", manifests.Any(other => other.Value is V1PodDisruptionBudget && other.Name == owner.Name && other.Namespace == owner.Namespace));
     }
 
     /// <summary>No object selects or mounts what belongs to another tenant, and a service never leads outside the cluster.</summary>

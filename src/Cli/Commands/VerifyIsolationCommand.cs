@@ -21,7 +21,7 @@ internal static class VerifyIsolationCommand
     public static Command Create()
     {
         Option<string?> config = new("--config") { Description = "Configuration of the coordinator that runs (section Coordinator): its cells are tried from within." };
-        Option<string[]> certificate = new("--identity") { Description = "Folder with tls.crt, tls.key and ca.crt of a member to try from, instead of --config; repeat for several cells.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> certificate = new("--identity") { Description = "Folder with tls.crt, tls.key and ca.crt of a member to try from, or FOLDER/NAME for NAME.crt, NAME.key and ca.crt; instead of --config, repeat for several cells.", AllowMultipleArgumentsPerToken = true };
         Option<string[]> targets = new("--target") { Description = "A further port: TENANT/control=HOST:PORT or TENANT/link=HOST:PORT; repeat for several.", AllowMultipleArgumentsPerToken = true };
         Option<string?> api = new("--api") { Description = "Address of the HTTP API; from the configuration when not given." };
         Option<string?> authority = new("--authority") { Description = "PEM file of the authority of the API's certificate." };
@@ -99,7 +99,8 @@ internal static class VerifyIsolationCommand
 
     private static Insider Member(string folder)
     {
-        CertificateFiles files = CertificateFiles.In(folder);
+        string home = Path.GetDirectoryName(Path.GetFullPath(folder))!;
+        CertificateFiles files = Directory.Exists(folder) ? CertificateFiles.In(folder) : new CertificateFiles(folder + ".crt", folder + ".key", Path.Combine(home, "ca.crt"));
         using ShownCertificate shown = ShownCertificate.Of(files);
         return new Insider(shown.Identity.Tenant, files, [], [], null);
     }

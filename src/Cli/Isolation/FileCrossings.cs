@@ -6,7 +6,8 @@ namespace Lamina.Cli.Isolation;
 /// <summary>What lies on disk: keys and stores that others of this machine could read, and authorities that two tenants share.</summary>
 internal static class FileCrossings
 {
-    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+    // A pod reads its mounted Secret as a member of the group, so the group may read.
+    private const UnixFileMode Others = UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     /// <param name="stores">Folders of the tenants' stores, and secrets of the installation.</param>
     public static IReadOnlyList<Crossing> TryAll(IReadOnlyList<Insider> cells, IReadOnlyList<(string Owner, string Path)> stores)
@@ -47,7 +48,7 @@ internal static class FileCrossings
 
         UnixFileMode mode = File.GetUnixFileMode(path);
         string what = $"{kind} {path}, mode {Convert.ToString((int)mode, 8)}";
-        yield return (mode & Others) == 0 ? Crossing.Held("others", owner, what, "its owner's alone") : Crossing.Crossed("others", owner, what, "others of this machine can read or write it");
+        yield return (mode & Others) == 0 ? Crossing.Held("others", owner, what, "closed to others") : Crossing.Crossed("others", owner, what, "others of this machine can read or write it");
     }
 
     private static IEnumerable<string> Roots(CertificateFiles files)

@@ -13,24 +13,15 @@ internal static class PortCrossings
 
     public static async Task<IReadOnlyList<Crossing>> TryAllAsync(IReadOnlyList<Insider> cells, CancellationToken cancellation)
     {
-        var found = new List<Crossing>();
-        foreach (Insider into in cells)
-        {
-            if (into.Ports.Count == 0)
-            {
-                found.Add(Crossing.NotTried("anybody", into.Name, "ports", "none is known: the configuration leaves them to chance (port 0); name them by --target"));
-            }
-
-            foreach (Port port in into.Ports)
-            {
-                foreach (Insider from in cells.Where(cell => cell.Certificates is not null))
-                {
-                    found.AddRange(from == into ? await OwnAsync(into, port, cancellation) : await ForeignAsync(from, into, port, cancellation));
-                }
-            }
-        }
-
-        return found;
+        // At once for all ports: behind a policy that drops, each attempt waits its whole patience.
+        IReadOnlyList<Crossing>[] found = await Task.WhenAll(cells.SelectMany(into => into.Ports.SelectMany(port => cells.Where(cell => cell.Certificates is not null)
+            .Select(from => from == into ? OwnAsync(into, port, cancellation) : ForeignAsync(from, into, port, cancellation)))));
+        return
+        [
+            .. cells.Where(cell => cell.Ports.Count == 0).Select(cell =>
+                Crossing.NotTried("anybody", cell.Name, "ports", "none is known: the configuration leaves them to chance (port 0); name them by --target")),
+            .. found.SelectMany(crossings => crossings),
+        ];
     }
 
     private static async Task<IReadOnlyList<Crossing>> ForeignAsync(Insider from, Insider into, Port port, CancellationToken cancellation)
@@ -38,13 +29,11 @@ internal static class PortCrossings
         using ShownCertificate own = ShownCertificate.Of(from.Certificates!);
         var target = own.Identity with { Tenant = into.Tenant };
         using ShownCertificate forged = ShownCertificate.ForgedAs(target);
-        return
-        [
-            await TryAsync(from.Name, into, port, "no certificate", null, Honest(target, port), cancellation),
-            await TryAsync(from.Name, into, port, $"a certificate in the name of {into.Name} from another authority", forged, Honest(target, port), cancellation),
-            await TryAsync(from.Name, into, port, "its own valid certificate", own, Honest(own.Identity, port), cancellation),
-            await TryAsync(from.Name, into, port, $"its own valid certificate, claiming tenant {into.Name}", own, Honest(target, port), cancellation),
-        ];
+        return await Task.WhenAll(
+            TryAsync(from.Name, into, port, "no certificate", null, Honest(target, port), cancellation),
+            TryAsync(from.Name, into, port, $"a certificate in the name of {into.Name} from another authority", forged, Honest(target, port), cancellation),
+            TryAsync(from.Name, into, port, "its own valid certificate", own, Honest(own.Identity, port), cancellation),
+            TryAsync(from.Name, into, port, $"its own valid certificate, claiming tenant {into.Name}", own, Honest(target, port), cancellation));
     }
 
     /// <summary>A member gone bad: its certificate is good, what it says is not.</summary>
@@ -54,27 +43,27 @@ internal static class PortCrossings
         using ShownCertificate forged = ShownCertificate.ForgedAs(own.Identity);
         PeerIdentity self = own.Identity;
         CrossingClaim honest = Honest(self, port);
-        var found = new List<Crossing>
+        var found = new List<Task<Crossing>>
         {
-            await TryAsync("a stranger", cell, port, "no certificate", null, honest, cancellation),
-            await TryAsync("a stranger", cell, port, "the same certificate from another authority", forged, honest, cancellation),
-            await TryAsync(cell.Name, cell, port, "its certificate, claiming another tenant", own, honest with { Tenant = new TenantId("another-tenant") }, cancellation),
-            await TryAsync(cell.Name, cell, port, "its certificate, claiming another member's name", own, honest with { Name = "another-member" }, cancellation),
+            TryAsync("a stranger", cell, port, "no certificate", null, honest, cancellation),
+            TryAsync("a stranger", cell, port, "the same certificate from another authority", forged, honest, cancellation),
+            TryAsync(cell.Name, cell, port, "its certificate, claiming another tenant", own, honest with { Tenant = new TenantId("another-tenant") }, cancellation),
+            TryAsync(cell.Name, cell, port, "its certificate, claiming another member's name", own, honest with { Name = "another-member" }, cancellation),
         };
         if (port.Kind == PortKind.Control)
         {
-            found.Add(await TryAsync(cell.Name, cell, port, "its certificate, claiming an address that it does not name", own, honest with { Origin = s_elsewhere }, cancellation));
-            found.Add(await TryAsync(cell.Name, cell, port, "its certificate, claiming the port's own address", own, honest with { Origin = port.At }, cancellation));
+            found.Add(TryAsync(cell.Name, cell, port, "its certificate, claiming an address that it does not name", own, honest with { Origin = s_elsewhere }, cancellation));
+            found.Add(TryAsync(cell.Name, cell, port, "its certificate, claiming the port's own address", own, honest with { Origin = port.At }, cancellation));
         }
         else
         {
             LinkPurpose forbidden = self.Role == PeerRole.Coordinator ? LinkPurpose.Activations : LinkPurpose.Generations;
-            found.Add(await TryAsync(cell.Name, cell, port, $"its certificate in a role that is not its own ({forbidden})", own, honest with { Purpose = forbidden }, cancellation));
-            found.Add(await TryAsync(cell.Name, cell, port, "its certificate, for a stage of an epoch that is over", own,
+            found.Add(TryAsync(cell.Name, cell, port, $"its certificate in a role that is not its own ({forbidden})", own, honest with { Purpose = forbidden }, cancellation));
+            found.Add(TryAsync(cell.Name, cell, port, "its certificate, for a stage of an epoch that is over", own,
                 honest with { Purpose = self.Role == PeerRole.Coordinator ? LinkPurpose.Generations : LinkPurpose.Activations, Target = Stale(cell) }, cancellation));
         }
 
-        return found;
+        return await Task.WhenAll(found);
     }
 
     private static StageAddress Stale(Insider cell) => new(new DeploymentId(cell.Models.Count > 0 ? cell.Models[0] : "model"), Epoch: 0, Pipeline: 0, Stage: 0);

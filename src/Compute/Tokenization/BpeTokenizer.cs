@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Tokenization.Merging;
@@ -55,11 +54,11 @@ internal sealed class BpeTokenizer : VocabularyTokenizer
             return;
         }
 
-        byte[] escaped = ArrayPool<byte>.Shared.Rent(VisibleSpaces.MaxEscapedLength(utf8.Length));
+        byte[] escaped = Scratch.Take<byte>(VisibleSpaces.MaxEscapedLength(utf8.Length));
         int length = VisibleSpaces.Escape(utf8, spaceBefore: false, escaped);
         Split(escaped.AsSpan(0, length), ids);
         escaped.AsSpan(0, length).Clear();
-        ArrayPool<byte>.Shared.Return(escaped);
+        Scratch.Clear(escaped);
     }
 
     private void Split(ReadOnlySpan<byte> text, List<int> ids)
@@ -106,7 +105,7 @@ internal sealed class BpeTokenizer : VocabularyTokenizer
 
     private void Merge(ReadOnlySpan<byte> piece, List<int> ids)
     {
-        Symbol[]? rented = piece.Length > 64 ? ArrayPool<Symbol>.Shared.Rent(piece.Length) : null;
+        Symbol[]? rented = piece.Length > 64 ? Scratch.Take<Symbol>(piece.Length) : null;
         Span<Symbol> parts = rented ?? stackalloc Symbol[64];
         int count = rule.RawText ? SplitCharacters(piece, parts) : SplitBytes(piece, parts);
         count = SymbolMerger.Merge(piece, parts[..count], new Rules(merges));
@@ -130,7 +129,7 @@ internal sealed class BpeTokenizer : VocabularyTokenizer
 
         if (rented is not null)
         {
-            ArrayPool<Symbol>.Shared.Return(rented);
+            Scratch.Clear(rented);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using Lamina.Compute.Tokenization.Merging;
 using Lamina.Compute.Tokenization.PreTokenizing;
@@ -62,7 +61,7 @@ internal sealed class SpmTokenizer : VocabularyTokenizer
 
     protected override void EncodeText(ReadOnlySpan<byte> utf8, bool afterToken, List<int> ids)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(VisibleSpaces.MaxEscapedLength(utf8.Length));
+        byte[] buffer = Scratch.Take<byte>(VisibleSpaces.MaxEscapedLength(utf8.Length));
         int length = VisibleSpaces.Escape(utf8, addSpacePrefix && afterToken, buffer);
         ReadOnlySpan<byte> text = buffer.AsSpan(0, length);
 
@@ -77,7 +76,7 @@ internal sealed class SpmTokenizer : VocabularyTokenizer
         }
 
         buffer.AsSpan(0, length).Clear();
-        ArrayPool<byte>.Shared.Return(buffer);
+        Scratch.Clear(buffer);
     }
 
     /// <summary>End of the visible spaces at <paramref name="start"/> and of what follows up to the next one.</summary>
@@ -109,7 +108,7 @@ internal sealed class SpmTokenizer : VocabularyTokenizer
 
     private void Merge(ReadOnlySpan<byte> word, List<int> ids)
     {
-        Symbol[]? rented = word.Length > 64 ? ArrayPool<Symbol>.Shared.Rent(word.Length) : null;
+        Symbol[]? rented = word.Length > 64 ? Scratch.Take<Symbol>(word.Length) : null;
         Span<Symbol> parts = rented ?? stackalloc Symbol[64];
         int count = 0;
         for (int start = 0; start < word.Length;)
@@ -139,7 +138,7 @@ internal sealed class SpmTokenizer : VocabularyTokenizer
 
         if (rented is not null)
         {
-            ArrayPool<Symbol>.Shared.Return(rented);
+            Scratch.Clear(rented);
         }
     }
 

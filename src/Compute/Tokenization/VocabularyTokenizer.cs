@@ -24,7 +24,7 @@ internal abstract class VocabularyTokenizer(Vocabulary vocabulary) : Tokenizer
         (int Start, int End)[] trustedBytes = TrustedRanges.ToUtf8(text, trusted);
 
         // Lone surrogates become U+FFFD, so what follows is valid UTF-8.
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetByteCount(text));
+        byte[] buffer = Scratch.Take<byte>(Encoding.UTF8.GetByteCount(text));
         int length = Encoding.UTF8.GetBytes(text, buffer);
         ReadOnlySpan<byte> utf8 = buffer.AsSpan(0, length);
         try
@@ -51,7 +51,7 @@ internal abstract class VocabularyTokenizer(Vocabulary vocabulary) : Tokenizer
         {
             // It held somebody's prompt.
             buffer.AsSpan(0, length).Clear();
-            ArrayPool<byte>.Shared.Return(buffer);
+            Scratch.Clear(buffer);
         }
     }
 

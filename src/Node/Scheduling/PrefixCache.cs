@@ -16,7 +16,14 @@ internal sealed class PrefixCache
     private readonly LinkedList<Entry> _idle = [];
     private long _serials;
 
-    public PrefixCache(int blocks) => _byBlock = new Entry?[blocks];
+    private readonly int _keyBits;
+
+    /// <param name="keyBits">Bits of a key that count; fewer than all only to try collisions.</param>
+    public PrefixCache(int blocks, int keyBits = 128)
+    {
+        _byBlock = new Entry?[blocks];
+        _keyBits = keyBits;
+    }
 
     /// <summary>Entries that no sequence holds, evictable.</summary>
     public int IdleCount => _idle.Count;
@@ -105,7 +112,7 @@ internal sealed class PrefixCache
         MemoryMarshal.Write(text, parent?.Serial ?? 0);
         MemoryMarshal.AsBytes(tokens).CopyTo(text[8..]);
         HMACSHA256.HashData(_secret, text, mac);
-        return MemoryMarshal.Read<UInt128>(mac);
+        return MemoryMarshal.Read<UInt128>(mac) >> (128 - _keyBits);
     }
 
     private sealed class Entry

@@ -94,6 +94,8 @@ public sealed class CellSystemTests
         await Assert.ThrowsAsync<InvalidDataException>(() => cell.StartAsync(cell.Certificates.Node("a"), []));
     }
 
+    [Trait("Attack", "I2")]
+    [Trait("Attack", "E6")]
     [Fact]
     public async Task Join_ProcessOfAnotherTenant_NeverBecomesAMember()
     {

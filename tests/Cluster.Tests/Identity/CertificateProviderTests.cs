@@ -65,6 +65,34 @@ public sealed class CertificateProviderTests : IDisposable
         Assert.Equal(1, provider.Refusals(RefusalReason.Role));
     }
 
+    /// <summary>A clock that is off shows in one sentence on the machine that it is off on, and a small error matters to nobody.</summary>
+    [Trait("Attack", "H6")]
+    [Theory]
+    [InlineData(-2, "not valid before")]
+    [InlineData(2, null)]
+    [InlineData(25, "expired")]
+    public void Clock_HoursOff_IsNamedWhereItIsWrong(int hours, string? expected)
+    {
+        CertificateFiles files = _cell.Files(PeerRole.Node, "self");
+        Exception? refusal = Record.Exception(() => CertificateProvider.FromFiles(files, new OtherClock(TimeSpan.FromHours(hours))).Dispose());
+        if (expected is null)
+        {
+            Assert.Null(refusal);
+        }
+        else
+        {
+            Assert.Contains(expected, Assert.IsType<InvalidDataException>(refusal).Message, StringComparison.Ordinal);
+        }
+
+        // The others, whose clocks are right, take each other as before.
+        Assert.Null(_cell.Coordinator("front").Refuse(_cell.Leaf(), s_any, peerIsServer: true, out _));
+    }
+
+    private sealed class OtherClock(TimeSpan off) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + off;
+    }
+
     [Fact]
     public void Refuse_PeerAddedToTheDenyList_IsRefusedAfterReload()
     {

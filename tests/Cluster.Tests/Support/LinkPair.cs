@@ -18,6 +18,9 @@ internal sealed class RecordingHandler(bool grants = true) : ILinkHandler
 
     public int Closes => _closes;
 
+    /// <summary>Frames received and not taken yet.</summary>
+    public int Count => _frames.Count;
+
     public void OnFrame(Link link, FrameKind kind, int epoch, int step, ReadOnlySpan<byte> payload)
     {
         _frames.Add(new Frame(kind, epoch, step, payload.ToArray()));

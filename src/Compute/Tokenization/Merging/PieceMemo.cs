@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
@@ -19,7 +18,7 @@ internal readonly ref struct PieceMemo : IDisposable
     public PieceMemo(int textLength)
     {
         int count = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(textLength / 16, 1, MaxSlots));
-        slots = ArrayPool<Slot>.Shared.Rent(count);
+        slots = Scratch.Take<Slot>(count);
         slots.AsSpan(0, count).Clear();
         mask = (uint)count - 1;
     }
@@ -45,7 +44,7 @@ internal readonly ref struct PieceMemo : IDisposable
         }
     }
 
-    public void Dispose() => ArrayPool<Slot>.Shared.Return(slots);
+    public void Dispose() => Scratch.Clear(slots);
 
     private readonly record struct Slot(uint Hash, int Start, int Length, int FirstId, int Ids);
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 
 namespace Lamina.Compute.Tokenization.Merging;
 
@@ -60,8 +59,8 @@ internal static class SymbolMerger
         where TRules : struct, IMergeRules, allows ref struct
     {
         const int Gone = -2;
-        int[] nextOf = ArrayPool<int>.Shared.Rent(symbols.Length);
-        int[] previousOf = ArrayPool<int>.Shared.Rent(symbols.Length);
+        int[] nextOf = Scratch.Take<int>(symbols.Length);
+        int[] previousOf = Scratch.Take<int>(symbols.Length);
         var pairs = new PriorityQueue<(int Left, int End, int Merged), ulong>(symbols.Length);
         for (int i = 0; i < symbols.Length; i++)
         {
@@ -105,8 +104,8 @@ internal static class SymbolMerger
             symbols[count++] = symbols[i];
         }
 
-        ArrayPool<int>.Shared.Return(nextOf);
-        ArrayPool<int>.Shared.Return(previousOf);
+        Scratch.Clear(nextOf);
+        Scratch.Clear(previousOf);
         return count;
     }
 

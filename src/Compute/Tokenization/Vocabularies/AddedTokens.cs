@@ -159,7 +159,7 @@ internal sealed class AddedTokens
             return found;
         }
 
-        byte[] taken = ArrayPool<byte>.Shared.Rent(text.Length);
+        byte[] taken = Scratch.Take<byte>(text.Length);
         taken.AsSpan(0, text.Length).Clear();
         while (candidates.TryDequeue(out Occurrence candidate, out _))
         {
@@ -175,7 +175,7 @@ internal sealed class AddedTokens
             }
         }
 
-        ArrayPool<byte>.Shared.Return(taken);
+        Scratch.Clear(taken);
         return found;
     }
 

@@ -1,0 +1,231 @@
+using System.Globalization;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Lamina.TestSupport;
+
+namespace Lamina.EndToEnd.Tests.Security;
+
+/// <summary>Secrets that go through a cell, searched for afterwards wherever the cell leaves anything: logs, metrics, files, and the memory of its processes.</summary>
+public sealed partial class CanaryTests(ITestOutputHelper output)
+{
+    [Trait("Attack", "P1")]
+    [Trait("Attack", "P2")]
+    [Trait("Attack", "E4")]
+    [Fact]
+    public async Task Secrets_AfterTheirRequests_AreFoundNowhere()
+    {
+        using var folder = new TemporaryFolder();
+        string secret = Guid.NewGuid().ToString("N"), inModel = "model" + Guid.NewGuid().ToString("N")[..9];
+        string model = ModelNamed(Path.Combine(folder.Path, "m.gguf"), inModel);
+        var environment = new Dictionary<string, string> { ["TMPDIR"] = folder.Path };
+        using LaminaProcess serve = LaminaProcess.Start(["serve", model, "--nodes", "2", "--listen", "127.0.0.1:0", "--verbose"], environment);
+        using var http = new HttpClient { BaseAddress = new Uri(Address().Match(await serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(240))).Value), Timeout = TimeSpan.FromMinutes(2) };
+        int[] nodes = ProcessTable.Children(serve.Id);
+        Assert.Equal(2, nodes.Length);
+
+        // Whatever takes a text gets it, in answers, refusals and streams that are left.
+        int[] tokens = await TokensAsync(http, secret);
+        Assert.InRange(tokens.Length, 12, 40);
+        foreach (int round in Enumerable.Range(0, 3))
+        {
+            await http.PostAsJsonAsync("v1/chat/completions", new { model = "m", messages = new[] { new { role = "user", content = $"{round} {secret}" } }, max_tokens = 24, temperature = 0 });
+            await http.PostAsJsonAsync("v1/completions", new { model = "m", prompt = $"{round} {secret}", max_tokens = 8, stop = new[] { secret } });
+            await http.PostAsJsonAsync("v1/completions", new { model = "m", prompt = secret, max_tokens = "many " + secret });
+            await http.PostAsJsonAsync("v1/embeddings", new { model = "m", input = secret });
+        }
+
+        using (var leaving = new CancellationTokenSource())
+        using (HttpRequestMessage request = new(HttpMethod.Post, "v1/completions") { Content = JsonContent.Create(new { model = "m", prompt = secret, max_tokens = 2000, stream = true }) })
+        using (HttpResponseMessage stream = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, leaving.Token))
+        {
+            await leaving.CancelAsync();
+        }
+
+        foreach (string route in new[] { "metrics", "status.json", "v1/models" })
+        {
+            Assert.DoesNotContain(secret, await http.GetStringAsync(route), StringComparison.Ordinal);
+        }
+
+        await Eventually.TrueAsync(
+            async () => JsonNode.Parse(await http.GetStringAsync("status.json"))!["deployments"]![0]!["runningSequences"]?.GetValue<int>() is 0 or null, TimeSpan.FromSeconds(20), "a generation runs on");
+        await EvictAsync(http);
+
+        // Files: the model itself holds the name that was planted in it, and nothing else does; nothing holds the prompt.
+        Assert.DoesNotContain(secret, serve.Error + serve.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(inModel, serve.Error + serve.Output, StringComparison.Ordinal);
+        foreach (string file in Directory.EnumerateFiles(folder.Path, "*", SearchOption.AllDirectories))
+        {
+            Assert.Equal(-1, (await ReadAsync(file)).AsSpan().IndexOf(Encoding.UTF8.GetBytes(secret)));
+        }
+
+        Assert.SkipUnless(ProcessMemory.CanRead(nodes[0]), "the memory of other processes can be read by root only: logs, metrics and files were searched, memory was not");
+        byte[] asTokens = [.. tokens.SelectMany(BitConverter.GetBytes)];
+        foreach (int node in nodes)
+        {
+            // A node never sees text, and what it holds of tokens is zeroed with the blocks, histories and frames.
+            int[] left = ProcessMemory.Count(node, Encoding.UTF8.GetBytes(secret), Encoding.Unicode.GetBytes(secret), asTokens);
+            output.WriteLine($"node {node}: found as UTF-8, UTF-16 and tokens {string.Join(", ", left)} times");
+            Assert.Equal([0, 0, 0], left);
+        }
+
+        output.WriteLine($"coordinator: found as UTF-8, UTF-16 and tokens {string.Join(", ", ProcessMemory.Count(serve.Id, Encoding.UTF8.GetBytes(secret), Encoding.Unicode.GetBytes(secret), asTokens))} times");
+    }
+
+    /// <summary>The search finds what is there: a value that this process holds.</summary>
+    [Fact]
+    public void Search_OfOwnMemory_FindsAPlantedValue()
+    {
+        byte[] planted = Guid.NewGuid().ToByteArray();
+        Assert.True(ProcessMemory.Count(Environment.ProcessId, planted)[0] > 0);
+        GC.KeepAlive(planted);
+    }
+
+    /// <summary>Other prompts take the blocks that the prefix cache kept, and their buffers the place of older ones.</summary>
+    private static async Task EvictAsync(HttpClient http)
+    {
+        for (int i = 0; i < 6; i++)
+        {
+            string filler = string.Concat(Enumerable.Range(0, 1200).Select(n => (char)('a' + (((n * 7) + i) % 26))));
+            await http.PostAsJsonAsync("v1/completions", new { model = "m", prompt = $"{i} {filler}", max_tokens = 4 });
+        }
+    }
+
+    private static async Task<int[]> TokensAsync(HttpClient http, string text)
+    {
+        using HttpResponseMessage response = await http.PostAsJsonAsync("tokenize", new { model = "m", content = text });
+        return JsonNode.Parse(await response.Content.ReadAsStringAsync())!["tokens"]!.AsArray().Select(token => token!.GetValue<int>()).ToArray();
+    }
+
+    /// <summary>The built-in model under another name of the same length.</summary>
+    private static string ModelNamed(string path, string name)
+    {
+        byte[] file = File.ReadAllBytes(Repository.File("models/lamina-tiny-q8_0.gguf"));
+        const string Own = "Lamina Tiny 4M";
+        Assert.Equal(Own.Length, name.Length);
+        Encoding.ASCII.GetBytes(name).CopyTo(file, file.AsSpan().IndexOf("Lamina Tiny 4M"u8));
+        File.WriteAllBytes(path, file);
+        return path;
+    }
+
+    private static async Task<byte[]> ReadAsync(string file)
+    {
+        try
+        {
+            using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            byte[] bytes = new byte[stream.Length];
+            int read = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false);
+            return bytes[..read];
+        }
+        catch (IOException)
+        {
+            return [];
+        }
+    }
+
+    [GeneratedRegex("http://[^/]+/")]
+    private static partial Regex Address();
+
+    /// <summary>Another process' memory, read through /proc.</summary>
+    private static class ProcessMemory
+    {
+        public static bool CanRead(int processId)
+        {
+            try
+            {
+                using FileStream memory = File.OpenRead($"/proc/{processId}/mem");
+                return true;
+            }
+            catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+            {
+                return false;
+            }
+        }
+
+        /// <summary>How often each of the values stands in what the process may write.</summary>
+        public static int[] Count(int processId, params byte[][] wanted)
+        {
+            int[] found = new int[wanted.Length];
+            int longest = wanted.Max(value => value.Length);
+            using FileStream present = new($"/proc/{processId}/pagemap", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+            using FileStream memory = new($"/proc/{processId}/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+            byte[] buffer = new byte[4 << 20];
+            foreach (string line in File.ReadAllLines($"/proc/{processId}/maps"))
+            {
+                string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                if (!fields[1].StartsWith("rw", StringComparison.Ordinal))
+                {
+                    continue;
+                }
+
+                long[] range = [.. fields[0].Split('-').Select(end => long.Parse(end, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+                int kept = 0;
+                for (long at = range[0]; at < range[1];)
+                {
+                    // Caches are sized for their fullest hour: what was never touched is not there to read.
+                    long next = FirstPresent(present, at, range[1]);
+                    if (next != at)
+                    {
+                        kept = 0;
+                        at = next;
+                        continue;
+                    }
+
+                    int read;
+                    try
+                    {
+                        memory.Position = at;
+                        read = memory.Read(buffer, kept, (int)Math.Min(1 << 20, range[1] - at));
+                    }
+                    catch (IOException)
+                    {
+                        break;
+                    }
+
+                    if (read == 0)
+                    {
+                        break;
+                    }
+
+                    int total = kept + read;
+                    for (int i = 0; i < wanted.Length; i++)
+                    {
+                        // What is kept of the piece before holds no whole value, but for the shorter ones.
+                        ReadOnlySpan<byte> rest = buffer.AsSpan(Math.Max(0, kept - (wanted[i].Length - 1)), total - Math.Max(0, kept - (wanted[i].Length - 1)));
+                        for (int hit; (hit = rest.IndexOf(wanted[i])) >= 0; rest = rest[(hit + 1)..])
+                        {
+                            found[i]++;
+                        }
+                    }
+
+                    kept = Math.Min(longest - 1, total);
+                    buffer.AsSpan(total - kept, kept).CopyTo(buffer);
+                    at += read;
+                }
+            }
+
+            return found;
+        }
+
+        /// <summary>The first address from <paramref name="at"/> whose page is in memory, in steps of 4096 pages.</summary>
+        private static long FirstPresent(FileStream pagemap, long at, long end)
+        {
+            const int Pages = 4096;
+            long page = at / Environment.SystemPageSize;
+            byte[] entries = new byte[Pages * 8];
+            pagemap.Position = page * 8;
+            int read = pagemap.Read(entries, 0, (int)Math.Min(entries.Length, ((end / Environment.SystemPageSize) - page) * 8));
+            for (int i = 7; i < read; i += 8)
+            {
+                if ((entries[i] & 0xC0) != 0)
+                {
+                    return Math.Max(at, (page + (i / 8)) * Environment.SystemPageSize);
+                }
+            }
+
+            return read <= 0 ? end : Math.Min(end, (page + (read / 8)) * Environment.SystemPageSize);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using Lamina.Compute.Model;
+using Lamina.Node.Scheduling;
+
+namespace Lamina.Node.Tests.Scheduling;
+
+/// <summary>The cache under keys so short that almost everything collides: a key only finds, the tokens decide.</summary>
+public sealed class PrefixCacheTests
+{
+    private const int Block = KvCache.BlockPositions;
+
+    [Trait("Attack", "E2")]
+    [Theory]
+    [InlineData(128)]
+    [InlineData(8)]
+    [InlineData(1)]
+    [InlineData(0)]
+    public void Find_KeysThatCollide_GivesOnlyBlocksOfTheseTokens(int keyBits)
+    {
+        const int Chains = 300;
+        var cache = new PrefixCache(2 * Chains, keyBits);
+        var held = new Dictionary<int, int[]>();
+        var parents = new Dictionary<int, int>();
+        for (int chain = 0; chain < Chains; chain++)
+        {
+            int[] tokens = Tokens(chain);
+            int first = 2 * chain;
+            if (cache.Offer(first, -1, tokens.AsSpan(0, Block)))
+            {
+                held[first] = tokens[..Block];
+                parents[first] = -1;
+                if (cache.Offer(first + 1, first, tokens.AsSpan(Block, Block)))
+                {
+                    held[first + 1] = tokens[Block..];
+                    parents[first + 1] = first;
+                }
+            }
+        }
+
+        Assert.NotEmpty(held);
+        int found = 0;
+        for (int chain = 0; chain < 2 * Chains; chain++)
+        {
+            int[] tokens = Tokens(chain);
+            var blocks = new List<int>();
+            cache.Find(tokens, blocks);
+            for (int i = 0; i < blocks.Count; i++)
+            {
+                Assert.Equal(tokens[(i * Block)..((i + 1) * Block)], held[blocks[i]]);
+                Assert.Equal(i == 0 ? -1 : blocks[i - 1], parents[blocks[i]]);
+                found++;
+            }
+        }
+
+        Assert.Equal(keyBits == 128 ? 2 * Chains : held.Count, found);
+    }
+
+    /// <summary>Nothing in the key is known outside: two processes give the same tokens different keys, and order of use decides nothing.</summary>
+    [Trait("Attack", "C8")]
+    [Fact]
+    public void Find_TokensThatDifferAnywhere_FindsNothing()
+    {
+        var cache = new PrefixCache(8);
+        int[] tokens = Tokens(1);
+        Assert.True(cache.Offer(0, -1, tokens.AsSpan(0, Block)));
+        for (int i = 0; i < Block; i++)
+        {
+            int[] other = [.. tokens];
+            other[i] ^= 1;
+            var blocks = new List<int>();
+            cache.Find(other, blocks);
+            Assert.Empty(blocks);
+        }
+    }
+
+    private static int[] Tokens(int chain) => [.. Enumerable.Range(0, 2 * Block).Select(i => (chain * 31) + (i * 7) + (i == 3 ? chain : 0))];
+}
