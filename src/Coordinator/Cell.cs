@@ -24,6 +24,7 @@ public sealed class Cell : IAsyncDisposable
     private readonly LinkListener _listener;
     private readonly CancellationTokenSource _stopping;
     private CellSystem? _system;
+    private CellRenewal? _renewal;
     private IActorRef? _registry;
     private bool _isOnlyCoordinator;
 
@@ -174,6 +175,7 @@ public sealed class Cell : IAsyncDisposable
             await Task.WhenAny(_system.DisposeAsync().AsTask(), Task.Delay(_isOnlyCoordinator ? s_lastLeaveDeadline : s_leaveDeadline));
         }
 
+        _renewal?.Dispose();
         await _listener.DisposeAsync();
         _context.Store.Dispose();
         _context.Certificates.Dispose();
@@ -191,7 +193,9 @@ public sealed class Cell : IAsyncDisposable
         _isOnlyCoordinator = options.Seeds.Count <= 1;
         _system = await CellMembership.StartAsync(options, _context.Certificates, loggers, cancellation);
         ControlEndpoint = _system.ControlEndpoint;
-        _registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, _context.Logger)), "node-registry");
+        _renewal = CellRenewal.Start(options, _context.Certificates, _context.Logger);
+        CellIssuer? issuer = _renewal?.Issuer;
+        _registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, issuer, _context.Logger)), "node-registry");
         IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
         _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
     }

@@ -71,6 +71,9 @@ public sealed record CellOptions
     public required string KeyPath { get; init; }
     public required string TrustBundlePath { get; init; }
 
+    /// <summary>The tenant's root with its key, if this coordinator is to renew the cell's certificates; null = the operator does.</summary>
+    public IssuerOptions? Issuer { get; init; }
+
     public string BindAddress { get; init; } = "127.0.0.1";
     public string? PublicHost { get; init; }
 
@@ -132,4 +135,13 @@ public sealed record ModelOptions
 
     /// <summary>Lengths that the model was trained to have its embeddings cut to (Matryoshka); other lengths than these and its own are refused.</summary>
     public IReadOnlyList<int> EmbeddingDimensions { get; init; } = [];
+}
+
+/// <summary>Files of a tenant's root, as <c>lamina pki tenant</c> makes them.</summary>
+public sealed record IssuerOptions
+{
+    public required string CertificatePath { get; init; }
+
+    /// <summary>Whoever has this file can make certificates of the tenant: it lies on no machine that need not have it.</summary>
+    public required string KeyPath { get; init; }
 }

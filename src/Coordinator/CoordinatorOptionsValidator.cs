@@ -99,6 +99,12 @@ internal static class CoordinatorOptionsValidator
         RequireFile(cell.CertificatePath, $"{key}:CertificatePath");
         RequireFile(cell.KeyPath, $"{key}:KeyPath");
         RequireFile(cell.TrustBundlePath, $"{key}:TrustBundlePath");
+        if (cell.Issuer is { } issuer)
+        {
+            RequireFile(issuer.CertificatePath, $"{key}:Issuer:CertificatePath");
+            RequireFile(issuer.KeyPath, $"{key}:Issuer:KeyPath");
+        }
+
         RequirePort(cell.ControlPort, $"{key}:ControlPort");
         RequirePort(cell.LinkPort, $"{key}:LinkPort");
         Validate(cell.Import, $"{key}:Import");

@@ -79,7 +79,10 @@ public sealed class NodeHost : IAsyncDisposable
             metrics = new NodeMetrics(stages, memory, device);
 
             var fetcher = new BlobFetcher(cache, options.Tenant, links, certificates);
-            var services = new StageServices(options.Tenant, options.Name, new StageLoader(cache, fetcher, threads, device), stages, memory, links, certificates, logger);
+            var services = new StageServices(options.Tenant, options.Name, new StageLoader(cache, fetcher, threads, device), stages, memory, links, certificates, logger)
+            {
+                Renewal = new LeafRenewal(new CertificateFiles(options.CertificatePath, options.KeyPath, options.TrustBundlePath), certificates, TimeProvider.System),
+            };
             var self = new NodeEvents.NodeDescribed(
                 options.Tenant, options.Name, listener.Endpoint, memory.Limit, 0, threads, Speed(device, threads), Version(), Environment.ProcessId, [], Device: device.Name);
             cell = await CellSystem.StartAsync(CellOptions(options, certificates, loggers.CreateLogger("Lamina.Node.Cell")), cancellation).ConfigureAwait(false);

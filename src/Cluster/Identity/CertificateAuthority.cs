@@ -66,6 +66,12 @@ public sealed class CertificateAuthority : IDisposable
     public IssuedLeaf Issue(PeerRole role, string name, IReadOnlyCollection<string> hosts, TimeSpan? lifetime = null)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return new IssuedLeaf(Issue(role, name, hosts, key, lifetime), key.ExportPkcs8PrivateKeyPem());
+    }
+
+    /// <summary>The same for a key that another process holds: the certificate alone, as PEM.</summary>
+    internal string Issue(PeerRole role, string name, IReadOnlyCollection<string> hosts, ECDsa key, TimeSpan? lifetime = null)
+    {
         SubjectAlternativeNameBuilder names = new();
         names.AddUri(new Uri(new PeerIdentity(Installation, Tenant, role, Names.Require(name, PeerIdentity.RoleName(role))).Uri));
         foreach (string host in hosts.Distinct(StringComparer.OrdinalIgnoreCase))
@@ -85,7 +91,7 @@ public sealed class CertificateAuthority : IDisposable
         DateTimeOffset now = _time.GetUtcNow();
         using X509Certificate2 leaf = Sign(_root, key, name, now - s_backdate, now + (lifetime ?? DefaultLeafLifetime),
             [constraints, new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true), new X509EnhancedKeyUsageExtension(usages, critical: false), names.Build()]);
-        return new IssuedLeaf(leaf.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
+        return leaf.ExportCertificatePem();
     }
 
     /// <summary>Signs what it is given: the one place that builds a leaf, so that tests can also build wrong ones.</summary>

@@ -11,6 +11,16 @@ public sealed record CertificateFiles(string CertificatePath, string KeyPath, st
 
     /// <summary>Optional list of refused peers beside the trust bundle: a URI or a serial number a line, <c>#</c> starts a comment.</summary>
     public string DenyListPath => Path.Combine(Path.GetDirectoryName(TrustBundlePath) ?? "", "denied.txt");
+
+    /// <summary>Throws <see cref="InvalidDataException"/> when every user may read a key.</summary>
+    internal static void RequirePrivate(string keyPath)
+    {
+        // Group read is left alone: a mounted Kubernetes secret has it through fsGroup.
+        if (!OperatingSystem.IsWindows() && File.Exists(keyPath) && (File.GetUnixFileMode(keyPath) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
+        {
+            throw new InvalidDataException($"key file '{keyPath}' is open to every user: set its mode to 0600");
+        }
+    }
 }
 
 /// <summary>The files' contents, read at one moment.</summary>
@@ -28,7 +38,7 @@ internal sealed class LoadedCertificates
     /// <summary>Reads and checks everything, or throws <see cref="InvalidDataException"/> with one sentence.</summary>
     public static LoadedCertificates Read(CertificateFiles files, DateTime utcNow)
     {
-        RequirePrivate(files.KeyPath);
+        CertificateFiles.RequirePrivate(files.KeyPath);
         byte[] fingerprint = ReadFingerprint(files);
         X509Certificate2 certificate;
         X509Certificate2Collection roots = [];
@@ -98,15 +108,6 @@ internal sealed class LoadedCertificates
     private static HashSet<string> ReadDenyList(string path) => File.Exists(path)
         ? [.. File.ReadLines(path).Select(line => line.Split('#', 2)[0].Trim()).Where(line => line.Length > 0)]
         : [];
-
-    private static void RequirePrivate(string keyPath)
-    {
-        // Group read is left alone: a mounted Kubernetes secret has it through fsGroup.
-        if (!OperatingSystem.IsWindows() && File.Exists(keyPath) && (File.GetUnixFileMode(keyPath) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
-        {
-            throw new InvalidDataException($"key file '{keyPath}' is open to every user: set its mode to 0600");
-        }
-    }
 
     // SChannel cannot use a key that lives in memory only.
     private static X509Certificate2 Usable(X509Certificate2 certificate)

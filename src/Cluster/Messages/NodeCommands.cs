@@ -6,8 +6,13 @@ namespace Lamina.Cluster.Messages;
 public static class NodeCommands
 {
     /// <summary>Asks for <see cref="NodeEvents.NodeDescribed"/>; also subscribes the sender to the node's later events.</summary>
+    /// <param name="Renews">The sender renews certificates, so that a node may ask it with <see cref="NodeEvents.RenewalRequested"/>.</param>
     [MessagePackObject]
-    public sealed record DescribeNode([property: Key(0)] TenantId Tenant) : IWireMessage;
+    public sealed record DescribeNode([property: Key(0)] TenantId Tenant, [property: Key(1)] bool Renews = false) : IWireMessage;
+
+    /// <summary>The answer to <see cref="NodeEvents.RenewalRequested"/>: the certificate, as PEM.</summary>
+    [MessagePackObject]
+    public sealed record RenewCertificate([property: Key(0)] TenantId Tenant, [property: Key(1)] string CertificatePem) : IWireMessage;
 
     /// <summary>
     /// Pull, verify and load a stage. Answered by <see cref="NodeEvents.StageProgress"/> while it lasts, then

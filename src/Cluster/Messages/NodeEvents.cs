@@ -31,6 +31,14 @@ public static class NodeEvents
         [property: Key(10)] bool Leaving = false,
         [property: Key(11)] string Device = "cpu") : INodeEvent;
 
+    /// <summary>The node's certificate ends soon. Both texts are PEM: the present certificate, and a signing request for the key of the next.</summary>
+    [MessagePackObject]
+    public sealed record RenewalRequested(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] NodeName Node,
+        [property: Key(2)] string CertificatePem,
+        [property: Key(3)] string RequestPem) : INodeEvent;
+
     [MessagePackObject]
     public sealed record StageProgress(
         [property: Key(0)] TenantId Tenant,

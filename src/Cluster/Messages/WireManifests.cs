@@ -22,11 +22,13 @@ internal static class WireManifests
         Of<DeploymentProtocol.EpochDrained>(7),
         Of<NodeCommands.DrainNode>(8),
         Of<NodeCommands.LeaveNow>(9),
+        Of<NodeCommands.RenewCertificate>(10),
         Of<NodeEvents.NodeDescribed>(32),
         Of<NodeEvents.StageProgress>(33),
         Of<NodeEvents.StageLoaded>(34),
         Of<NodeEvents.StageReady>(35),
         Of<NodeEvents.StageFailed>(36),
+        Of<NodeEvents.RenewalRequested>(37),
     ];
 
     public static FrozenDictionary<string, Entry> ByManifest { get; } = s_entries.ToFrozenDictionary(e => e.Manifest);

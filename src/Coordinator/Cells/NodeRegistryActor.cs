@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Remote;
+using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Microsoft.Extensions.Logging;
 using AkkaCluster = Akka.Cluster.Cluster;
@@ -19,6 +20,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
     private readonly TenantId _tenant;
     private readonly DeploymentBoard _board;
+    private readonly CellIssuer? _issuer;
     private readonly ILogger _logger;
     private readonly AkkaCluster _cluster = AkkaCluster.Get(Context.System);
     private readonly HashSet<Address> _members = [];
@@ -56,8 +58,10 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
     private sealed record Probe(int Number, IActorRef Asker, HashSet<Address> Unanswered);
 
-    public NodeRegistryActor(TenantId tenant, DeploymentBoard board, ILogger logger)
+    /// <param name="issuer">Renews certificates; null where the tenant's root key is not.</param>
+    public NodeRegistryActor(TenantId tenant, DeploymentBoard board, CellIssuer? issuer, ILogger logger)
     {
+        _issuer = issuer;
         _tenant = tenant;
         _board = board;
         _logger = logger;
@@ -78,6 +82,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         Receive<ProbeNodes>(_ => OnProbe());
         Receive<ProbeEnded>(ended => EndProbe(ended.Number));
         Receive<NodeEvents.NodeDescribed>(OnDescribed);
+        Receive<NodeEvents.RenewalRequested>(OnRenewal);
         Receive<NodeEvents.StageProgress>(e => Forward(e, e.Address, e.Node));
         Receive<NodeEvents.StageLoaded>(e => Forward(e, e.Address, e.Node));
         Receive<NodeEvents.StageReady>(e => Forward(e, e.Address, e.Node));
@@ -139,7 +144,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
     }
 
     private void Describe(Address address) =>
-        Context.ActorSelection(new RootActorPath(address) / "user" / "node").Tell(new NodeCommands.DescribeNode(_tenant), Self);
+        Context.ActorSelection(new RootActorPath(address) / "user" / "node").Tell(new NodeCommands.DescribeNode(_tenant, Renews: _issuer is not null), Self);
 
     private void OnDescribed(NodeEvents.NodeDescribed described)
     {
@@ -170,6 +175,25 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         }
 
         Answered(address);
+    }
+
+    /// <summary>The transport has held the name against the asker's certificate.</summary>
+    private void OnRenewal(NodeEvents.RenewalRequested asked)
+    {
+        if (_issuer is null || asked.Tenant != _tenant)
+        {
+            return;
+        }
+
+        try
+        {
+            Sender.Tell(new NodeCommands.RenewCertificate(_tenant, _issuer.Renew(asked.Node, asked.CertificatePem, asked.RequestPem)));
+            _logger.LogInformation("renewed the certificate of node {Node}", asked.Node);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            _logger.LogWarning("the certificate of node {Node} was not renewed: {Problem}", asked.Node, e.Message);
+        }
     }
 
     private void OnSubscribe(Subscribe subscribe)

@@ -29,7 +29,8 @@ internal sealed class NodeActor : ReceiveActor
         _drained = drained;
 
         Receive<IWireMessage>(m => m.Tenant != services.Tenant && !IsChild(Sender), Refuse);
-        Receive<NodeCommands.DescribeNode>(_ => Describe());
+        Receive<NodeCommands.DescribeNode>(Describe);
+        Receive<NodeCommands.RenewCertificate>(answer => TakeCertificate(answer.CertificatePem));
         Receive<NodeCommands.LoadStage>(Load);
         Receive<NodeCommands.ConnectStage>(Connect);
         Receive<NodeCommands.UnloadStage>(command => Unload(command.Address));
@@ -56,10 +57,28 @@ internal sealed class NodeActor : ReceiveActor
     private void Refuse(IWireMessage message) =>
         _services.Logger.LogWarning("a {Message} of another tenant from {Sender} was ignored", message.GetType().Name, Sender.Path);
 
-    private void Describe()
+    private void Describe(NodeCommands.DescribeNode asked)
     {
         Subscribe();
         Sender.Tell(Description());
+        if (asked.Renews && _services.Renewal?.Ask() is { } renewal)
+        {
+            Sender.Tell(new NodeEvents.RenewalRequested(_services.Tenant, _services.Node, renewal.CertificatePem, renewal.RequestPem));
+        }
+    }
+
+    /// <summary>Two small files, twice a day.</summary>
+    private void TakeCertificate(string pem)
+    {
+        try
+        {
+            _services.Renewal?.Take(pem);
+            _services.Logger.LogInformation("the certificate was renewed and is good until {End:u}", _services.Certificates.NotAfter);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            _services.Logger.LogWarning("the certificate, which ends at {End:u}, was not renewed: {Problem}", _services.Certificates.NotAfter, e.Message);
+        }
     }
 
     private NodeEvents.NodeDescribed Description()

@@ -14,4 +14,8 @@ internal sealed record StageServices(
     MemoryBudget Memory,
     LinkOptions Links,
     CertificateProvider Certificates,
-    ILogger Logger);
+    ILogger Logger)
+{
+    /// <summary>Renews the node's own certificate; null where nothing does.</summary>
+    public LeafRenewal? Renewal { get; init; }
+}
