@@ -131,6 +131,7 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
             ["/v1/nodes/{name}"] = ("node-of-beta", "node-of-nobody"),
             ["/admin/tenants/{tenant}"] = ("beta", "gamma"),
             ["/admin/keys/{key}"] = (tenants.Beta.Key.Id, "0123456789ab"),
+            ["/admin/suspensions/{kind}"] = ($"key/{tenants.Beta.Key.Id}", "key/0123456789ab"),
         };
 
         foreach ((string method, string pattern, string address) in Routes.Where(route => route.Pattern.Contains('{', StringComparison.Ordinal)))
@@ -139,8 +140,9 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
             Assert.True(others.TryGetValue(item, out (string Other, string Unknown) ids), $"{pattern} is not tested");
             bool admin = pattern.StartsWith("/admin", StringComparison.Ordinal);
             string key = admin || item == "/v1/nodes/{name}" ? tenants.AlphaAdmin.Text : tenants.Alpha.Text;
-            string other = await AnswerAsync(new HttpMethod(method), address.Replace("ID", ids.Other, StringComparison.Ordinal), null, key);
-            string unknown = await AnswerAsync(new HttpMethod(method), address.Replace("ID", ids.Unknown, StringComparison.Ordinal), null, key);
+            string place = address.Contains("ID/ID", StringComparison.Ordinal) ? "ID/ID" : "ID";
+            string other = await AnswerAsync(new HttpMethod(method), address.Replace(place, ids.Other, StringComparison.Ordinal), null, key);
+            string unknown = await AnswerAsync(new HttpMethod(method), address.Replace(place, ids.Unknown, StringComparison.Ordinal), null, key);
 
             Assert.Equal(unknown, other);
             Assert.Contains(unknown[..3], admin ? ["404", "403"] : new[] { "404" });
