@@ -135,6 +135,9 @@ public sealed record ModelOptions
 
     /// <summary>Lengths that the model was trained to have its embeddings cut to (Matryoshka); other lengths than these and its own are refused.</summary>
     public IReadOnlyList<int> EmbeddingDimensions { get; init; } = [];
+
+    /// <summary>Low-rank adapters that requests may name; every stage holds its part of each.</summary>
+    public IReadOnlyList<AdapterOptions> Adapters { get; init; } = [];
 }
 
 /// <summary>Files of a tenant's root, as <c>lamina pki tenant</c> makes them.</summary>

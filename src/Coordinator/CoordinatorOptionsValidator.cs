@@ -152,6 +152,14 @@ internal static class CoordinatorOptionsValidator
         Require(model.DraftTokens is >= 0 and <= 64, $"{key}:DraftTokens", model.DraftTokens, "0 to 64");
         Require(KvCacheTypes.IsKnown(model.KvCacheType), $"{key}:KvCacheType", model.KvCacheType, KvCacheTypes.Allowed);
         Require(model.EmbeddingDimensions.All(length => length >= 1), $"{key}:EmbeddingDimensions", string.Join(", ", model.EmbeddingDimensions), "lengths of at least 1");
+        var adapters = new HashSet<string>(StringComparer.Ordinal);
+        for (int i = 0; i < model.Adapters.Count; i++)
+        {
+            AdapterOptions adapter = model.Adapters[i];
+            Require(Names.IsValidModel(adapter.Name) && adapters.Add(adapter.Name), $"{key}:Adapters:{i}:Name", adapter.Name, "1 to 128 letters, digits, dots, underscores and inner hyphens, and no other adapter's name");
+            RequireFile(adapter.Path, $"{key}:Adapters:{i}:Path");
+        }
+
         if (model.Stages is not null)
         {
             try

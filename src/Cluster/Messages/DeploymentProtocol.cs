@@ -74,7 +74,13 @@ public sealed record DeploymentSettings(
 /// <param name="DraftDigest">The model that guesses for it; null = none.</param>
 /// <param name="DraftBytes">What the head holds of that.</param>
 [MessagePackObject]
-public sealed record ModelOffer([property: Key(0)] string Digest, [property: Key(1)] string MetadataDigest, [property: Key(2)] Endpoint Blobs, [property: Key(3)] string? DraftDigest, [property: Key(4)] long DraftBytes);
+public sealed record ModelOffer([property: Key(0)] string Digest, [property: Key(1)] string MetadataDigest, [property: Key(2)] Endpoint Blobs, [property: Key(3)] string? DraftDigest, [property: Key(4)] long DraftBytes,
+    [property: Key(5)] IReadOnlyList<AdapterOffer>? Adapters = null);
+
+/// <summary>An adapter that a coordinator holds beside a model.</summary>
+/// <param name="Keys">Ids of the API keys that may use it; empty = all of the tenant's.</param>
+[MessagePackObject]
+public sealed record AdapterOffer([property: Key(0)] string Name, [property: Key(1)] string Digest, [property: Key(2)] string[] Keys);
 
 public enum EpochRole { Building = 0, Serving = 1, Retiring = 2 }
 

@@ -15,6 +15,7 @@ public static class GenerationProtocol
     /// <param name="StopTokens">Tokens that end the generation; the one that does is not reported.</param>
     /// <param name="MinTokens">Stop tokens are not chosen before that many.</param>
     /// <param name="Pool">Instead of tokens the prompt's embedding is wanted: <see cref="TextEmbedded"/>, then the end.</param>
+    /// <param name="Adapters">In this order; null for the model as it is.</param>
     /// <param name="EmittedLogProbs">Of <paramref name="EmittedTokens"/>, as they were reported: mirostat's state follows from them. Null without mirostat.</param>
     /// <param name="Lane">Whose turn it counts against: lanes share the pipeline's time, each by its weight. Opaque; 0 for whoever needs no share of its own.</param>
     /// <param name="Weight">The lane's share beside the others', from 1; what comes last counts.</param>
@@ -34,7 +35,14 @@ public static class GenerationProtocol
         [property: Key(10)] ulong Lane = 0,
         [property: Key(11)] int Weight = 1,
         [property: Key(12)] float[]? EmittedLogProbs = null,
-        [property: Key(13)] int Allowed = 0);
+        [property: Key(13)] int Allowed = 0,
+        [property: Key(14)] IReadOnlyList<AdapterSetting>? Adapters = null);
+
+    /// <summary>An adapter that a generation passes through.</summary>
+    /// <param name="Adapter">Its place among those that the pipeline loaded.</param>
+    /// <param name="Scale">1 = as trained.</param>
+    [MessagePackObject]
+    public sealed record AdapterSetting([property: Key(0)] int Adapter, [property: Key(1)] float Scale);
 
     [MessagePackObject]
     public sealed record Cancel([property: Key(0)] TenantId Tenant, [property: Key(1)] GenerationId Generation);

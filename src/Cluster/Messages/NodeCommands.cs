@@ -21,6 +21,7 @@ public static class NodeCommands
     /// <param name="Predecessor">
     /// The node before it in the ring, which alone may open a link for activations to it, or as the tail one for tokens to the head; null where there is but one stage.
     /// </param>
+    /// <param name="AdapterDigests">Manifests of the adapters that every stage loads beside its weights; generations name them by their place here.</param>
     /// <param name="DraftDigest">Manifest of a small model that the head loads whole to guess ahead; null = none, and for every other stage.</param>
     [MessagePackObject]
     public sealed record LoadStage(
@@ -33,7 +34,8 @@ public static class NodeCommands
         [property: Key(6)] IReadOnlyList<Endpoint> Sources,
         [property: Key(7)] StageSettings Settings,
         [property: Key(8)] NodeName? Predecessor,
-        [property: Key(9)] string? DraftDigest = null) : IWireMessage;
+        [property: Key(9)] string? DraftDigest = null,
+        [property: Key(10)] IReadOnlyList<string>? AdapterDigests = null) : IWireMessage;
 
     /// <summary>
     /// All stages are loaded: open the links. A stage dials its successor (<paramref name="Next"/>); the tail dials the head (<paramref name="Head"/>) to

@@ -199,7 +199,8 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         (Meter?.Share ?? LaneShare.Nobody).PriorityOf(options.Priority),
         MinTokens: options.MinTokens,
         Lane: (Meter?.Share ?? LaneShare.Nobody).Lane,
-        Weight: (Meter?.Share ?? LaneShare.Nobody).Weight);
+        Weight: (Meter?.Share ?? LaneShare.Nobody).Weight,
+        Adapters: options.Adapters);
 
     private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)
     {

@@ -29,7 +29,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[] prompt = PromptEncoder.Encode(model, request.Conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning);
         ChatForm form = ChatForm.Of(model.ToolFormat, request.Conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
-        var answers = new Answers(cell, model, request.Options.WithTools(request.Conversation.Tools, model.ToolFormat, opensReasoning) with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
+        var answers = new Answers(cell, model, request.Options.WithAdapters(model, caller).WithTools(request.Conversation.Tools, model.ToolFormat, opensReasoning) with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
         var header = new AnswerHeader($"chatcmpl-{origin.Id:n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint, request.ServiceTier);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {

@@ -27,7 +27,7 @@ internal sealed class CompletionsEndpoint(ModelLookup models, ApiMetrics metrics
         (Cell cell, ServedModel model) = models.RequireGenerator(caller, request.Options.Model);
         request.Options.RequireVocabulary(model.Tokenizer.VocabularySize);
         int[][] prompts = [.. request.Prompts.Select((prompt, i) => PromptEncoder.Encode(model, prompt, request.Prompts.Count == 1 ? "prompt" : $"prompt[{i}]"))];
-        var answers = new Answers(cell, model, request.Options with { Priority = priority }, metrics);
+        var answers = new Answers(cell, model, request.Options.WithAdapters(model, caller) with { Priority = priority }, metrics);
         var header = new AnswerHeader($"cmpl-{origin.Id:n}", time.GetUtcNow().ToUnixTimeSeconds(), model.Name, model.Fingerprint);
         return new PendingAnswer(header.Id, request.Options.Stream, answers.Seed, request.Options.User, cancellation =>
         {

@@ -210,7 +210,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         if (_cell.Board.FindModel(_id.Value) is { } model && model.Stored.Digest.ToString() == _offer.Digest && _state!.Model?.Sources.SequenceEqual(sources) != true)
         {
             ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, _state!.Spec.KvType);
-            Apply(new DeploymentEvent.ModelImported(new ModelFacts(_offer.Digest, cost with { DraftBytes = _offer.DraftBytes }, sources, !model.Generates, _offer.DraftDigest)));
+            Apply(new DeploymentEvent.ModelImported(new ModelFacts(_offer.Digest, cost with { DraftBytes = _offer.DraftBytes }, sources, !model.Generates, _offer.DraftDigest, _offer.Adapters?.Select(adapter => adapter.Digest).ToArray())));
         }
     }
 

@@ -229,6 +229,12 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         {
             StoredModel stored = await _cell.Store.ImportAsync(options.Path, options.Sha256, Report, _cell.Stopping);
             Got got = Take(id, stored, DeploymentWire.Settings(options));
+            if (options.Adapters.Count > 0)
+            {
+                AdapterOffer[] adapters = await ImportAdaptersAsync(options.Adapters, got.Model);
+                got = got with { Model = got.Model with { Adapters = adapters }, Offer = got.Offer with { Adapters = adapters } };
+            }
+
             if (options.Draft is null)
             {
                 return got;
@@ -240,6 +246,25 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         }
 
         RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message));
+    }
+
+    private async Task<AdapterOffer[]> ImportAdaptersAsync(IReadOnlyList<AdapterOptions> adapters, ServedModel model)
+    {
+        var offers = new List<AdapterOffer>();
+        foreach (AdapterOptions adapter in adapters)
+        {
+            try
+            {
+                StoredModel stored = model.RequireAdapter(await _cell.Store.ImportAsync(adapter.Path, null, _cell.Stopping));
+                offers.Add(new AdapterOffer(adapter.Name, stored.Digest.ToString(), [.. adapter.Keys]));
+            }
+            catch (Exception e) when (e is InvalidDataException or NotSupportedException or IOException)
+            {
+                throw new InvalidDataException($"adapter {adapter.Name}: {e.Message}", e);
+            }
+        }
+
+        return [.. offers];
     }
 
     /// <summary>Gets what serving callers needs of a model that another coordinator imported.</summary>
@@ -256,7 +281,8 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
                 {
                     byte[] manifestBytes = await _cell.FetchAsync(source, digest, ModelManifest.MaxBytes);
                     byte[] metadataBytes = await _cell.FetchAsync(source, metadata, ModelStore.MaxMetadataBytes);
-                    return Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes), followed.Settings);
+                    Got got = Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes), followed.Settings);
+                    return got with { Model = got.Model with { Adapters = wanted.Adapters ?? [] } };
                 }
                 catch (Exception e) when (e is IOException or InvalidDataException or TimeoutException)
                 {

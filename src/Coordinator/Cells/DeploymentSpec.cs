@@ -16,9 +16,10 @@ public sealed record DeploymentSpec(TenantId Tenant, DeploymentId Id, int Nodes,
 
 /// <summary>What planning and loading need to know of an imported model.</summary>
 /// <param name="Sources">Where nodes pull its blobs.</param>
+/// <param name="AdapterDigests">The adapters that every stage loads beside it.</param>
 /// <param name="DraftDigest">The model that guesses for it; null = none.</param>
 /// <param name="IsEncoder">It embeds texts, each of which must stand in one step.</param>
-public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<Endpoint> Sources, bool IsEncoder = false, string? DraftDigest = null)
+public sealed record ModelFacts(string Digest, ModelCost Cost, IReadOnlyList<Endpoint> Sources, bool IsEncoder = false, string? DraftDigest = null, IReadOnlyList<string>? AdapterDigests = null)
 {
     public const int MaxBatchRows = 512;
     public const int PrefillChunk = 128;

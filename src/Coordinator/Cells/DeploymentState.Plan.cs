@@ -134,7 +134,7 @@ public sealed partial record DeploymentState
             IReadOnlyList<StagePlan> pipeline = plan.Pipelines[stage.Address.Pipeline].Stages;
             NodeName? predecessor = pipeline.Count == 1 ? null : pipeline[(stage.Address.Stage + pipeline.Count - 1) % pipeline.Count].Node;
             effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.LoadStage(
-                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings, predecessor, stage.Address.Stage == 0 ? Model.DraftDigest : null)));
+                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings, predecessor, stage.Address.Stage == 0 ? Model.DraftDigest : null, Model.AdapterDigests)));
         }
 
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };

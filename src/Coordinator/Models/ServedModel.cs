@@ -1,5 +1,7 @@
 using Lamina.Compute.Gguf;
+using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 using Lamina.Compute.Templates;
 using Lamina.Compute.Tokenization;
 using Lamina.Compute.ToolCalls;
@@ -28,6 +30,9 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
 
     /// <summary>Shorter lengths that its embeddings may be cut to.</summary>
     public IReadOnlyList<int> EmbeddingDimensions { get; init; } = [];
+
+    /// <summary>Adapters that its pipelines hold, in the order in which they number them.</summary>
+    public IReadOnlyList<AdapterOffer> Adapters { get; init; } = [];
 
     /// <summary>Names the weights in answers, so that a caller notices when they change.</summary>
     public string Fingerprint => "lamina-" + Stored.Digest.ToString()[7..19];
@@ -76,6 +81,22 @@ public sealed record ServedModel(string Name, StoredModel Stored, ModelShape Sha
         !Generates || !ModelShape.FromGguf(draft.Metadata).HasLogits ? throw new InvalidDataException("a draft model helps only a model that generates text, and must generate text itself")
         : SharedVocabulary.Difference(Tokenizer, Tokenizer.FromGguf(draft.Metadata)) is { } difference ? throw new InvalidDataException($"the draft model has another vocabulary: {difference}")
         : draft;
+
+    /// <summary>An imported file that changes this model. Throws <see cref="InvalidDataException"/> or <see cref="NotSupportedException"/> with one sentence when it does not.</summary>
+    public StoredModel RequireAdapter(StoredModel adapter)
+    {
+        AdapterShape shape = AdapterShape.FromGguf(adapter.Metadata);
+        if (shape.Architecture != Shape.Architecture)
+        {
+            throw new InvalidDataException($"the adapter is made for architecture '{shape.Architecture}', the model has '{Shape.Architecture}'");
+        }
+
+        HashSet<string> inModel = [.. Stored.Manifest.Tensors.Select(tensor => tensor.Name)], inAdapter = [.. adapter.Manifest.Tensors.Select(tensor => tensor.Name)];
+        HashSet<string> known = [.. AdapterShape.TensorNames(Shape, new LayerRange(0, Shape.LayerCount), inModel.Contains, inAdapter.Contains)];
+        return inAdapter.FirstOrDefault(name => !known.Contains(name)) is { } foreign
+            ? throw new InvalidDataException($"the adapter holds '{foreign}', which changes no matrix of this model")
+            : adapter;
+    }
 
     private static ChatPrompt ReadTemplate(StoredModel stored, Tokenizer tokenizer)
     {

@@ -1,6 +1,7 @@
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Model.Adapters;
+using Lamina.Node.Pipeline;
 
 namespace Lamina.Node.Local;
 
@@ -11,12 +12,11 @@ public sealed record LocalAdapter(GgufFile File, float Scale)
     public void Check(GgufFile model, ModelShape shape) =>
         AdapterShape.FromGguf(File.Metadata).Check(File.Tensors, shape, name => model.TryGet(name, out _));
 
-    internal static void AddTo(Stage stage, IReadOnlyList<LocalAdapter> adapters, int slots)
+    internal static void AddTo(StageExecutor stage, IReadOnlyList<LocalAdapter> adapters)
     {
-        AdapterUse[] uses = [.. adapters.Select(adapter => new AdapterUse(stage.Adapters.Load(adapter.File, AdapterShape.FromGguf(adapter.File.Metadata)), adapter.Scale))];
-        for (int slot = 0; slot < slots; slot++)
+        foreach (LocalAdapter adapter in adapters)
         {
-            stage.Adapters.Assign(slot, uses);
+            stage.LoadAdapter(adapter.File, AdapterShape.FromGguf(adapter.File.Metadata));
         }
     }
 }

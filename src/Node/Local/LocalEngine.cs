@@ -19,6 +19,9 @@ public sealed class LocalEngine : IDisposable
     private readonly PipelineHead _head;
     private readonly List<StageRunner> _followers = [];
 
+    /// <summary>What generations that name none pass through.</summary>
+    private GenerationProtocol.AdapterSetting[]? _adapters;
+
     private LocalEngine(List<StageExecutor> executors, StageSettings settings)
     {
         // Built from the tail to the head: each stage is given its successor, and the tail the head's inbox through an indirection.
@@ -92,10 +95,10 @@ public sealed class LocalEngine : IDisposable
                 };
                 DraftModel? drafter = i > 0 || draft is null ? null : StageSetup.LoadDraft(draft, ModelShape.FromGguf(draft.Metadata), shape, settings);
                 executors.Add(StageSetup.Load(tensors, shape, stages[i], settings, metadata, report, drafter, device));
-                LocalAdapter.AddTo(executors[i].Stage, adapters ?? [], settings.MaxSequences);
+                LocalAdapter.AddTo(executors[i], adapters ?? []);
             }
 
-            return new LocalEngine(executors, settings) { MemoryBytes = executors.Sum(e => e.MemoryBytes) };
+            return new LocalEngine(executors, settings) { _adapters = adapters is { Count: > 0 } ? [.. adapters.Select((adapter, i) => new GenerationProtocol.AdapterSetting(i, adapter.Scale))] : null, MemoryBytes = executors.Sum(e => e.MemoryBytes) };
         }
         catch
         {
@@ -119,7 +122,7 @@ public sealed class LocalEngine : IDisposable
     {
         var caller = new Caller(onTokens);
         CancellationTokenRegistration registration = cancellation.Register(() => _head.Cancel(submit.Generation, caller));
-        _head.Submit(submit, caller);
+        _head.Submit(submit with { Adapters = submit.Adapters ?? _adapters }, caller);
         caller.Ended.ContinueWith(_ => registration.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         return caller.Ended;
     }
@@ -128,7 +131,7 @@ public sealed class LocalEngine : IDisposable
     public async Task<float[]> EmbedAsync(GenerationProtocol.Submit submit)
     {
         var caller = new Caller(_ => { });
-        _head.Submit(submit with { Pool = true }, caller);
+        _head.Submit(submit with { Pool = true, Adapters = submit.Adapters ?? _adapters }, caller);
         GenerationProtocol.GenerationEnded ended = await caller.Ended.ConfigureAwait(false);
         return caller.Embedding ?? throw new ArgumentException(ended.Reason);
     }

@@ -1,3 +1,5 @@
+using Lamina.Compute.Model.Adapters;
+
 namespace Lamina.Node.Pipeline;
 
 /// <summary>Cache operations that precede the rows of a step. Numbers are frozen: they go over the wire.</summary>
@@ -17,6 +19,9 @@ internal enum OperationCode
 
     /// <summary>slot, count, blocks: appends them to the slot's table.</summary>
     Append = 5,
+
+    /// <summary>slot, count of words, then per adapter its number and the bits of its scale: what the slot's rows pass through until it is released.</summary>
+    Adapt = 6,
 }
 
 /// <summary>
@@ -89,6 +94,22 @@ internal sealed class OperationBuffer
             words[1] = slot;
             words[2] = blocks.Length;
             blocks.CopyTo(words[3..]);
+        }
+    }
+
+    public void Adapt(int slot, ReadOnlySpan<AdapterUse> uses)
+    {
+        if (!uses.IsEmpty)
+        {
+            Span<int> words = Take(3 + (uses.Length * 2));
+            words[0] = (int)OperationCode.Adapt;
+            words[1] = slot;
+            words[2] = uses.Length * 2;
+            for (int i = 0; i < uses.Length; i++)
+            {
+                words[3 + (i * 2)] = uses[i].Adapter;
+                words[4 + (i * 2)] = BitConverter.SingleToInt32Bits(uses[i].Scale);
+            }
         }
     }
 

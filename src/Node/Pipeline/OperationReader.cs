@@ -9,7 +9,7 @@ internal ref struct OperationReader(ReadOnlySpan<int> words)
 
     public OperationCode Code { get; private set; }
 
-    /// <summary>The slot of Release, Open and Append.</summary>
+    /// <summary>The slot of Release, Open, Append and Adapt.</summary>
     public int Slot { get; private set; }
 
     public int Source { get; private set; }
@@ -17,6 +17,9 @@ internal ref struct OperationReader(ReadOnlySpan<int> words)
 
     /// <summary>The blocks of Clear and Append.</summary>
     public ReadOnlySpan<int> Blocks { get; private set; }
+
+    /// <summary>The pairs of Adapt: an adapter's number, the bits of its scale.</summary>
+    public ReadOnlySpan<int> Adapters { get; private set; }
 
     /// <summary>The history of Open.</summary>
     public ReadOnlySpan<int> Tokens { get; private set; }
@@ -55,6 +58,10 @@ internal ref struct OperationReader(ReadOnlySpan<int> words)
             case OperationCode.Append:
                 Slot = Next();
                 Blocks = Next(Next());
+                break;
+            case OperationCode.Adapt:
+                Slot = Next();
+                Adapters = Next(Next());
                 break;
             default:
                 throw new InvalidDataException($"step holds an unknown cache operation {(int)Code}");

@@ -44,7 +44,7 @@ internal sealed class PipelineHead : IDisposable
         _executor = executor;
         _next = next;
         _failed = failed;
-        _scheduler = new Scheduler(SchedulerLimits.From(settings, stageCount, executor.Stage.Shape), executor.Draft);
+        _scheduler = new Scheduler(SchedulerLimits.From(settings, stageCount, executor.Stage.Shape) with { Adapters = executor.AdapterCount }, executor.Draft);
         _chunks = new ChunkPolicy(settings.PrefillChunk);
         _width = executor.Stage.Shape.EmbeddingLength;
         _step = new Step(settings.MaxBatchRows);

@@ -46,6 +46,8 @@ internal sealed class SequenceTable(StageSettings settings, int vocabularySize)
         }
     }
 
+    public void CheckOpen(int slot) => CheckSlot(slot, mustBeOpen: true);
+
     public void CheckBlocks(ReadOnlySpan<int> blocks)
     {
         foreach (int block in blocks)

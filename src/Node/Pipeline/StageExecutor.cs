@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 using Lamina.Compute.Sampling;
 using Lamina.Compute.Tokenization;
 
@@ -93,6 +95,35 @@ internal sealed class StageExecutor : IDisposable
         Draft?.Dispose();
     }
 
+    /// <summary>Adapters that were loaded beside the weights.</summary>
+    public int AdapterCount { get; private set; }
+
+    /// <summary>Before the first step; throws as <see cref="StageAdapters.Load"/> does.</summary>
+    public void LoadAdapter(ITensorSource tensors, AdapterShape adapter)
+    {
+        int number = Stage.Adapters.Load(tensors, adapter);
+        AdapterCount = number + 1;
+    }
+
+    private void Adapt(int slot, ReadOnlySpan<int> pairs)
+    {
+        _sequences.CheckOpen(slot);
+        var uses = new AdapterUse[pairs.Length / 2];
+        for (int i = 0; i < uses.Length; i++)
+        {
+            uses[i] = new AdapterUse(pairs[i * 2], BitConverter.Int32BitsToSingle(pairs[(i * 2) + 1]));
+        }
+
+        try
+        {
+            Stage.Adapters.Assign(slot, uses);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException(e.Message, e);
+        }
+    }
+
     private void Apply(OperationBuffer operations)
     {
         var reader = new OperationReader(operations.Words);
@@ -103,6 +134,7 @@ internal sealed class StageExecutor : IDisposable
                 case OperationCode.Release:
                     _sequences.Release(reader.Slot);
                     Stage.Cache.Release(reader.Slot);
+                    Stage.Adapters.Assign(reader.Slot, []);
                     _sampler?.Release(reader.Slot);
                     break;
                 case OperationCode.Clear:
@@ -121,6 +153,9 @@ internal sealed class StageExecutor : IDisposable
                 case OperationCode.Append:
                     _sequences.Append(reader.Slot, reader.Blocks);
                     Stage.Cache.Append(reader.Slot, reader.Blocks);
+                    break;
+                case OperationCode.Adapt:
+                    Adapt(reader.Slot, reader.Adapters);
                     break;
             }
         }

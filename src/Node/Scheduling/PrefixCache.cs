@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Node.Scheduling;
 
@@ -29,10 +30,11 @@ internal sealed class PrefixCache
     public int IdleCount => _idle.Count;
 
     /// <summary>Appends the blocks that hold the beginning of <paramref name="tokens"/>, as many whole ones as are known.</summary>
-    public void Find(ReadOnlySpan<int> tokens, List<int> blocks)
+    /// <param name="root">As <see cref="RootOf"/> gives it.</param>
+    public void Find(ReadOnlySpan<int> tokens, List<int> blocks, long root = 0)
     {
         Entry? parent = null;
-        while (tokens.Length >= KvCache.BlockPositions && Lookup(parent, tokens[..KvCache.BlockPositions]) is { } entry)
+        while (tokens.Length >= KvCache.BlockPositions && Lookup(parent?.Serial ?? root, tokens[..KvCache.BlockPositions]) is { } entry)
         {
             blocks.Add(entry.Block);
             tokens = tokens[KvCache.BlockPositions..];
@@ -44,7 +46,7 @@ internal sealed class PrefixCache
     /// Enters a full block that follows <paramref name="parentBlock"/> (-1 = begins a sequence). Does nothing when its parent is not entered or another block holds the same.
     /// </summary>
     /// <returns>Whether a later block of the same sequence may be offered with this one as its parent.</returns>
-    public bool Offer(int block, int parentBlock, ReadOnlySpan<int> tokens)
+    public bool Offer(int block, int parentBlock, ReadOnlySpan<int> tokens, long root = 0)
     {
         Entry? parent = parentBlock < 0 ? null : _byBlock[parentBlock];
         if (parentBlock >= 0 && parent is null)
@@ -57,13 +59,14 @@ internal sealed class PrefixCache
             return true;
         }
 
-        UInt128 key = Key(parent, tokens);
+        long parentSerial = parent?.Serial ?? root;
+        UInt128 key = Key(parentSerial, tokens);
         if (_byKey.ContainsKey(key))
         {
             return false;
         }
 
-        var entry = new Entry(key, block, ++_serials, parent?.Serial ?? 0, tokens.ToArray());
+        var entry = new Entry(key, block, ++_serials, parentSerial, tokens.ToArray());
         _byKey.Add(key, entry);
         _byBlock[block] = entry;
         return true;
@@ -102,14 +105,27 @@ internal sealed class PrefixCache
         return true;
     }
 
-    private Entry? Lookup(Entry? parent, ReadOnlySpan<int> tokens) =>
-        _byKey.TryGetValue(Key(parent, tokens), out Entry? entry) && entry.ParentSerial == (parent?.Serial ?? 0) && tokens.SequenceEqual(entry.Tokens) ? entry : null;
+    /// <summary>What sequences with these adapters begin with in place of 0, so that they find their own blocks alone; never the serial of a block.</summary>
+    public long RootOf(ReadOnlySpan<AdapterUse> adapters)
+    {
+        if (adapters.IsEmpty)
+        {
+            return 0;
+        }
 
-    private UInt128 Key(Entry? parent, ReadOnlySpan<int> tokens)
+        Span<byte> mac = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        HMACSHA256.HashData(_secret, MemoryMarshal.AsBytes(adapters), mac);
+        return MemoryMarshal.Read<long>(mac) | long.MinValue;
+    }
+
+    private Entry? Lookup(long parentSerial, ReadOnlySpan<int> tokens) =>
+        _byKey.TryGetValue(Key(parentSerial, tokens), out Entry? entry) && entry.ParentSerial == parentSerial && tokens.SequenceEqual(entry.Tokens) ? entry : null;
+
+    private UInt128 Key(long parentSerial, ReadOnlySpan<int> tokens)
     {
         Span<byte> text = stackalloc byte[8 + (KvCache.BlockPositions * sizeof(int))];
         Span<byte> mac = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        MemoryMarshal.Write(text, parent?.Serial ?? 0);
+        MemoryMarshal.Write(text, parentSerial);
         MemoryMarshal.AsBytes(tokens).CopyTo(text[8..]);
         HMACSHA256.HashData(_secret, text, mac);
         return MemoryMarshal.Read<UInt128>(mac) >> (128 - _keyBits);

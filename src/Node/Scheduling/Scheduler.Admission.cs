@@ -121,6 +121,7 @@ internal sealed partial class Scheduler
         _running.Add(next);
         next.RefreshSettings();
         _operations.Open(next.Slot, next.Tokens, next.Settings);
+        _operations.Adapt(next.Slot, next.Adapters);
         _operations.Append(next.Slot, CollectionsMarshal.AsSpan(next.Blocks));
     }
 

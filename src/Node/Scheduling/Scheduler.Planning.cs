@@ -252,7 +252,7 @@ internal sealed partial class Scheduler
         {
             int index = sequence.Offered;
             int parent = index == 0 ? -1 : sequence.Blocks[index - 1];
-            sequence.Offered = _cache.Offer(sequence.Blocks[index], parent, sequence.Tokens.Slice(index * KvCache.BlockPositions, KvCache.BlockPositions))
+            sequence.Offered = _cache.Offer(sequence.Blocks[index], parent, sequence.Tokens.Slice(index * KvCache.BlockPositions, KvCache.BlockPositions), sequence.CacheRoot)
                 ? index + 1
                 : int.MaxValue / KvCache.BlockPositions - 1;
         }

@@ -21,7 +21,7 @@ internal sealed partial class Scheduler
         if (!sequence.Pool)
         {
             // An embedding is made of all rows.
-            _cache?.Find(tokens, _found);
+            _cache?.Find(tokens, _found, sequence.CacheRoot);
         }
 
         positions = _found.Count * KvCache.BlockPositions;
@@ -35,7 +35,7 @@ internal sealed partial class Scheduler
         int alike = 0;
         for (int i = 0; i < _running.Count; i++)
         {
-            int common = tokens.CommonPrefixLength(_running[i].Tokens);
+            int common = _running[i].CacheRoot == sequence.CacheRoot ? tokens.CommonPrefixLength(_running[i].Tokens) : 0;
             if (common > alike)
             {
                 (alike, nearest) = (common, _running[i]);

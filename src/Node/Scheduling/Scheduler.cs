@@ -1,5 +1,6 @@
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 using Lamina.Node.Pipeline;
 
 namespace Lamina.Node.Scheduling;
@@ -67,6 +68,7 @@ internal sealed partial class Scheduler
     public void Submit(GenerationProtocol.Submit submit, object? owner)
     {
         var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null);
+        sequence.CacheRoot = _cache?.RootOf(sequence.Adapters) ?? 0;
         if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
         {
             if (ReferenceEquals(earlier.Owner, owner))
@@ -129,7 +131,7 @@ internal sealed partial class Scheduler
             return "the prompt is empty";
         }
 
-        if (RefusalOfKind(submit) is { } kind)
+        if ((RefusalOfKind(submit) ?? RefusalOfAdapters(submit.Adapters ?? [])) is { } kind)
         {
             return kind;
         }
@@ -175,6 +177,12 @@ internal sealed partial class Scheduler
         true when _limits.WholeTexts && submit.PromptTokens.Length > _limits.MaxBatchRows => $"the text has {submit.PromptTokens.Length} tokens, a step takes {_limits.MaxBatchRows}",
         _ => null,
     };
+
+    private string? RefusalOfAdapters(IReadOnlyList<GenerationProtocol.AdapterSetting> adapters) =>
+        adapters.Count > StageAdapters.MaxUses ? $"{adapters.Count} adapters were named, at most {StageAdapters.MaxUses} are possible"
+        : adapters.FirstOrDefault(adapter => (uint)adapter.Adapter >= (uint)_limits.Adapters || !float.IsFinite(adapter.Scale)) is { } wrong
+            ? $"adapter {wrong.Adapter} at scale {wrong.Scale} cannot be used: the pipeline holds {_limits.Adapters}"
+        : null;
 
     private int? FirstUnknownToken(int[] tokens)
     {

@@ -20,6 +20,9 @@ internal sealed record SchedulerLimits
     /// <summary>Values of an embedding.</summary>
     public int EmbeddingLength { get; init; }
 
+    /// <summary>Adapters that every stage holds.</summary>
+    public int Adapters { get; init; }
+
     /// <summary>Whether the model continues texts.</summary>
     public bool Generates { get; init; } = true;
 

@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Node.Scheduling;
 
@@ -14,6 +15,7 @@ internal sealed class Sequence
     public Sequence(GenerationProtocol.Submit submit, object? owner, long arrival, Draft? draft = null)
     {
         Pool = submit.Pool;
+        Adapters = [.. (submit.Adapters ?? []).Select(adapter => new AdapterUse(adapter.Adapter, adapter.Scale))];
         Draft = Pool ? null : draft;
         Id = submit.Generation;
         PromptLength = submit.PromptTokens.Length;
@@ -33,6 +35,12 @@ internal sealed class Sequence
     }
 
     public GenerationId Id { get; }
+
+    /// <summary>What its rows pass through: keys and values are alike only among sequences with the same.</summary>
+    public AdapterUse[] Adapters { get; }
+
+    /// <summary>Names its adapters in the prefix cache; 0 = none.</summary>
+    public long CacheRoot { get; set; }
 
     /// <summary>Whether its embedding is wanted and no tokens.</summary>
     public bool Pool { get; }

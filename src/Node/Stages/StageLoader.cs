@@ -3,6 +3,7 @@ using Lamina.Cluster.Models;
 using Lamina.Compute.Devices;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 using Lamina.Node.Blobs;
 using Lamina.Node.Pipeline;
 
@@ -46,8 +47,14 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         ManifestTensor[] tensors = Select(manifest, shape, layers);
         DraftPlan? draft = plan.DraftDigest is { } digest ? await PlanDraftAsync(digest, plan.Sources, cancellation).ConfigureAwait(false) : null;
 
+        var adapters = new List<AdapterPlan>();
+        foreach (string adapter in plan.AdapterDigests ?? [])
+        {
+            adapters.Add(await PlanAdapterAsync(adapter, manifest, shape, layers, plan.Sources, cancellation).ConfigureAwait(false));
+        }
+
         // What the weights take once packed is close to what they take in the file; the exact figure replaces it when the stage stands.
-        long needed = tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(shape, layers, options) + (draft?.RequiredBytes(options) ?? 0);
+        long needed = tensors.Sum(t => t.Bytes) + KvCache.RequiredBytes(shape, layers, options) + (draft?.RequiredBytes(options) ?? 0) + adapters.Sum(a => a.Tensors.Sum(t => t.Bytes));
         if (await reserve(needed).ConfigureAwait(false) is { } refusal)
         {
             throw new StageFault(StageFailure.OutOfMemory, refusal);
@@ -59,7 +66,33 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         using VerifiedTensors? drafts = draft is null ? null : await FetchAndOpenAsync(draft.Tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
         DraftModel? drafter = draft is null ? null : StageSetup.LoadDraft(drafts!, draft.Shape, shape, settings);
-        return StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total), drafter, device);
+        StageExecutor executor = StageSetup.Load(verified, shape, layers, settings, vocabulary, (done, total) => report(StagePhase.Loading, done, total), drafter, device);
+        try
+        {
+            foreach (AdapterPlan adapter in adapters)
+            {
+                using VerifiedTensors changes = await FetchAndOpenAsync(adapter.Tensors, plan.Sources, options.Threads, report, cancellation).ConfigureAwait(false);
+                executor.LoadAdapter(changes, adapter.Shape);
+            }
+
+            return executor;
+        }
+        catch
+        {
+            executor.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The stage's part of an adapter; an adapter that changes none of its matrices is loaded all the same, for its number.</summary>
+    private async Task<AdapterPlan> PlanAdapterAsync(string digest, ModelManifest model, ModelShape shape, LayerRange layers, IReadOnlyList<Endpoint> sources, CancellationToken cancellation)
+    {
+        ModelManifest manifest = ModelManifest.Parse(await ReadAsync(BlobWanted.AtMost(BlobDigest.Parse(digest), ModelManifest.MaxBytes), sources, cancellation).ConfigureAwait(false));
+        byte[] header = await ReadAsync(BlobWanted.Exactly(manifest.Header.Digest, manifest.Header.Bytes), sources, cancellation).ConfigureAwait(false);
+        HashSet<string> inModel = [.. model.Tensors.Select(t => t.Name)];
+        Dictionary<string, ManifestTensor> inAdapter = manifest.Tensors.ToDictionary(t => t.Name, StringComparer.Ordinal);
+        return new AdapterPlan(
+            AdapterShape.FromGguf(GgufReader.ReadMetadata(header)), [.. AdapterShape.TensorNames(shape, layers, inModel.Contains, inAdapter.ContainsKey).Select(name => inAdapter[name])]);
     }
 
     private async Task<(ModelManifest Manifest, ModelShape Shape)> ReadModelAsync(string digest, IReadOnlyList<Endpoint> sources, CancellationToken cancellation)
@@ -135,6 +168,9 @@ internal sealed class StageLoader(BlobCache cache, BlobFetcher fetcher, int defa
         return [.. shape.TensorNames(layers, byName.ContainsKey).Select(name => byName.GetValueOrDefault(name)
             ?? throw new StageFault(StageFailure.Corrupt, $"the model lacks tensor {name}"))];
     }
+
+    /// <summary>An adapter about to be loaded beside a stage's weights.</summary>
+    private sealed record AdapterPlan(AdapterShape Shape, ManifestTensor[] Tensors);
 
     /// <summary>A draft model about to be loaded beside the head.</summary>
     private sealed record DraftPlan(ModelShape Shape, ManifestTensor[] Tensors)

@@ -55,7 +55,7 @@ internal sealed class ResponsesEndpoint(ModelLookup models, ApiMetrics metrics, 
         };
         int[] prompt = PromptEncoder.Encode(model, conversation, time.GetUtcNow().UtcDateTime, out bool opensReasoning, "input");
         ChatForm form = ChatForm.Of(model.ToolFormat, conversation.Tools, request.Options.Sampling.Grammar is not null, opensReasoning);
-        var answers = new Answers(cell, model, request.Options.WithTools(conversation.Tools, model.ToolFormat, opensReasoning) with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
+        var answers = new Answers(cell, model, request.Options.WithAdapters(model, caller).WithTools(conversation.Tools, model.ToolFormat, opensReasoning) with { Priority = priority }, metrics, model.ControlTokens(form.Shows));
         string id = $"resp_{origin.Id:n}";
         bool stores = request.Store ?? keeps;
         var course = new ResponseCourse(id, time.GetUtcNow().ToUnixTimeSeconds(), request.Echo with { Store = stores }, model, form, time);

@@ -63,6 +63,7 @@ internal sealed record ResponsesRequest(
             User = GenerationOptions.ReadUser(fields),
             LogProbs = includeLogProbs,
             TopLogProbs = (int)top,
+            Lora = LoraFields.Read(fields),
         };
         JsonObject? variables = ChatConversation.ReadVariables(fields);
         fields.RefuseOthers(s_unsupported);

@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
 using Lamina.Compute.ToolCalls;
+using Lamina.Coordinator.Models;
 
 namespace Lamina.Coordinator.Api.Requests;
 
@@ -35,6 +37,15 @@ internal sealed record GenerationOptions
 
     /// <summary>The caller's own name for its end user; appears in the request log.</summary>
     public string? User { get; init; }
+
+    /// <summary>The adapters that the request names.</summary>
+    public IReadOnlyList<LoraChoice> Lora { get; init; } = [];
+
+    /// <summary>The same as a pipeline is told; null = the model as it is.</summary>
+    public IReadOnlyList<GenerationProtocol.AdapterSetting>? Adapters { get; init; }
+
+    /// <summary>With the adapters that it names found among the model's.</summary>
+    public GenerationOptions WithAdapters(ServedModel model, Caller caller) => this with { Adapters = LoraFields.Resolve(Lora, model, caller) };
 
     /// <summary>With calls of tools held to their schemas, where the request asks for it.</summary>
     public GenerationOptions WithTools(ToolRequest tools, ToolFormat format, bool thinks) =>
@@ -74,6 +85,7 @@ internal sealed record GenerationOptions
             Seed = fields.TakeInteger("seed", long.MinValue, long.MaxValue),
             Choices = (int)(fields.TakeInteger("n", 1, ApiLimits.MaxChoices) ?? 1),
             User = ReadUser(fields),
+            Lora = LoraFields.Read(fields),
         };
     }
 
