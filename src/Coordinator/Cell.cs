@@ -40,6 +40,9 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>Seed that nodes are told.</summary>
     public Endpoint ControlEndpoint { get; private set; }
 
+    /// <summary>When this coordinator's certificate in the cell runs out, unless it is replaced before.</summary>
+    public DateTimeOffset CertificateEnds => _context.Certificates.NotAfter;
+
     public Endpoint LinkEndpoint => _listener.Endpoint;
 
     /// <summary>Current view of every deployment: phase, progress, plan (which node holds which layers).</summary>

@@ -2,6 +2,7 @@ using System.Net;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Listening;
+using Lamina.Coordinator.Dashboard;
 using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
 using Microsoft.AspNetCore.Builder;
@@ -36,13 +37,16 @@ internal sealed class AdminServer : IAsyncDisposable
         app.UseRouting();
         app.Use(quotas.Auditor.RefusalsAsync);
         app.Use(new ErrorGuard(loggers.CreateLogger("Lamina.Admin")).InvokeAsync);
-        app.Use(new AdminGuard(new Credentials(access.Ring, access.Issuer)).InvokeAsync);
+        var sessions = new DashboardSessions(access.Ring, TimeProvider.System);
+        app.Use(new AdminGuard(new Credentials(access.Ring, access.Issuer), sessions, DashboardEndpoints.CookieName(certificate is not null)).InvokeAsync);
         app.Use(quotas.Auditor.AdministrationAsync);
         app.Use(RefuseAsync);
         new TenantEndpoints(access).Map(app);
         new KeyEndpoints(access).Map(app);
         new CellEndpoints(cells).Map(app);
         new ControlEndpoints(quotas, access, cells, TimeProvider.System).Map(app);
+        new RunningEndpoints(quotas, TimeProvider.System).Map(app);
+        new DashboardEndpoints(access.Ring, sessions, new DashboardFeed(cells, quotas, TimeProvider.System), certificate is not null).Map(app);
         return new AdminServer(app, await WebListener.StartAsync(app, listen, "admin listener", cancellation));
     }
 

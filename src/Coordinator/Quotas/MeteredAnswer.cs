@@ -31,6 +31,12 @@ internal sealed class MeteredAnswer : IDisposable
         running.Add(this);
     }
 
+    /// <summary>Names it to administrators.</summary>
+    public Guid Id => _reservation;
+
+    /// <summary>Stamp of its admission.</summary>
+    public long Began { get; } = System.Diagnostics.Stopwatch.GetTimestamp();
+
     public Caller Caller { get; }
 
     public AnswerMeter Meter => _answer.Meter;
@@ -40,7 +46,7 @@ internal sealed class MeteredAnswer : IDisposable
     /// <summary>What the caller had left when it was admitted.</summary>
     public RateLimits Limits { get; }
 
-    /// <summary>Ends it, because the tenant, key or model is suspended.</summary>
+    /// <summary>Ends it, because the tenant, key or model is suspended or an administrator wants so.</summary>
     public void Suspend() => _suspended.Cancel();
 
     /// <summary>Makes the answer. Throws <see cref="ApiException"/> when it fails or is suspended.</summary>

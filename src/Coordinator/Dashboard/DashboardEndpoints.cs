@@ -1,0 +1,139 @@
+using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Admin;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Requests;
+using Lamina.Coordinator.Api.Responses;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Lamina.Coordinator.Dashboard;
+
+/// <summary>
+/// <c>/dashboard</c> on the admin listener: a page, signing in and out with a key of the scope admin, and the stream of events that keeps the page fresh. What the page
+/// changes goes through the routes under <c>/admin</c>, with the session's cookie in place of the key.
+/// </summary>
+internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions sessions, DashboardFeed feed, bool isHttps)
+{
+    public const string PageRoute = "/dashboard";
+    public const string CsrfHeader = "X-Lamina-Csrf";
+
+    private const string ContentSecurityPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+    private const int MaxKeyLength = 256;
+
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
+
+    private static readonly (string Route, string Name, string ContentType)[] s_assets =
+    [
+        (PageRoute, "dashboard.html", "text/html; charset=utf-8"),
+        (PageRoute + "/dashboard.css", "dashboard.css", "text/css; charset=utf-8"),
+        (PageRoute + "/dashboard.js", "dashboard.js", "text/javascript; charset=utf-8"),
+        (PageRoute + "/chart.js", "chart.js", "text/javascript; charset=utf-8"),
+        (PageRoute + "/view.js", "view.js", "text/javascript; charset=utf-8"),
+    ];
+
+    /// <summary>The <c>__Host-</c> prefix makes a browser refuse the cookie unless it came by HTTPS, from this very host, for all of it.</summary>
+    public static string CookieName(bool isHttps) => isHttps ? "__Host-lamina" : "lamina";
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        foreach ((string route, string name, string contentType) in s_assets)
+        {
+            byte[] body = Asset(name);
+            routes.MapGet(route, context => WriteAsync(context, contentType, body)).AllowEverybody();
+        }
+
+        routes.MapPost(PageRoute + "/login", LogInAsync).AllowEverybody();
+        routes.MapGet(PageRoute + "/session", SessionAsync);
+        routes.MapPost(PageRoute + "/logout", LogOutAsync);
+        routes.MapGet(PageRoute + "/events", EventsAsync);
+    }
+
+    private async Task LogInAsync(HttpContext context)
+    {
+        // A form of another page cannot send JSON, so it cannot sign its reader in as somebody else.
+        if (context.Request.ContentType?.StartsWith("application/json", StringComparison.OrdinalIgnoreCase) != true)
+        {
+            throw ApiError.InvalidBody("the body must be application/json").AsException();
+        }
+
+        string text = await AdminRequest.ReadAsync(context, fields => JsonFields.Text(fields.TakeRequired("key"), "key", MaxKeyLength));
+        if (ring.Authenticate(text.Trim()) is not ({ } key, _) || !key.Scopes.HasFlag(KeyScopes.Admin))
+        {
+            throw ApiError.InvalidKey().AsException();
+        }
+
+        (string cookie, DashboardSession session) = sessions.Begin(key);
+        context.Response.Cookies.Append(CookieName(isHttps), cookie, new CookieOptions { HttpOnly = true, Secure = isHttps, SameSite = SameSiteMode.Strict, Path = "/" });
+        await WriteSessionAsync(context, session);
+    }
+
+    private Task SessionAsync(HttpContext context) => WriteSessionAsync(context, SessionOf(context));
+
+    private Task LogOutAsync(HttpContext context)
+    {
+        sessions.End(context.Request.Cookies[CookieName(isHttps)]!);
+        context.Response.Cookies.Delete(CookieName(isHttps));
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+        return Task.CompletedTask;
+    }
+
+    /// <summary>A snapshot at once and every second from then on, until the page or the session goes.</summary>
+    private async Task EventsAsync(HttpContext context)
+    {
+        AdminCaller caller = AdminCaller.Of(context);
+        string? cookie = context.Request.Cookies[CookieName(isHttps)];
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-store";
+        using var timer = new PeriodicTimer(s_interval);
+        do
+        {
+            await context.Response.Body.WriteAsync("data: "u8.ToArray(), context.RequestAborted);
+            await context.Response.Body.WriteAsync(JsonBody.Of(json => feed.Write(json, caller)), context.RequestAborted);
+            await context.Response.Body.WriteAsync("\n\n"u8.ToArray(), context.RequestAborted);
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+        }
+        while (await timer.WaitForNextTickAsync(context.RequestAborted) && (cookie is null || sessions.Find(cookie) is not null));
+    }
+
+    private DashboardSession SessionOf(HttpContext context) =>
+        sessions.Find(context.Request.Cookies[CookieName(isHttps)]) ?? throw ApiError.MissingKey().AsException();
+
+    private static Task WriteSessionAsync(HttpContext context, DashboardSession session)
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        return JsonBody.WriteAsync(context, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("csrf", session.Csrf);
+            json.WriteString("key", session.Key);
+            json.WriteString("tenant", session.Tenant?.Value);
+            json.WriteBoolean("operator", session.Tenant is null);
+            json.WriteEndObject();
+        });
+    }
+
+    private static Task WriteAsync(HttpContext context, string contentType, byte[] body)
+    {
+        IHeaderDictionary headers = context.Response.Headers;
+        headers.ContentSecurityPolicy = ContentSecurityPolicy;
+        headers.XContentTypeOptions = "nosniff";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers["Cross-Origin-Opener-Policy"] = "same-origin";
+        headers.CacheControl = "no-cache";
+        context.Response.ContentType = contentType;
+        context.Response.ContentLength = body.Length;
+        return context.Response.Body.WriteAsync(body, context.RequestAborted).AsTask();
+    }
+
+    private static byte[] Asset(string name)
+    {
+        using Stream stream = typeof(DashboardEndpoints).Assembly.GetManifestResourceStream($"Lamina.Coordinator.Dashboard.{name}")
+            ?? throw new InvalidOperationException($"{name} is not built in");
+        using var buffer = new MemoryStream();
+        stream.CopyTo(buffer);
+        return buffer.ToArray();
+    }
+}
