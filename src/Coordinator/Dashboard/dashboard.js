@@ -52,23 +52,26 @@ function drain(tenant, node, deployments) {
   return change(`Drain ${node}`, `${touched} Then the node leaves the cell and ends.`, "Drain", "POST", `/admin/cells/${tenant}/nodes/${node}/drain`);
 }
 
+// Builds a list anew without taking it from under its reader: not while a button is held down, and the focus goes back to the button it was on.
+function refill(list, build) {
+  if (list.matches(":has(button:active)")) return;
+  const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  list.replaceChildren(...build());
+  if (focused) list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+}
+
 function show(snapshot) {
   const values = {};
   for (const c of snapshot.cells) for (const d of c.status.deployments) values[`${c.status.tenant}/${d.name}`] = d.tokensPerSecond;
   chart.add(snapshot.at, values);
 
-  // What has the focus stays: a list that is rebuilt under somebody's fingers would lose it.
-  const cells = byId("cells");
-  if (!cells.contains(document.activeElement)) cells.replaceChildren(...snapshot.cells.map(c => cell(c, drain)));
-  const running = byId("running");
+  refill(byId("cells"), () => snapshot.cells.map(c => cell(c, drain)));
   const list = snapshot.generations ?? [];
   byId("running-section").hidden = !snapshot.generations;
-  if (!running.contains(document.activeElement)) {
-    running.replaceChildren(table("running generations", ["Generation", "Tenant", "Model", "Key", "Tokens", "Age", ""], list.map(g => [
+  refill(byId("running"), () => [table("running generations", ["Generation", "Tenant", "Model", "Key", "Tokens", "Age", ""], list.map(g => [
       g.id, g.tenant, g.model, g.key ?? "", { number: String(g.tokens) }, { number: `${g.ageSeconds.toFixed(0)} s` },
       button("Cancel", `Cancel ${g.id}`, () => change(`Cancel ${g.id}`, `The answer of ${g.model} to ${g.tenant} ends after ${g.tokens} tokens.`, "Cancel it", "POST", `/admin/generations/${g.id}/cancel`)),
-    ])));
-  }
+  ]))]);
   document.body.classList.remove("stale");
 }
 
