@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 using Akka.Streams;
 using Akka.Streams.Dsl;
@@ -42,38 +43,46 @@ public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper outp
         Assert.Equal(("27 + 15 = 42.", 1), (answer.Text, proxy.Resets));
     }
 
+    /// <summary>
+    /// Rounds with a slow consumer among the 200 and rounds without take turns, so that whatever else this machine does meets both alike; the ratio of their fastest rounds is what the
+    /// slow one costs the others. The bound of 5 % is for the long run (LAMINA_TEST_LONG=1), on a machine with nothing else to do; a short one tells gross faults only.
+    /// </summary>
     [Fact]
     public async Task InferenceClients_TwentyActorsTwoHundredGenerations_OneSlowConsumerHoldsUpNoOther()
     {
+        int rounds = IsLong ? 15 : 2;
         using var client = new LaminaClient(Options);
         using ActorSystem system = ActorSystem.Create("load", "akka.loglevel = WARNING");
         IActorRef[] actors = [.. Enumerable.Range(0, 20).Select(_ => system.ActorOf(InferenceClient.Props(client)))];
-        var slow = new RequestId("slow");
-        using Inbox slowInbox = Inbox.Create(system);
-        actors[0].Tell(new InferenceCommands.Generate(slow, Story(0), 1), slowInbox.Receiver);
-        Assert.IsType<InferenceEvents.GenerationStarted>(await slowInbox.ReceiveAsync(TimeSpan.FromSeconds(30)));
-        Assert.IsType<InferenceEvents.TokensGenerated>(await slowInbox.ReceiveAsync(TimeSpan.FromSeconds(30)));
-
-        string[] answers = await Task.WhenAll(Enumerable.Range(0, Streams - 1).Select(async i =>
+        await RoundAsync(system, actors);
+        var alone = new List<TimeSpan>();
+        var beside = new List<TimeSpan>();
+        for (int round = 0; round < rounds; round++)
         {
-            var done = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-            IActorRef collector = system.ActorOf(Collector.Props(done));
-            actors[i % actors.Length].Tell(new InferenceCommands.Generate(new RequestId($"r{i}"), Sum(10 + (i % 50), 15), int.MaxValue), collector);
-            return await done.Task.WaitAsync(TimeSpan.FromMinutes(3));
-        }));
-        Assert.All(Enumerable.Range(0, Streams - 1), i => Assert.Equal($"{10 + (i % 50)} + 15 = {25 + (i % 50)}.", answers[i]));
+            alone.Add(await RoundAsync(system, actors));
+            var slow = new RequestId($"slow-{round}");
+            using Inbox inbox = Inbox.Create(system);
+            actors[0].Tell(new InferenceCommands.Generate(slow, Story(0), 1), inbox.Receiver);
+            Assert.IsType<InferenceEvents.GenerationStarted>(await inbox.ReceiveAsync(TimeSpan.FromSeconds(30)));
+            Assert.IsType<InferenceEvents.TokensGenerated>(await inbox.ReceiveAsync(TimeSpan.FromSeconds(30)));
+            beside.Add(await RoundAsync(system, actors));
 
-        // All this time the slow one was given nothing that it had not asked for; what it then asks for goes on where it stopped.
-        await Assert.ThrowsAsync<TimeoutException>(() => slowInbox.ReceiveAsync(TimeSpan.FromMilliseconds(100)));
-        actors[0].Tell(new InferenceCommands.Demand(slow, int.MaxValue));
-        object last;
-        do
-        {
-            last = await slowInbox.ReceiveAsync(TimeSpan.FromSeconds(30));
+            // All this time the slow one was given nothing that it had not asked for; what it then asks for goes on where it stopped.
+            await Assert.ThrowsAsync<TimeoutException>(() => inbox.ReceiveAsync(TimeSpan.FromMilliseconds(100)));
+            actors[0].Tell(new InferenceCommands.Demand(slow, int.MaxValue));
+            object last;
+            do
+            {
+                last = await inbox.ReceiveAsync(TimeSpan.FromSeconds(30));
+            }
+            while (last is InferenceEvents.TokensGenerated);
+
+            Assert.IsType<InferenceEvents.GenerationCompleted>(last);
         }
-        while (last is InferenceEvents.TokensGenerated);
 
-        Assert.IsType<InferenceEvents.GenerationCompleted>(last);
+        double ratio = beside.Min() / alone.Min();
+        output.WriteLine($"{Streams - 1} generations took {alone.Min().TotalSeconds:0.000} s alone and {beside.Min().TotalSeconds:0.000} s beside a slow consumer, {ratio:0.000} times as long, best of {rounds}; medians {Median(alone):0.000} s and {Median(beside):0.000} s");
+        Assert.True(ratio < (IsLong ? 1.05 : 1.5), $"beside a slow consumer the others take {ratio:0.000} times as long");
         await system.Terminate();
     }
 
@@ -88,6 +97,26 @@ public sealed class LaminaClientTests(ServedModel served, ITestOutputHelper outp
             .RunWith(Sink.Seq<BatchAnswer<int>>(), system.Materializer());
         Assert.Equal(Enumerable.Range(10, 60).Select(i => (i, $"{i} + 20 = {i + 20}.")), answers.Select(answer => (answer.Key, answer.Completion!.Text)));
         await system.Terminate();
+    }
+
+    private static bool IsLong => Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1";
+
+    private static double Median(List<TimeSpan> times) => times.Order().ElementAt(times.Count / 2).TotalSeconds;
+
+    /// <summary>How long 199 generations at once take through the actors.</summary>
+    private static async Task<TimeSpan> RoundAsync(ActorSystem system, IActorRef[] actors)
+    {
+        long start = Stopwatch.GetTimestamp();
+        string[] answers = await Task.WhenAll(Enumerable.Range(0, Streams - 1).Select(async i =>
+        {
+            var done = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            IActorRef collector = system.ActorOf(Collector.Props(done));
+            actors[i % actors.Length].Tell(new InferenceCommands.Generate(new RequestId($"r{i}"), Sum(10 + (i % 50), 15), int.MaxValue), collector);
+            return await done.Task.WaitAsync(TimeSpan.FromMinutes(3));
+        }));
+        TimeSpan took = Stopwatch.GetElapsedTime(start);
+        Assert.All(Enumerable.Range(0, Streams - 1), i => Assert.Equal($"{10 + (i % 50)} + 15 = {25 + (i % 50)}.", answers[i]));
+        return took;
     }
 
     private static ChatRequest Sum(int a, int b) => new() { Model = ServedModel.ModelName, Messages = [Message.User($"What is {a} + {b}?")], Temperature = 0 };
