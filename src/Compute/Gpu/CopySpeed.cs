@@ -10,8 +10,20 @@ internal static class CopySpeed
     private const long Bytes = 256L << 20;
     private const int Repetitions = 5;
 
-    /// <summary>Bytes read and written per second, the best of a few.</summary>
+    /// <summary>Bytes read and written per second, the best of a few; 0 where the room for it is missing.</summary>
     public static double Measure(Accelerator accelerator)
+    {
+        try
+        {
+            return MeasureCopies(accelerator);
+        }
+        catch (AcceleratorException)
+        {
+            return 0;
+        }
+    }
+
+    private static double MeasureCopies(Accelerator accelerator)
     {
         accelerator.Bind();
         using AcceleratorStream stream = accelerator.CreateStream();

@@ -93,9 +93,17 @@ internal sealed unsafe partial class GpuKernels<TTeam, TRow>
         return new Span<float>((float*)_mirror.Pointer + ((long)row * length), length);
     }
 
-    public void Clear(byte* address, long bytes) => _memory.From(address).SubView(0, bytes).MemSetToZero(_stream);
+    public void Clear(byte* address, long bytes)
+    {
+        _accelerator.Bind();
+        _memory.From(address).SubView(0, bytes).MemSetToZero(_stream);
+    }
 
-    public void CopyBytes(byte* source, byte* destination, long bytes) => _memory.From(source).SubView(0, bytes).CopyTo(_stream, _memory.From(destination).SubView(0, bytes));
+    public void CopyBytes(byte* source, byte* destination, long bytes)
+    {
+        _accelerator.Bind();
+        _memory.From(source).SubView(0, bytes).CopyTo(_stream, _memory.From(destination).SubView(0, bytes));
+    }
 
     /// <summary>A buffer of the workspace that is at least so large.</summary>
     private void Ensure(ref GpuBuffer? buffer, long bytes)

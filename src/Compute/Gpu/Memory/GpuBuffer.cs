@@ -38,6 +38,8 @@ internal sealed unsafe class GpuBuffer : IBuffer
             return;
         }
 
+        _memory.Bind();
+
         // Nothing may still read it, and it must be clean before anyone else can get it.
         buffer.View.MemSetToZero(_stream);
         _stream.Synchronize();

@@ -15,6 +15,7 @@ internal sealed unsafe class GpuMemory(Accelerator accelerator, AcceleratorStrea
     public GpuBuffer Allocate(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        Bind();
         try
         {
             var buffer = new GpuBuffer(this, accelerator, stream, bytes);
@@ -47,6 +48,9 @@ internal sealed unsafe class GpuMemory(Accelerator accelerator, AcceleratorStrea
         => From(address).Cast<T>();
 
     public RowsView Rows(Rows rows) => new(From<float>(rows.First), checked((int)rows.Stride));
+
+    /// <summary>Makes the accelerator that of the calling thread: loading, computing and releasing may be on different ones.</summary>
+    public void Bind() => accelerator.Bind();
 
     public void Forget(GpuBuffer buffer)
     {
