@@ -8,6 +8,7 @@ using Lamina.Cluster.Models;
 using Lamina.Coordinator.Cells;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Quotas;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator;
@@ -26,6 +27,8 @@ public sealed class Cell : IAsyncDisposable
     private CellSystem? _system;
     private CellRenewal? _renewal;
     private IActorRef? _registry;
+    private IActorRef? _governors;
+    private int _coordinators;
     private bool _isOnlyCoordinator;
 
     private Cell(CellContext context, LinkListener listener, CancellationTokenSource stopping)
@@ -95,6 +98,11 @@ public sealed class Cell : IAsyncDisposable
         return router?.Load ?? new GenerationProtocol.HeadLoad(0, 0, 0, 0, 0);
     }
 
+    /// <summary>Decides about the tenant's requests: here where this is its only coordinator, else by the cell's one governor.</summary>
+    internal IQuotaGovernor CreateGovernor(TenantBudget start, TimeProvider time) => _governors is null
+        ? new LocalGovernor(start, time)
+        : new ClusterGovernor(_system!.System, _governors, Tenant, _context.Name, _coordinators, start, time);
+
     /// <summary>Nodes that no plan may use until they are lifted; what runs on them moves to others.</summary>
     internal void SetSuspended(IEnumerable<string> nodes) => _registry?.Tell(new NodeRegistryActor.SetSuspended(nodes.ToHashSet(StringComparer.Ordinal)));
 
@@ -124,7 +132,7 @@ public sealed class Cell : IAsyncDisposable
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 
-    internal static async Task<Cell> StartAsync(CellOptions options, string storePath, ILoggerFactory loggers, CancellationToken cancellation)
+    internal static async Task<Cell> StartAsync(CellOptions options, string storePath, GovernorSources governor, ILoggerFactory loggers, CancellationToken cancellation)
     {
         ILogger logger = loggers.CreateLogger("Lamina.Cell");
         CertificateProvider certificates = CertificateProvider.FromFiles(options.CertificatePath, options.KeyPath, options.TrustBundlePath);
@@ -138,7 +146,7 @@ public sealed class Cell : IAsyncDisposable
             LinkListener listener = Listen(options, links, certificates, store);
             var context = new CellContext(options.Tenant, options.Name, store, certificates, links, new DeploymentBoard(), logger, stopping.Token) { BlobEndpoint = listener.Endpoint };
             cell = new Cell(context, listener, stopping);
-            await cell.JoinAsync(options, loggers, cancellation);
+            await cell.JoinAsync(options, governor, loggers, cancellation);
             return cell;
         }
         catch
@@ -184,7 +192,7 @@ public sealed class Cell : IAsyncDisposable
         _context.Certificates.Dispose();
     }
 
-    private async Task JoinAsync(CellOptions options, ILoggerFactory loggers, CancellationToken cancellation)
+    private async Task JoinAsync(CellOptions options, GovernorSources governor, ILoggerFactory loggers, CancellationToken cancellation)
     {
         foreach (ModelOptions model in options.Models)
         {
@@ -200,6 +208,8 @@ public sealed class Cell : IAsyncDisposable
         CellIssuer? issuer = _renewal?.Issuer;
         _registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, issuer, _context.Logger)), "node-registry");
         IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
+        _coordinators = Math.Max(1, options.Seeds.Count);
+        _governors = _isOnlyCoordinator ? null : await GovernorSharding.StartRegionAsync(_system.System, governor);
         _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
     }
 

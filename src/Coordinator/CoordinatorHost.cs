@@ -40,10 +40,10 @@ public sealed class CoordinatorHost : IAsyncDisposable
         try
         {
             access = options.KeepState ? await AccessControl.StartAsync(options, loggers.CreateLogger("Lamina.Access"), cancellation) : null;
-            quotas = await QuotaControl.StartAsync(options, access, loggers.CreateLogger("Lamina.Quotas"), cancellation);
+            quotas = await QuotaControl.StartAsync(options, access, () => cells, loggers.CreateLogger("Lamina.Quotas"), cancellation);
             foreach (CellOptions cell in options.Cells)
             {
-                cells.Add(await Cell.StartAsync(cell, options.StorePath, loggers, cancellation));
+                cells.Add(await Cell.StartAsync(cell, options.StorePath, quotas.Sources, loggers, cancellation));
             }
 
             quotas.Suspended += suspensions => cells.ForEach(cell => cell.SetSuspended(suspensions.NodesOf(cell.Tenant)));

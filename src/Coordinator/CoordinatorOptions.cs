@@ -87,6 +87,9 @@ public sealed record CellOptions
     /// <summary>Which models the cell takes in, by what vouches for them.</summary>
     public ModelImportOptions Import { get; init; } = new();
 
+    /// <summary>How streams are hidden from whoever watches connections.</summary>
+    public StreamOptions Streams { get; init; } = new();
+
     /// <summary>What the tenant and its keys may use, unless an administrator set something else.</summary>
     public Quotas.TenantQuotas Quotas { get; init; } = new();
 

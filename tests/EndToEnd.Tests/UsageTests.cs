@@ -14,7 +14,7 @@ namespace Lamina.EndToEnd.Tests;
 public sealed class UsageTests(ITestOutputHelper output)
 {
     private const int Requests = 200;
-    private const int MaxTokens = 16;
+    private const int MaxTokens = 12;
 
     [Fact]
     public async Task Kill_OfTheCoordinatorDuringTwoHundredRequests_LeavesALedgerThatEqualsWhatClientsReceived()
@@ -22,10 +22,11 @@ public sealed class UsageTests(ITestOutputHelper output)
         using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 1, plannedNodes: 1);
         MeteredClient[] clients = [.. Enumerable.Range(0, Requests).Select(i => new MeteredClient(cell.Http, i, comesBack: true))];
         await RunAndKillAsync(cell, clients);
-        int cut = clients.Count(client => !client.IsDone);
+        MeteredClient[] cutOff = [.. clients.Where(client => !client.IsDone)];
+        int cut = cutOff.Length;
 
         // Each comes back with its key and the last event it has, and gets the rest.
-        await Task.WhenAll(clients.Where(client => !client.IsDone).Select(client => client.RunAsync()));
+        await Task.WhenAll(cutOff.Select(client => client.RunAsync()));
         Assert.All(clients, client => Assert.True(client.IsDone));
         Usage after = await UsageAsync(cell);
         output.WriteLine($"{cut} of {Requests} were cut off and came back; {clients.Sum(client => client.Tokens.Count)} tokens received, {after.Generated} in the ledger");
@@ -34,7 +35,7 @@ public sealed class UsageTests(ITestOutputHelper output)
         Assert.All(clients, client => Assert.Equal(client.CompletionTokens, client.Tokens.Count));
 
         // What they put together is what the server gives whole, and to have it again costs nothing.
-        foreach (MeteredClient client in clients.Where((_, i) => i % 20 == 0))
+        foreach (MeteredClient client in cutOff.Take(5))
         {
             var again = new MeteredClient(cell.Http, client.Number, comesBack: true);
             await again.RunAsync();
@@ -48,19 +49,19 @@ public sealed class UsageTests(ITestOutputHelper output)
     public async Task Kill_WithClientsThatDoNotComeBack_LeavesNoTokenUncountedAndAtMostTheLastOnItsWay()
     {
         using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 1, plannedNodes: 1);
-        MeteredClient[] clients = [.. Enumerable.Range(0, Requests).Select(i => new MeteredClient(cell.Http, i, comesBack: false))];
+        MeteredClient[] clients = [.. Enumerable.Range(0, 60).Select(i => new MeteredClient(cell.Http, i, comesBack: false))];
         await RunAndKillAsync(cell, clients);
         Usage after = await UsageAsync(cell);
         int received = clients.Sum(client => client.Tokens.Count);
         int cut = clients.Count(client => !client.IsDone);
-        output.WriteLine($"{cut} of {Requests} were cut off; {received} tokens received, {after.Generated} in the ledger");
+        output.WriteLine($"{cut} of {clients.Length} were cut off; {received} tokens received, {after.Generated} in the ledger");
         Assert.InRange(after.Generated, received, received + cut);
     }
 
     private static async Task RunAndKillAsync(ConfiguredCell cell, MeteredClient[] clients)
     {
         Task all = Task.WhenAll(clients.Select(client => client.RunAsync()));
-        await Eventually.TrueAsync(() => clients.Sum(client => client.Tokens.Count) >= Requests * MaxTokens / 3, TimeSpan.FromSeconds(60), "the tokens did not come");
+        await Eventually.TrueAsync(() => clients.Sum(client => client.Tokens.Count) >= clients.Length * MaxTokens / 3, TimeSpan.FromSeconds(60), "the tokens did not come");
         await cell.RestartCoordinatorAsync();
         await all.WaitAsync(TimeSpan.FromSeconds(30));
     }

@@ -98,7 +98,7 @@ internal sealed class ApiServer : IAsyncDisposable
         WebApplication app, CoordinatorOptions options, Func<IReadOnlyList<Cell>> cells, AccessControl? access, QuotaControl quotas, Metering metering, ApiMetrics metrics,
         GenerationArchive archive, ILogger logger)
     {
-        var responder = new Responder(archive, metering);
+        var responder = new Responder(archive, metering, options.Cells.ToDictionary(cell => cell.Tenant, cell => cell.Streams));
         var models = new ModelLookup(cells);
         var chats = new ChatCompletionsEndpoint(models, metrics, TimeProvider.System, responder);
         var completions = new CompletionsEndpoint(models, metrics, TimeProvider.System, responder);

@@ -19,7 +19,7 @@ internal static class CellMembership
                 Certificates = certificates,
                 Transport = new MtlsOptions { BindAddress = options.BindAddress, Port = options.ControlPort, PublicHost = options.PublicHost },
                 Seeds = options.Seeds,
-                ShardTypes = [DeploymentSharding.TypeName],
+                ShardTypes = [DeploymentSharding.TypeName, Quotas.GovernorSharding.TypeName],
                 EntryActors = [$"/user/{DeploymentFollower.Name}"],
                 Log = (level, source, message, cause) => Log(logger, level, source, message, cause),
                 LogLevel = AkkaLevel.WarningLevel,

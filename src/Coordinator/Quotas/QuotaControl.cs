@@ -50,14 +50,21 @@ public sealed class QuotaControl : IAsyncDisposable
 
     internal RunningAnswers Running { get; } = new();
 
+    /// <summary>What the governor of a cell with several coordinators works with, when it lives here.</summary>
+    internal GovernorSources Sources => new(Desk.RulesOf, UsedTodayAsync);
+
     /// <summary>Called after suspensions have changed.</summary>
     internal event Action<SuspensionList>? Suspended;
 
     /// <summary>Opens the ledger, enters what a crash left, and reads rules and suspensions.</summary>
-    public static async Task<QuotaControl> StartAsync(CoordinatorOptions options, AccessControl? access, ILogger logger, CancellationToken cancellation)
+    public static async Task<QuotaControl> StartAsync(
+        CoordinatorOptions options, AccessControl? access, Func<IReadOnlyList<Cell>> cells, ILogger logger, CancellationToken cancellation)
     {
         Dictionary<TenantId, TenantQuotas> configured = options.Cells.ToDictionary(cell => cell.Tenant, cell => cell.Quotas);
-        var desk = new QuotaDesk(configured, (_, budget) => new LocalGovernor(budget, TimeProvider.System), TimeProvider.System);
+        var desk = new QuotaDesk(
+            configured,
+            (tenant, budget) => cells().FirstOrDefault(cell => cell.Tenant == tenant)?.CreateGovernor(budget, TimeProvider.System) ?? new LocalGovernor(budget, TimeProvider.System),
+            TimeProvider.System);
         UsageLedger? ledger = access is null
             ? null
             : await UsageLedger.OpenAsync(Path.Combine(options.StorePath, "usage"), options.Cells[0].Name, access.State, TimeProvider.System, logger, cancellation);
@@ -127,6 +134,14 @@ public sealed class QuotaControl : IAsyncDisposable
         _refreshing.Dispose();
     }
 
+    private async Task<ImmutableDictionary<string, DayUse>> UsedTodayAsync(TenantId tenant)
+    {
+        long today = DayBudget.DayOf(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds());
+        IReadOnlyList<UsageDayRow> rows = Ledger is null ? [] : await Ledger.ReadAsync(tenant, today, today, _stopping.Token);
+        return rows.GroupBy(row => row.Key).ToImmutableDictionary(
+            key => key.Key, key => new DayUse(key.Sum(row => row.Requests), key.Sum(row => row.PromptTokens), key.Sum(row => row.GeneratedTokens)));
+    }
+
     private async Task BeginAsync(IEnumerable<TenantId> tenants, CancellationToken cancellation)
     {
         if (Ledger is null)
@@ -134,12 +149,9 @@ public sealed class QuotaControl : IAsyncDisposable
             return;
         }
 
-        long today = DayBudget.DayOf(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds());
         foreach (TenantId tenant in tenants)
         {
-            IReadOnlyList<UsageDayRow> rows = await Ledger.ReadAsync(tenant, today, today, cancellation);
-            Desk.Begin(tenant, rows.GroupBy(row => row.Key).ToImmutableDictionary(
-                key => key.Key, key => new DayUse(key.Sum(row => row.Requests), key.Sum(row => row.PromptTokens), key.Sum(row => row.GeneratedTokens))));
+            Desk.Begin(tenant, await UsedTodayAsync(tenant));
         }
 
         await RefreshAsync(cancellation);

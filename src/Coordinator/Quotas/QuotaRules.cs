@@ -57,6 +57,22 @@ public sealed record QuotaRules
             : null;
     }
 
+    /// <summary>The part of one of so many coordinators that must decide without the others; rounded up, so that none has nothing.</summary>
+    internal QuotaRules DividedBy(int parts) => this with
+    {
+        RequestsPerMinute = Part(RequestsPerMinute, parts),
+        RequestsPerDay = Part(RequestsPerDay, parts),
+        PromptTokensPerMinute = Part(PromptTokensPerMinute, parts),
+        PromptTokensPerDay = Part(PromptTokensPerDay, parts),
+        GeneratedTokensPerMinute = Part(GeneratedTokensPerMinute, parts),
+        GeneratedTokensPerDay = Part(GeneratedTokensPerDay, parts),
+        ConcurrentGenerations = (int?)Part(ConcurrentGenerations, parts),
+        QueueLength = (int?)Part(QueueLength, parts),
+        KvBytes = Part(KvBytes, parts),
+    };
+
+    private static long? Part(long? value, int parts) => (value + parts - 1) / parts;
+
     private const long MaxCount = 1_000_000_000_000;
 }
 

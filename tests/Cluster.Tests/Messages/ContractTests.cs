@@ -21,7 +21,9 @@ public sealed class ContractTests
     {
         string[] expected =
         [
-            "1 DescribeNode", "2 LoadStage", "3 ConnectStage", "4 UnloadStage", "5 KeepDeployment", "6 DeploymentShown", "7 EpochDrained", "8 DrainNode", "9 LeaveNow", "10 RenewCertificate", "32 NodeDescribed", "33 StageProgress", "34 StageLoaded", "35 StageReady", "36 StageFailed", "37 RenewalRequested",
+            "1 DescribeNode", "2 LoadStage", "3 ConnectStage", "4 UnloadStage", "5 KeepDeployment", "6 DeploymentShown", "7 EpochDrained", "8 DrainNode", "9 LeaveNow", "10 RenewCertificate",
+            "11 ReserveQuota", "12 SettleQuota", "13 HoldQuota", "14 QuotaDecided",
+            "32 NodeDescribed", "33 StageProgress", "34 StageLoaded", "35 StageReady", "36 StageFailed", "37 RenewalRequested",
         ];
 
         // Numbers go over the wire between versions: append, never change or reuse.

@@ -18,7 +18,18 @@ internal static class SseWriter
 
     /// <param name="receipt">Where each event is counted before it is sent; known once there is one.</param>
     /// <param name="begins">Called before the response begins.</param>
-    public static async Task WriteAsync(HttpContext context, IAsyncEnumerable<NumberedEvent> events, bool typed = false, Func<Receipt?>? receipt = null, Action? begins = null)
+    /// <param name="shape">How lengths and times are hidden; null = not.</param>
+    public static async Task WriteAsync(
+        HttpContext context, IAsyncEnumerable<NumberedEvent> events, bool typed = false, Func<Receipt?>? receipt = null, Action? begins = null, StreamOptions? shape = null)
+    {
+        PacedBody? paced = shape is { IsOn: true } ? new PacedBody(context.Response.Body, shape, TimeProvider.System, context.RequestAborted) : null;
+        await using (paced)
+        {
+            await WriteAsync(context, paced, events, typed, receipt, begins);
+        }
+    }
+
+    private static async Task WriteAsync(HttpContext context, PacedBody? paced, IAsyncEnumerable<NumberedEvent> events, bool typed, Func<Receipt?>? receipt, Action? begins)
     {
         bool started = false;
         try
@@ -32,13 +43,13 @@ internal static class SseWriter
                     Start(context);
                 }
 
-                receipt?.Invoke()?.Sending(next.TokensBefore, next.Tokens);
-                await SendAsync(context, $"{(typed ? $"event: {TypeOf(next.Json)}\n" : "")}id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
+                byte[] frame = Frame($"{(typed ? $"event: {TypeOf(next.Json)}\n" : "")}id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
+                await SendAsync(context, paced, frame, receipt?.Invoke() is { } counted ? () => counted.Sending(next.TokensBefore, next.Tokens) : null);
             }
         }
         catch (ApiException e) when (started)
         {
-            await SendAsync(context, typed ? "event: error\n" : "", typed ? e.Error.ToTypedEvent() : e.Error.ToBody());
+            await SendAsync(context, paced, Frame(typed ? "event: error\n" : "", typed ? e.Error.ToTypedEvent() : e.Error.ToBody()), null);
             return;
         }
 
@@ -49,17 +60,29 @@ internal static class SseWriter
 
         if (!typed)
         {
-            await context.Response.Body.WriteAsync(s_done, context.RequestAborted);
+            await SendAsync(context, paced, s_done, null);
         }
     }
 
-    private static async Task SendAsync(HttpContext context, string id, byte[] json)
+    private static byte[] Frame(string id, byte[] json)
     {
         byte[] frame = new byte[id.Length + json.Length + 8];
         int length = Encoding.ASCII.GetBytes(id, frame);
         "data: "u8.CopyTo(frame.AsSpan(length));
         json.CopyTo(frame, length + 6);
         "\n\n"u8.CopyTo(frame.AsSpan(length + 6 + json.Length));
+        return frame;
+    }
+
+    private static async Task SendAsync(HttpContext context, PacedBody? paced, byte[] frame, Action? sending)
+    {
+        if (paced is not null)
+        {
+            await paced.WriteAsync(frame, sending);
+            return;
+        }
+
+        sending?.Invoke();
         await context.Response.Body.WriteAsync(frame, context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api.Responses;
 using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Http;
@@ -10,7 +11,8 @@ namespace Lamina.Coordinator.Api.Resumption;
 /// <summary>
 /// Writes answers to responses. A request with an <c>Idempotency-Key</c> is kept and may be joined and resumed; any other lives and dies with its connection.
 /// </summary>
-internal sealed class Responder(GenerationArchive archive, Metering metering)
+/// <param name="shapes">How tenants' streams are hidden from watchers.</param>
+internal sealed class Responder(GenerationArchive archive, Metering metering, IReadOnlyDictionary<TenantId, StreamOptions> shapes)
 {
     private const int MaxKeyLength = 255;
 
@@ -111,7 +113,7 @@ internal sealed class Responder(GenerationArchive archive, Metering metering)
         return hash.GetHashAndReset();
     }
 
-    private static async Task WriteAsync(HttpContext context, RetainedGeneration generation, long after)
+    private async Task WriteAsync(HttpContext context, RetainedGeneration generation, long after)
     {
         Describe(context, generation.Id, generation.Seed, generation.User);
         await WriteAsync(
@@ -128,11 +130,11 @@ internal sealed class Responder(GenerationArchive archive, Metering metering)
 
     /// <param name="receipt">Where what is sent is counted; known once there is an event.</param>
     /// <param name="begins">Called before the response begins.</param>
-    private static async Task WriteAsync(HttpContext context, bool stream, bool typed, IAsyncEnumerable<NumberedEvent> events, Func<Receipt?> receipt, Action? begins = null)
+    private async Task WriteAsync(HttpContext context, bool stream, bool typed, IAsyncEnumerable<NumberedEvent> events, Func<Receipt?> receipt, Action? begins = null)
     {
         if (stream)
         {
-            await SseWriter.WriteAsync(context, events, typed, receipt, begins);
+            await SseWriter.WriteAsync(context, events, typed, receipt, begins, shapes.GetValueOrDefault(Caller.Of(context).Tenant));
             return;
         }
 

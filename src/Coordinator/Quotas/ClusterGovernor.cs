@@ -1,0 +1,144 @@
+using Akka.Actor;
+using Lamina.Cluster.Messages;
+
+namespace Lamina.Coordinator.Quotas;
+
+/// <summary>
+/// A coordinator's way to the governor of a tenant with several. Each request asks once, before it runs; its stream never asks. While the governor does not answer, which is so for some
+/// seconds when its coordinator has died, this coordinator decides by itself, with its part of the rules.
+/// </summary>
+internal sealed class ClusterGovernor : IQuotaGovernor
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
+    private readonly TenantId _tenant;
+    private readonly string _holder;
+    private readonly IActorRef _desk;
+    private readonly LocalGovernor _alone;
+    private readonly int _coordinators;
+
+    /// <param name="region">Of the governor's sharding.</param>
+    /// <param name="holder">This coordinator's name.</param>
+    /// <param name="coordinators">How many the cell is configured with: alone, this one decides by that part of the rules.</param>
+    public ClusterGovernor(ActorSystem system, IActorRef region, TenantId tenant, string holder, int coordinators, TenantBudget start, TimeProvider time)
+    {
+        _tenant = tenant;
+        _holder = holder;
+        _coordinators = coordinators;
+        _alone = new LocalGovernor(start.WithQuotas(Part(start.Quotas), time.GetUtcNow().ToUnixTimeMilliseconds()), time);
+        _desk = system.ActorOf(Props.Create(() => new Desk(region, tenant, holder)), $"governor-desk-{Guid.NewGuid():n}");
+    }
+
+    public async ValueTask<QuotaVerdict> AdmitAsync(Guid id, string key, RequestCost cost, CancellationToken cancellation)
+    {
+        var reserve = new GovernorProtocol.ReserveQuota(_tenant, id.ToString("n"), _holder, key, cost.PromptTokens, cost.GeneratedTokens, cost.Generations, cost.KvBytes);
+        var asked = new Asked(reserve, new(TaskCreationOptions.RunContinuationsAsynchronously), new(TaskCreationOptions.RunContinuationsAsynchronously));
+        _desk.Tell(asked);
+        try
+        {
+            if (await Task.WhenAny(asked.Heard.Task, Task.Delay(s_patience, cancellation)) != asked.Heard.Task)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                return await _alone.AdmitAsync(id, key, cost, cancellation);
+            }
+
+            return await asked.Decided.Task.WaitAsync(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            Settle(id, 0, 0);
+            throw;
+        }
+    }
+
+    public void Settle(Guid id, long promptTokens, long generatedTokens)
+    {
+        _alone.Settle(id, promptTokens, generatedTokens);
+        _desk.Tell(new GovernorProtocol.SettleQuota(_tenant, id.ToString("n"), promptTokens, generatedTokens));
+    }
+
+    /// <summary>The governor looks its rules up itself.</summary>
+    public void Change(TenantQuotas quotas) => _alone.Change(Part(quotas));
+
+    private TenantQuotas Part(TenantQuotas quotas) => new()
+    {
+        Tenant = quotas.Tenant.DividedBy(_coordinators),
+        EachKey = quotas.EachKey.DividedBy(_coordinators),
+        Keys = quotas.Keys.ToDictionary(pair => pair.Key, pair => pair.Value.DividedBy(_coordinators)),
+    };
+
+    /// <param name="Heard">Completes when the governor has answered at all.</param>
+    /// <param name="Decided">Completes when the request runs or is refused.</param>
+    private sealed record Asked(GovernorProtocol.ReserveQuota Reserve, TaskCompletionSource Heard, TaskCompletionSource<QuotaVerdict> Decided) : INoSerializationVerificationNeeded;
+
+    /// <summary>Matches the governor's answers with those who wait for them, and tells it now and then what runs here.</summary>
+    private sealed class Desk : ReceiveActor, IWithTimers
+    {
+        private const int MaxPerMessage = 200;
+
+        private static readonly TimeSpan s_beat = TimeSpan.FromSeconds(5);
+
+        private readonly Dictionary<string, Asked> _open = new(StringComparer.Ordinal);
+
+        public Desk(IActorRef region, TenantId tenant, string holder)
+        {
+            Receive<Asked>(asked =>
+            {
+                _open[asked.Reserve.Reservation] = asked;
+                region.Tell(asked.Reserve, Self);
+            });
+            Receive<GovernorProtocol.SettleQuota>(settle =>
+            {
+                _open.Remove(settle.Reservation);
+                region.Tell(settle, Self);
+            });
+            Receive<GovernorProtocol.QuotaDecided>(decided => OnDecided(decided, region), decided => decided.Tenant == tenant);
+            Receive<Beat>(_ =>
+            {
+                foreach (Asked[] part in _open.Values.Where(asked => !asked.Decided.Task.IsCompleted || asked.Decided.Task.Result.Decision.Runs).Chunk(MaxPerMessage).DefaultIfEmpty([]))
+                {
+                    region.Tell(new GovernorProtocol.HoldQuota(tenant, holder, [.. part.Where(asked => asked.Decided.Task.IsCompleted).Select(asked => asked.Reserve)]), Self);
+                }
+            });
+        }
+
+        public ITimerScheduler Timers { get; set; } = null!;
+
+        protected override void PreStart() => Timers.StartPeriodicTimer(nameof(Beat), Beat.Instance, s_beat);
+
+        private void OnDecided(GovernorProtocol.QuotaDecided decided, IActorRef region)
+        {
+            if (!_open.TryGetValue(decided.Reservation, out Asked? asked))
+            {
+                // Whoever asked has gone, or decided alone and has ended: nothing runs for it.
+                if (decided.Refusal is null)
+                {
+                    region.Tell(new GovernorProtocol.SettleQuota(decided.Tenant, decided.Reservation, 0, 0), Self);
+                }
+
+                return;
+            }
+
+            asked.Heard.TrySetResult();
+            if (decided.Waits)
+            {
+                return;
+            }
+
+            QuotaDecision decision = decided.Refusal is int reason ? QuotaDecision.Refuse((QuotaReason)reason, decided.RetryMilliseconds) : QuotaDecision.Run;
+            asked.Decided.TrySetResult(new QuotaVerdict(decision, new RateLimits(LimitOf(decided.Requests), LimitOf(decided.Tokens))));
+            if (decided.Refusal is not null)
+            {
+                _open.Remove(decided.Reservation);
+            }
+        }
+
+        private static RateLimit? LimitOf(GovernorProtocol.QuotaLeft? left) =>
+            left is null ? null : new RateLimit(left.Limit, left.Remaining, TimeSpan.FromMilliseconds(left.ResetMilliseconds));
+
+        private sealed record Beat : INoSerializationVerificationNeeded
+        {
+            public static readonly Beat Instance = new();
+        }
+    }
+}

@@ -1,0 +1,16 @@
+namespace Lamina.Coordinator;
+
+/// <summary>
+/// Hides the lengths and times of a tenant's streamed tokens from whoever watches its encrypted connections: events leave together, at whole intervals since the stream began, filled up with
+/// comments to a whole number of buckets. Costs bandwidth, and up to an interval of delay.
+/// </summary>
+public sealed record StreamOptions
+{
+    /// <summary>Every write to the connection is a multiple of so many bytes; 0 = no padding.</summary>
+    public int PadToBytes { get; init; }
+
+    /// <summary>Events leave at multiples of this time; 0 = at once.</summary>
+    public int IntervalMilliseconds { get; init; }
+
+    internal bool IsOn => PadToBytes > 0 || IntervalMilliseconds > 0;
+}

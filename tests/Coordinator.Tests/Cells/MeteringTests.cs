@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json;
+using Lamina.Coordinator.Quotas;
+using Lamina.Coordinator.Tests.Support;
+using Lamina.TestSupport;
+
+namespace Lamina.Coordinator.Tests.Cells;
+
+/// <summary>Quotas, usage and suspension over a whole coordinator with a node.</summary>
+public sealed class MeteringTests : IAsyncLifetime
+{
+    private const string Model = "tiny";
+
+    private TestCell _cell = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _cell = await TestCell.StartAsync(new ModelOptions { Name = Model, Path = Repository.File("models/lamina-tiny-q8_0.gguf") }, "node-1");
+        await _cell.ReadyAsync(Model);
+    }
+
+    public ValueTask DisposeAsync() => _cell.DisposeAsync();
+
+    [Fact]
+    public async Task Requests_BeyondTheRate_AreRefusedWithOpenAisHeadersAndToldWhenToComeBack()
+    {
+        await SetAsync(new QuotaRules { RequestsPerMinute = 2 });
+        using HttpResponseMessage first = await AskAsync(4);
+        using HttpResponseMessage second = await AskAsync(4);
+        using HttpResponseMessage third = await AskAsync(4);
+        Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.TooManyRequests], [first.StatusCode, second.StatusCode, third.StatusCode]);
+        Assert.Equal(("2", "1"), (Header(first, "x-ratelimit-limit-requests"), Header(first, "x-ratelimit-remaining-requests")));
+        Assert.Equal("0", Header(third, "x-ratelimit-remaining-requests"));
+
+        // One request comes free every thirty seconds.
+        Assert.InRange(third.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 30);
+        using JsonDocument error = JsonDocument.Parse(await third.Content.ReadAsStringAsync());
+        Assert.Equal("rate_limit_exceeded", error.RootElement.GetProperty("error").GetProperty("code").GetString());
+        Assert.Contains("lamina_quota_refusals_total{tenant=\"acme\",reason=\"requests_per_minute\"} 1", await _cell.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Model_ThatTheRulesDoNotName_DoesNotExist()
+    {
+        await SetAsync(new QuotaRules { Models = ["other"] });
+        using HttpResponseMessage refused = await AskAsync(4);
+        Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
+    }
+
+    [Fact]
+    public async Task Usage_AfterAnswers_IsWhatTheirUsageSaid()
+    {
+        long prompt = 0, generated = 0;
+        foreach (int tokens in new[] { 3, 7 })
+        {
+            using HttpResponseMessage response = await AskAsync(tokens);
+            using JsonDocument answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
+            JsonElement usage = answer.RootElement.GetProperty("usage");
+            prompt += usage.GetProperty("prompt_tokens").GetInt64();
+            generated += usage.GetProperty("completion_tokens").GetInt64();
+        }
+
+        using JsonDocument told = JsonDocument.Parse(await _cell.Http.GetStringAsync("/v1/usage"));
+        Assert.Equal(
+            (2L, prompt, generated),
+            (told.RootElement.GetProperty("requests").GetInt64(), told.RootElement.GetProperty("prompt_tokens").GetInt64(), told.RootElement.GetProperty("generated_tokens").GetInt64()));
+    }
+
+    [Fact]
+    public async Task Tenant_Suspended_EndsItsStreamsWithinASecondAndServesAgainWhenLifted()
+    {
+        SuspensionStore store = _cell.Coordinator.Host.Quotas.Suspensions!;
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = Body(4000, stream: true) };
+        using HttpResponseMessage response = await _cell.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        Assert.NotNull(await reader.ReadLineAsync());
+        long suspended = Stopwatch.GetTimestamp();
+        await store.SuspendAsync(new Suspension(SuspensionKind.Tenant, TestCoordinator.Tenant.Value, null, "test", DateTimeOffset.UtcNow), default);
+        string rest = await reader.ReadToEndAsync();
+        TimeSpan took = Stopwatch.GetElapsedTime(suspended);
+        Assert.Contains("\"suspended\"", rest, StringComparison.Ordinal);
+        Assert.DoesNotContain("[DONE]", rest, StringComparison.Ordinal);
+        TestContext.Current.TestOutputHelper!.WriteLine($"ended {took.TotalMilliseconds:0} ms after");
+        Assert.True(took < TimeSpan.FromSeconds(5), $"took {took}");
+        using HttpResponseMessage refused = await AskAsync(2);
+        Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+
+        Assert.True(await store.LiftAsync(SuspensionKind.Tenant, TestCoordinator.Tenant.Value, null, default));
+        await _cell.Coordinator.Host.Quotas.RefreshAsync(default);
+        using HttpResponseMessage served = await AskAsync(2);
+        Assert.Equal(HttpStatusCode.OK, served.StatusCode);
+    }
+
+    private static string Header(HttpResponseMessage response, string name) => Assert.Single(response.Headers.GetValues(name));
+
+    private static StringContent Body(int tokens, bool stream = false) =>
+        new($$"""{"model":"{{Model}}","prompt":"What is 2 + 2?","temperature":0,"max_tokens":{{tokens}},"logit_bias":{"2":-100},"stream":{{(stream ? "true" : "false")}}}""", System.Text.Encoding.UTF8, "application/json");
+
+    private Task<HttpResponseMessage> AskAsync(int tokens) => _cell.Http.PostAsync("/v1/completions", Body(tokens));
+
+    private async Task SetAsync(QuotaRules rules)
+    {
+        await _cell.Coordinator.Host.Quotas.Quotas!.SetAsync(TestCoordinator.Tenant, QuotaRow.WholeTenant, rules, default);
+        await _cell.Coordinator.Host.Quotas.RefreshAsync(default);
+    }
+}
