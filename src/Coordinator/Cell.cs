@@ -78,6 +78,9 @@ public sealed class Cell : IAsyncDisposable
         return true;
     }
 
+    /// <summary>Completes, with the reason, when the cell goes on without this coordinator: a process that was cut off must begin anew.</summary>
+    internal Task<string> Stopped => _system?.Stopped ?? Task.FromResult("it did not join");
+
     /// <summary>Takes no new generations and waits for those that run, at most until the deadline.</summary>
     internal async Task DrainAsync(TimeSpan deadline)
     {

@@ -115,6 +115,13 @@ public sealed class CoordinatorHost : IAsyncDisposable
     /// <summary>What <c>/metrics</c> shows.</summary>
     public CollectorRegistry Metrics => _api.Metrics;
 
+    /// <summary>Completes, with one sentence, when a cell has removed this coordinator: what it shows is no longer true, and whatever supervises the process starts it anew.</summary>
+    public async Task<string> StoppedAsync()
+    {
+        Task<string> first = await Task.WhenAny(_cells.Select(cell => cell.Stopped));
+        return $"cell {_cells.First(cell => cell.Stopped == first).Tenant}: {await first}";
+    }
+
     /// <summary>Takes no new generations and lets those that run end, at most until the deadline; other coordinators of the cells take what comes meanwhile.</summary>
     public Task DrainAsync(TimeSpan deadline) => Task.WhenAll(_cells.Select(cell => cell.DrainAsync(deadline)));
 

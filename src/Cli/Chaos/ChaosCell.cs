@@ -26,6 +26,9 @@ internal sealed record ChaosCellOptions
     /// <summary>Settings of the model beside path, stages and pipelines.</summary>
     public IReadOnlyDictionary<string, object> ModelSettings { get; init; } = new Dictionary<string, object>();
 
+    /// <summary>Gives each process a network of its own, so that it can be cut off from others. Needs root, ip and nft.</summary>
+    public bool Network { get; init; }
+
     /// <summary>Settings of every node beside the usual ones.</summary>
     public IReadOnlyDictionary<string, object> NodeSettings { get; init; } = new Dictionary<string, object>();
 }
@@ -37,7 +40,6 @@ internal sealed record ChaosStatus(string Phase, int Epoch, IReadOnlyList<string
 /// <summary>A cell of real processes on loopback, one for each coordinator and node, with certificates made for this run. Everything it made is gone after disposal.</summary>
 internal sealed class ChaosCell : IDisposable
 {
-    private static readonly string[] s_loopback = ["127.0.0.1", "localhost"];
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
 
     private readonly ChaosCellOptions _options;
@@ -51,6 +53,8 @@ internal sealed class ChaosCell : IDisposable
     private ChaosCell(ChaosCellOptions options)
     {
         _options = options;
+        Network = options.Network ? ChaosNetwork.Create([.. CoordinatorNames, .. NodeNames]) : null;
+        Http = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync, MaxConnectionsPerServer = 2048 }) { Timeout = TimeSpan.FromMinutes(10) };
         _pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "chaos");
         _pki.AddTenant(Tenant);
         foreach (string name in CoordinatorNames)
@@ -75,7 +79,13 @@ internal sealed class ChaosCell : IDisposable
 
     public IEnumerable<string> NodeNames => Enumerable.Range(1, _options.Nodes).Select(i => $"node-{i}");
 
-    public HttpClient Http { get; } = new(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(2), MaxConnectionsPerServer = 2048 }) { Timeout = TimeSpan.FromMinutes(10) };
+    /// <summary>Reaches every coordinator, wherever its network is.</summary>
+    public HttpClient Http { get; }
+
+    /// <summary>The processes' networks; null when they share this machine's loopback.</summary>
+    public ChaosNetwork? Network { get; }
+
+    public IEnumerable<ChaosProcess> Running => _processes.Values.Where(process => !process.HasExited);
 
     /// <summary>Base addresses of the coordinators that are to run.</summary>
     public IReadOnlyList<Uri> Addresses => [.. CoordinatorNames.Select(AddressOf)];
@@ -199,12 +209,13 @@ internal sealed class ChaosCell : IDisposable
             process.Dispose();
         }
 
+        Network?.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
     private void StartCoordinator(string name)
     {
-        CertificateFiles files = _pki.Issue(Tenant, PeerRole.Coordinator, name, s_loopback);
+        CertificateFiles files = _pki.Issue(Tenant, PeerRole.Coordinator, name, [HostOf(name), "localhost"]);
         var model = new Dictionary<string, object>(_options.ModelSettings) { ["Path"] = Path.GetFullPath(_options.Model), ["Nodes"] = _options.Stages, ["Pipelines"] = _options.Pipelines };
         Start(name, "coordinator", new Dictionary<string, object>
         {
@@ -221,6 +232,7 @@ internal sealed class ChaosCell : IDisposable
                         ["CertificatePath"] = files.CertificatePath,
                         ["KeyPath"] = files.KeyPath,
                         ["TrustBundlePath"] = files.TrustBundlePath,
+                        ["BindAddress"] = HostOf(name),
                         ["ControlPort"] = _controlPorts[name],
                         ["Seeds"] = Seeds(),
                         ["Models"] = new[] { model },
@@ -232,7 +244,7 @@ internal sealed class ChaosCell : IDisposable
 
     private void StartNode(string name)
     {
-        CertificateFiles files = _pki.Issue(Tenant, PeerRole.Node, name, s_loopback);
+        CertificateFiles files = _pki.Issue(Tenant, PeerRole.Node, name, [HostOf(name), "localhost"]);
         var node = new Dictionary<string, object>(_options.NodeSettings)
         {
             ["Tenant"] = Tenant.Value,
@@ -242,19 +254,39 @@ internal sealed class ChaosCell : IDisposable
             ["TrustBundlePath"] = files.TrustBundlePath,
             ["Seeds"] = Seeds(),
             ["CachePath"] = CachePath(name),
+            ["BindAddress"] = HostOf(name),
             ["ControlPort"] = _controlPorts[name],
         };
         node.TryAdd("Threads", 1);
         Start(name, "node", new Dictionary<string, object> { ["Node"] = node });
     }
 
-    private string[] Seeds() => [.. CoordinatorNames.Select(name => $"127.0.0.1:{_controlPorts[name]}")];
+    private string[] Seeds() => [.. CoordinatorNames.Select(name => $"{HostOf(name)}:{_controlPorts[name]}")];
+
+    private string HostOf(string name) => Network?.AddressOf(name) ?? "127.0.0.1";
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    {
+        string coordinator = _httpPorts.First(pair => pair.Value == context.DnsEndPoint.Port).Key;
+        Socket socket = Network is null ? new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) : Network.OpenSocket(coordinator);
+        try
+        {
+            socket.NoDelay = true;
+            await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, context.DnsEndPoint.Port), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     private void Start(string name, string command, Dictionary<string, object> configuration)
     {
         string path = Path.Combine(_folder, $"{name}.json");
         File.WriteAllText(path, JsonSerializer.Serialize(configuration));
-        ChaosProcess process = ChaosProcess.Start(name, _options.Executable, command, "--config", path);
+        ChaosProcess process = ChaosProcess.Start(name, _options.Executable, Network?.Within(name) ?? [], command, "--config", path);
         _processes[name] = process;
         _all.Add(process);
     }

@@ -46,9 +46,16 @@ internal sealed class ChaosProcess : IDisposable
     }
 
     /// <param name="executable">The lamina executable; null = this process' own.</param>
-    public static ChaosProcess Start(string name, string? executable, params string[] arguments)
+    /// <param name="within">Command that the process is started through and replaces, such as one that enters a network namespace.</param>
+    public static ChaosProcess Start(string name, string? executable, string[] within, params string[] arguments)
     {
-        ProcessStartInfo start = new(executable ?? Environment.ProcessPath!) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
+        string lamina = executable ?? Environment.ProcessPath!;
+        ProcessStartInfo start = new(within.Length > 0 ? within[0] : lamina) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
+        foreach (string argument in within.Length > 0 ? within[1..].Append(lamina) : [])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
         if (executable is null && Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
         {
             start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);

@@ -77,6 +77,14 @@ internal sealed class ChaosRun
 
     private static int CommonLength(string a, string b) => a.AsSpan().CommonPrefixLength(b);
 
+    /// <summary>A request of a few tokens.</summary>
+    public JsonObject Short(int number)
+    {
+        JsonObject body = Request(Cell.ModelName, number, tokens: 16);
+        body.Remove("logit_bias");
+        return body;
+    }
+
     /// <summary>Half of them greedy, half sampled with a seed; what ends a text is made unlikely, so that they last.</summary>
     private static JsonObject Request(string model, int number, int tokens)
     {

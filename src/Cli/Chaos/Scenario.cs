@@ -10,6 +10,9 @@ internal sealed record ScenarioResult(string Name, string Promised, string Seen,
 /// <param name="Run">Gives what was seen, and how much of it was not as promised.</param>
 internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, CancellationToken, Task<(string Seen, int Wrong)>> Run)
 {
+    /// <summary>Whether its processes need networks of their own.</summary>
+    public bool NeedsNetwork { get; init; }
+
     private const string Undisturbed = "every stream gives the undisturbed answer";
 
     public static IReadOnlyList<Scenario> All { get; } =
@@ -21,6 +24,15 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("kill-owner", Undisturbed + ", and another coordinator owns the plan", (run, cancellation) => KillCoordinatorAsync(run, owner: true, cancellation)),
         new("stop-1s", Undisturbed, (run, cancellation) => StopAsync(run, 1, cancellation)),
         new("stop-5s", Undisturbed + ", and the node comes back", (run, cancellation) => StopAsync(run, 5, cancellation)),
+        new("stop-30s", Undisturbed + ", and the node, removed meanwhile, ends and says why", (run, cancellation) => StopAsync(run, 30, cancellation)),
+        new("power-cut", "every process is killed at once; started anew in any order they form one cell and serve within 60 s", PowerCutAsync),
+        new("overload", "each of 500 requests at once is answered, or refused with a time to come back; memory stays bounded, every cache block is given back", LoadScenario.OverloadAsync),
+        new("vanish", "callers that go away leave nothing behind; other streams give the undisturbed answer", LoadScenario.VanishAsync),
+        new("cut-node", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: false, cancellation)) { NeedsNetwork = true },
+        new("cut-node-briefly", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 2, oneWay: false, cancellation)) { NeedsNetwork = true },
+        new("cut-one-way", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: true, cancellation)) { NeedsNetwork = true },
+        new("cut-coordinator", Undisturbed + ", those of the coordinator after going on at another; one cell afterwards", (run, cancellation) => PartitionScenario.CoordinatorAsync(run, 10, cancellation)) { NeedsNetwork = true },
+        new("cut-halves", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.HalvesAsync(run, 10, cancellation)) { NeedsNetwork = true },
         new("drain", Undisturbed + " without a pause for loading, and the node ends with code 0", DrainScenario.DrainAsync),
         new("rolling-restart", "every process is restarted in turn; no request fails, no stream is cut", DrainScenario.RestartAllAsync),
     ];
@@ -91,8 +103,43 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         run.Cell[victim].Signal(ChaosProcess.SigCont);
         int wrong = await run.CountWrongAsync(streams);
         run.Stalls.Add($"SIGSTOP {seconds} s", streams, moment);
+        if (seconds > 12)
+        {
+            ChaosProcess removed = run.Cell[victim];
+            await removed.Exited.WaitAsync(TimeSpan.FromSeconds(60), cancellation);
+            wrong += removed.ExitCode == 1 && removed.Said.Contains("removed it", StringComparison.Ordinal) ? 0 : 1;
+            run.Cell.Start(victim);
+        }
+
         await WholeAsync(run, cancellation);
         return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
+    }
+
+    private static async Task<(string, int)> PowerCutAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        await WholeAsync(run, cancellation);
+        string[] names = [.. run.Cell.CoordinatorNames, .. run.Cell.NodeNames];
+        await Task.WhenAll(names.Select(name => run.Cell[name].KillAsync()));
+        run.Random.Shuffle(names);
+        long moment = Stopwatch.GetTimestamp();
+        foreach (string name in names)
+        {
+            run.Cell.Start(name);
+            await Task.Delay(run.Random.Next(500), cancellation);
+        }
+
+        await WholeAsync(run, cancellation);
+        TimeSpan took = Stopwatch.GetElapsedTime(moment);
+        var owners = new HashSet<string>();
+        foreach (string name in run.Cell.CoordinatorNames)
+        {
+            owners.Add((await run.Cell.WaitAsync(status => status.Owner.Length > 0, "owned", name, cancellation)).Owner);
+        }
+
+        ChaosStream[] streams = run.StartStreams(cancellation: cancellation);
+        int wrong = await run.CountWrongAsync(streams);
+        return ($"started in the order {string.Join(", ", names)}: whole after {took.TotalSeconds:0.0} s, owned by {string.Join(" and ", owners)}, {streams.Length - wrong} of {streams.Length} right",
+            wrong + (owners.Count == 1 ? 0 : 1) + (took > TimeSpan.FromSeconds(60) ? 1 : 0));
     }
 
     internal static string Describe(ChaosStream[] streams, int wrong, long moment)

@@ -19,9 +19,10 @@ internal static class ChaosCommand
         Option<int> tokens = new("--tokens") { Description = "Tokens of each stream.", DefaultValueFactory = _ => 300 };
         Option<int> rounds = new("--rounds") { Description = "Times that everything is done.", DefaultValueFactory = _ => 1 };
         Option<int> seed = new("--seed") { Description = "Decides what the scenarios leave to chance.", DefaultValueFactory = _ => 1 };
+        Option<int> minutes = new("--minutes") { Description = "Goes on with scenarios drawn at random for that long instead, and watches memory and descriptors." };
         Command command = new("chaos", "Start a cell of processes, break it under load, and print what is promised beside what was seen.")
         {
-            model, scenarios, coordinators, nodes, stages, pipelines, streams, tokens, rounds, seed,
+            model, scenarios, coordinators, nodes, stages, pipelines, streams, tokens, rounds, seed, minutes,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -35,18 +36,20 @@ internal static class ChaosCommand
                 Pipelines = Bounds.Within(parsed.GetValue(pipelines), 1, 64, "--pipelines"),
             };
             IReadOnlyList<Scenario> wanted = Wanted(parsed.GetValue(scenarios) ?? []);
+            options = options with { Network = wanted.Any(scenario => scenario.NeedsNetwork) };
             using ChaosCell cell = await ChaosCell.StartAsync(options, cancellation);
             ChaosRun run = await ChaosRun.StartAsync(cell, Bounds.Within(parsed.GetValue(streams), 1, 256, "--streams"), Bounds.Within(parsed.GetValue(tokens), 1, 4096, "--tokens"), parsed.GetValue(seed), Console.Error.WriteLine, cancellation);
             int wrong = 0;
-            for (int round = 0; round < Bounds.Within(parsed.GetValue(rounds), 1, 10_000, "--rounds"); round++)
+            if (Bounds.Within(parsed.GetValue(minutes), 0, 10_000, "--minutes") is int length and > 0)
+            {
+                wrong = await SoakAsync(run, wanted, TimeSpan.FromMinutes(length), cancellation);
+            }
+
+            for (int round = 0; parsed.GetValue(minutes) == 0 && round < Bounds.Within(parsed.GetValue(rounds), 1, 10_000, "--rounds"); round++)
             {
                 foreach (Scenario scenario in wanted)
                 {
-                    ScenarioResult result = await scenario.RunAsync(run, cancellation);
-                    wrong += result.Wrong;
-                    Console.WriteLine($"{(result.Wrong == 0 ? "kept  " : "BROKEN")} {result.Name}");
-                    Console.WriteLine($"       promised: {result.Promised}");
-                    Console.WriteLine($"       seen:     {result.Seen}");
+                    wrong += await PrintAsync(run, scenario, cancellation);
                 }
             }
 
@@ -57,8 +60,31 @@ internal static class ChaosCommand
         return command;
     }
 
+    private static async Task<int> PrintAsync(ChaosRun run, Scenario scenario, CancellationToken cancellation)
+    {
+        ScenarioResult result = await scenario.RunAsync(run, cancellation);
+        Console.WriteLine($"{(result.Wrong == 0 ? "kept  " : "BROKEN")} {result.Name}");
+        Console.WriteLine($"       promised: {result.Promised}");
+        Console.WriteLine($"       seen:     {result.Seen}");
+        return result.Wrong;
+    }
+
+    private static async Task<int> SoakAsync(ChaosRun run, IReadOnlyList<Scenario> scenarios, TimeSpan length, CancellationToken cancellation)
+    {
+        int wrong = 0;
+        long until = Environment.TickCount64 + (long)length.TotalMilliseconds;
+        while (Environment.TickCount64 < until)
+        {
+            wrong += await PrintAsync(run, scenarios[run.Random.Next(scenarios.Count)], cancellation);
+            Console.WriteLine($"       memory:   {LoadScenario.ResidentBytes(run) >> 20} MiB and {LoadScenario.Descriptors(run)} descriptors in all processes");
+        }
+
+        return wrong;
+    }
+
+    /// <summary>All that this machine can do when none is named.</summary>
     private static IReadOnlyList<Scenario> Wanted(string[] names) => names.Length == 0
-        ? Scenario.All
+        ? [.. Scenario.All.Where(scenario => !scenario.NeedsNetwork || ChaosNetwork.Lack is null)]
         : [.. names.Select(name => Scenario.All.FirstOrDefault(scenario => scenario.Name == name)
             ?? throw new UsageException($"there is no scenario '{name}'; there are {string.Join(", ", Scenario.All.Select(scenario => scenario.Name))}"))];
 }

@@ -20,7 +20,12 @@ internal static class CoordinatorCommand
             await using CoordinatorHost host = await CoordinatorHost.StartAsync(options, loggers, cancellation);
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, host.Metrics, loggers, cancellation);
             Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}{(host.AdminAddress is null ? "" : $", admin at {host.AdminAddress}")}");
-            await Waiting.UntilCancelled(cancellation);
+            Task<string> stopped = host.StoppedAsync();
+            if (await Task.WhenAny(stopped, Waiting.UntilCancelled(cancellation)) == stopped)
+            {
+                throw new CommandException($"the coordinator stopped: {await stopped}");
+            }
+
             await host.DrainAsync(TimeSpan.FromSeconds(options.DrainSeconds));
             return 0;
         });

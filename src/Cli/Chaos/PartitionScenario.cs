@@ -1,0 +1,77 @@
+using System.Diagnostics;
+
+namespace Lamina.Cli.Chaos;
+
+/// <summary>Processes that are cut off from each other and find together again.</summary>
+internal static class PartitionScenario
+{
+    /// <param name="oneWay">Only what the cell sends to the node is lost.</param>
+    public static Task<(string, int)> NodeAsync(ChaosRun run, int seconds, bool oneWay, CancellationToken cancellation) =>
+        CutAsync(run, oneWay ? "node cut off one way" : $"node cut off {seconds} s", before => [before.Stages[run.Random.Next(before.Stages.Count)]], seconds, oneWay, cancellation);
+
+    public static Task<(string, int)> CoordinatorAsync(ChaosRun run, int seconds, CancellationToken cancellation) =>
+        CutAsync(run, $"coordinator cut off {seconds} s", before => [run.Cell.CoordinatorNames.Except([before.Owner]).First()], seconds, oneWay: false, cancellation);
+
+    /// <summary>A coordinator and half of the nodes on each side.</summary>
+    public static Task<(string, int)> HalvesAsync(ChaosRun run, int seconds, CancellationToken cancellation) =>
+        CutAsync(run, $"halves {seconds} s", before =>
+        {
+            string[] nodes = [.. run.Cell.NodeNames];
+            return [run.Cell.CoordinatorNames.Last(), .. nodes[(nodes.Length / 2)..]];
+        }, seconds, oneWay: false, cancellation);
+
+    private static async Task<(string, int)> CutAsync(ChaosRun run, string fault, Func<ChaosStatus, string[]> side, int seconds, bool oneWay, CancellationToken cancellation)
+    {
+        ChaosCell cell = run.Cell;
+        ChaosStatus before = await Scenario.WholeAsync(run, cancellation);
+        ChaosStream[] streams = await run.FlowingAsync(20, cancellation);
+        string[] cut = side(before);
+        string[] all = [.. cell.CoordinatorNames, .. cell.NodeNames];
+        Dictionary<string, int> processes = all.ToDictionary(name => name, name => cell[name].Id);
+        long moment = Stopwatch.GetTimestamp();
+        cell.Network!.Cut(cut, [.. all.Except(cut)], oneWay);
+        await Task.Delay(TimeSpan.FromSeconds(seconds), cancellation);
+        cell.Network.Heal();
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task restarts = RestartEndedAsync(cell, all, ending.Token);
+        int wrong = await run.CountWrongAsync(streams);
+        run.Stalls.Add(fault, streams, moment);
+        await Scenario.WholeAsync(run, cancellation);
+        await ending.CancelAsync();
+        await restarts;
+
+        // Each coordinator must tell of the same owner: two cells would each have one.
+        var owners = new HashSet<string>();
+        foreach (string coordinator in cell.CoordinatorNames)
+        {
+            owners.Add((await cell.WaitAsync(status => status.Owner.Length > 0, "owned", coordinator, cancellation)).Owner);
+        }
+
+        string[] restarted = [.. all.Where(name => cell[name].Id != processes[name])];
+        string[] strangers = [.. restarted.Except(cut)];
+        int splits = owners.Count == 1 ? 0 : 1;
+        return ($"{Scenario.Describe(streams, wrong, moment)}; owner {string.Join(" and ", owners)}; cut off were {string.Join(", ", cut)}, ended and started anew {(restarted.Length == 0 ? "none" : string.Join(", ", restarted))}",
+            wrong + splits + (oneWay || cut.Length > all.Length / 2 - 1 ? 0 : strangers.Length));
+    }
+
+    /// <summary>Stands for whatever supervises the processes.</summary>
+    private static async Task RestartEndedAsync(ChaosCell cell, string[] names, CancellationToken ending)
+    {
+        try
+        {
+            while (true)
+            {
+                foreach (string name in names.Where(name => !cell.IsRunning(name)))
+                {
+                    cell.Start(name);
+                }
+
+                await Task.Delay(200, ending);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // All is whole again.
+        }
+    }
+}
