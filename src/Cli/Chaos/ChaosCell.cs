@@ -40,7 +40,7 @@ internal sealed record ChaosStatus(string Phase, int Epoch, IReadOnlyList<string
 /// <summary>A cell of real processes on loopback, one for each coordinator and node, with certificates made for this run. Everything it made is gone after disposal.</summary>
 internal sealed class ChaosCell : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(180);
 
     private readonly ChaosCellOptions _options;
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-chaos-").FullName;
@@ -94,6 +94,8 @@ internal sealed class ChaosCell : IDisposable
 
     /// <summary>What every process said, for whoever has to find out why.</summary>
     public string Logs => string.Join('\n', _all.Select(process => $"--- {process.Name} ({process.Id})\n{process.Said}"));
+
+    private string? _unreachable;
 
     /// <summary>The deployment's name.</summary>
     public string ModelName { get; private set; } = "";
@@ -176,6 +178,7 @@ internal sealed class ChaosCell : IDisposable
             catch (Exception e) when (e is HttpRequestException or JsonException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
             {
                 // This one does not answer; another may.
+                _unreachable = $"{name}: {e.Message}";
             }
         }
 
@@ -191,7 +194,7 @@ internal sealed class ChaosCell : IDisposable
         {
             if (Environment.TickCount64 > until)
             {
-                throw new CommandException($"the cell was never {what}; last seen: {(last is null ? "nothing" : $"{last.Phase}, epoch {last.Epoch}, stages on {string.Join(", ", last.Stages)}, {last.MemoryUsedByNode.Count} nodes")}\n{Logs}");
+                throw new CommandException($"the cell was never {what}; last seen: {(last is null ? $"nothing, since {_unreachable}" : $"{last.Phase}, epoch {last.Epoch}, stages on {string.Join(", ", last.Stages)}, {last.MemoryUsedByNode.Count} nodes")}\n{Logs}");
             }
 
             await Task.Delay(25, cancellation);

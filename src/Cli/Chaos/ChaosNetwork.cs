@@ -68,15 +68,19 @@ internal sealed class ChaosNetwork : IDisposable
         {
             try
             {
-                using FileStream space = File.OpenRead($"/var/run/netns/{Space(name)}");
-                if (setns(space.SafeFileHandle.DangerousGetHandle().ToInt32(), NewNetwork) != 0)
+                // The thread ends in that namespace; nobody else runs on it.
+                int space = open($"/var/run/netns/{Space(name)}", 0);
+                int entered = space < 0 ? -1 : setns(space, NewNetwork);
+                int error = Marshal.GetLastPInvokeError();
+                _ = close(space);
+                if (entered != 0)
                 {
-                    throw new IOException($"namespace {Space(name)} cannot be entered: error {Marshal.GetLastPInvokeError()}");
+                    throw new IOException($"namespace {Space(name)} cannot be entered: error {error}");
                 }
 
                 socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             }
-            catch (Exception e) when (e is IOException or SocketException or UnauthorizedAccessException)
+            catch (Exception e) when (e is IOException or SocketException)
             {
                 failure = e;
             }
@@ -173,6 +177,12 @@ internal sealed class ChaosNetwork : IDisposable
             throw new CommandException($"{string.Join(' ', command)}: {error.Trim()}");
         }
     }
+
+    [DllImport("libc", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    private static extern int open(string path, int flags);
+
+    [DllImport("libc")]
+    private static extern int close(int descriptor);
 
     [DllImport("libc", SetLastError = true)]
     private static extern int setns(int descriptor, int kind);

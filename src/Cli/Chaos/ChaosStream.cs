@@ -17,7 +17,7 @@ internal sealed record StreamAnswer(string Text, string? Finish, int Tokens);
 /// </summary>
 internal sealed class ChaosStream
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(180);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
 
     private readonly List<long> _times = [];
