@@ -137,24 +137,26 @@ internal sealed partial class CellSimulation
 
         int[] report = [.. tokens.Skip(first)];
         double arrival = Math.Max(lastDelivery, _time.Now + (_random.NextDouble() * 0.02));
-        _time.At(arrival, () => Deliver(stream, attempt, () => attempt.OnTokens(new GenerationProtocol.TokensGenerated(stream.Submit.Generation, first, report, [], [], []))));
+        _time.At(arrival, () => Deliver(stream, attempt, epoch, to => to.OnTokens(new GenerationProtocol.TokensGenerated(stream.Submit.Generation, first, report, [], [], []))));
         if (tokens.Count < stream.Submit.MaxTokens)
         {
             _time.After(0.02, 0.4, () => Compute(stream, attempt, epoch, tokens, arrival));
         }
         else
         {
-            _time.At(arrival, () => Deliver(stream, attempt, () => attempt.OnEnded(
+            _time.At(arrival, () => Deliver(stream, attempt, epoch, to => to.OnEnded(
                 new GenerationProtocol.GenerationEnded(stream.Submit.Generation, GenerationOutcome.Length, stream.Submit.MaxTokens, 0, ""))));
         }
     }
 
     /// <summary>What was on its way when the link closed may still arrive, or not.</summary>
-    private void Deliver(SimulatedStream stream, GenerationAttempt attempt, Action report)
+    private void Deliver(SimulatedStream stream, GenerationAttempt attempt, int epoch, Action<GenerationAttempt> report)
     {
         if (stream.Attempt == attempt || _random.Next(2) == 0)
         {
-            report();
+            int emitted = stream.Run.State.Emitted.Count;
+            report(_planted == Planted.EpochsUnchecked ? stream.Attempt ?? attempt : attempt);
+            stream.CheckFence(epoch, emitted);
             if (stream.Attempt == attempt)
             {
                 Settle(stream);

@@ -5,7 +5,7 @@ using Lamina.Coordinator.Planning;
 namespace Lamina.Coordinator.Tests.Simulation;
 
 /// <summary>Bugs that the simulation must notice, or it would notice nothing.</summary>
-internal enum Planted { None, SamplingKnowsThePipeline, ResumptionDropsAToken, LossesAreNotProbed, StaleStagesStay }
+internal enum Planted { None, SamplingKnowsThePipeline, ResumptionDropsAToken, LossesAreNotProbed, StaleStagesStay, TokensTwice, EpochsUnchecked }
 
 /// <summary>
 /// A cell in virtual time: the deployment's and the generations' own state, driven by made-up nodes and a made-up network that lose what the seed says. Faults end after a
@@ -35,7 +35,7 @@ internal sealed partial class CellSimulation
         _planted = planted;
         _nodes = [.. Enumerable.Range(0, _random.Next(1, 6)).Select(i => new SimulatedNode($"n{i}"))];
         _state = DeploymentState.Begin(new DeploymentSpec(Tenant, s_id, _random.Next(1, _nodes.Length + 1), null, 0, Pipelines: _random.Next(1, 4), Spares: _random.Next(2)));
-        _streams = [.. Enumerable.Range(1, _random.Next(1, 6)).Select(number => new SimulatedStream(number, _random.Next(1, 200)))];
+        _streams = [.. Enumerable.Range(1, _random.Next(1, 6)).Select(number => new SimulatedStream(number, _random.Next(1, 200), twice: planted == Planted.TokensTwice))];
     }
 
     /// <summary>Epochs that it took.</summary>

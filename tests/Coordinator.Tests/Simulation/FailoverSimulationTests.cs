@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Lamina.Coordinator.Tests.Simulation;
 
 /// <summary>Deployment and generations under random losses in virtual time.</summary>
@@ -8,9 +10,9 @@ public class FailoverSimulationTests(ITestOutputHelper output)
     [Fact]
     public void Cell_UnderRandomLosses_EndsEveryStreamWithEachTokenOnceAndLeavesNoStageBehind()
     {
-        var failures = new List<string>();
+        var failures = new ConcurrentBag<string>();
         int epochs = 0, owners = 0;
-        for (int seed = 0; seed < Seeds; seed++)
+        Parallel.For(0, Seeds, seed =>
         {
             var simulation = new CellSimulation(seed);
             if (simulation.Run() is { } failure)
@@ -18,12 +20,12 @@ public class FailoverSimulationTests(ITestOutputHelper output)
                 failures.Add($"seed {seed}: {failure}");
             }
 
-            epochs += simulation.Epochs;
-            owners += simulation.Owners;
-        }
+            Interlocked.Add(ref epochs, simulation.Epochs);
+            Interlocked.Add(ref owners, simulation.Owners);
+        });
 
         output.WriteLine($"{Seeds} seeds, {epochs} epochs, {owners} changes of owner, {failures.Count} failures");
-        Assert.True(failures.Count == 0, string.Join('\n', failures.Take(10)));
+        Assert.True(failures.IsEmpty, string.Join('\n', failures.Take(10)));
     }
 
     [Theory]
@@ -31,6 +33,8 @@ public class FailoverSimulationTests(ITestOutputHelper output)
     [InlineData("ResumptionDropsAToken", "undisturbed")]
     [InlineData("LossesAreNotProbed", "not ended")]
     [InlineData("StaleStagesStay", "still holds")]
+    [InlineData("TokensTwice", "came after")]
+    [InlineData("EpochsUnchecked", "were delivered in epoch")]
     public void Simulation_OfAPlantedBug_NoticesIt(string bug, string symptom)
     {
         Planted planted = Enum.Parse<Planted>(bug);

@@ -9,11 +9,19 @@ internal sealed class SimulatedStream
 {
     private readonly List<int> _seen = [];
 
-    public SimulatedStream(int number, int maxTokens)
+    /// <param name="twice">A planted bug: every tenth token reaches the caller twice.</param>
+    public SimulatedStream(int number, int maxTokens, bool twice)
     {
         Submit = new GenerationProtocol.Submit(
             CellSimulation.Tenant, new GenerationId(0, (ulong)number), [number], [], maxTokens, [], SamplingSettings.From(new SamplingParameters()), 0);
-        Run = new GenerationRun(Submit, Take);
+        Run = new GenerationRun(Submit, fresh =>
+        {
+            Take(fresh);
+            if (twice && _seen.Count % 10 == 0)
+            {
+                Take(fresh);
+            }
+        });
     }
 
     public GenerationProtocol.Submit Submit { get; }
@@ -34,6 +42,15 @@ internal sealed class SimulatedStream
     public bool IsWhole => _seen.Count == Submit.MaxTokens;
 
     public static int Next(int prompt, IEnumerable<int> tokens) => tokens.Aggregate(prompt, (hash, token) => unchecked((hash * 31) + token + 7)) & 0xFFFF;
+
+    /// <summary>What a pipeline computed that no longer counts must not reach the caller, even where it is the same.</summary>
+    public void CheckFence(int epoch, int emittedBefore)
+    {
+        if (epoch != Epoch && Run.State.Emitted.Count > emittedBefore)
+        {
+            Wrong ??= $"tokens of epoch {epoch} were delivered in epoch {Epoch}";
+        }
+    }
 
     private void Take(GenerationProtocol.TokensGenerated fresh)
     {

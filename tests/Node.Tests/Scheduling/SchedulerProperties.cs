@@ -56,12 +56,33 @@ public class SchedulerProperties
         Assert.True(copies > 100 && rightGuesses > 1000, $"{copies} copies and {rightGuesses} right guesses: the loads hardly try them");
     }
 
-    private static PipelineModel Run(Load load)
+    /// <summary>The property must notice what it is there for: a block that is taken and never given back.</summary>
+    [Fact]
+    public void Scheduler_OfAPlantedLeak_IsNoticed()
+    {
+        Request[] requests = [.. Enumerable.Range(0, 4).Select(i => new Request([1, 2, 3], 40, 0, -1, i, 0, 0, 1, 0))];
+        var load = new Load(Stages: 2, Blocks: 24, Sequences: 4, ContextLength: 200, Chunk: 32, Cache: false, Draft: 0, requests, Seed: 1);
+
+        Run(load);
+        var noticed = Assert.Throws<Xunit.Sdk.EqualException>(() => Run(load, leak: true));
+
+        Assert.Contains("24", noticed.Message, StringComparison.Ordinal);
+        Assert.Contains("23", noticed.Message, StringComparison.Ordinal);
+    }
+
+    /// <param name="leak">Plants a bug: one block is taken that nobody holds.</param>
+    private static PipelineModel Run(Load load, bool leak = false)
     {
         var settings = new StageSettings(load.ContextLength, load.Blocks, load.Sequences, 128, load.Chunk, 1, 1, load.Draft);
         var model = new PipelineModel(settings);
         SchedulerLimits limits = SchedulerLimits.From(settings, load.Stages, PipelineModel.Vocabulary) with { PrefixCache = load.Cache };
         var scheduler = new Scheduler(limits);
+        if (leak)
+        {
+            var pool = (BlockPool)typeof(Scheduler).GetField("_blocks", System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Instance)!.GetValue(scheduler)!;
+            Assert.True(pool.TryTake(out _));
+        }
+
         var random = new Random(load.Seed);
         var owner = new object();
         var emitted = new Dictionary<GenerationId, List<int>>();
