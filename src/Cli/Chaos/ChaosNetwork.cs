@@ -106,11 +106,25 @@ internal sealed class ChaosNetwork : IDisposable
         }
     }
 
+    /// <summary>Loses that share of the packets that a process receives, at random, until <see cref="Heal"/>.</summary>
+    public void Lose(string name, int percent)
+    {
+        string[] nft = ["ip", "netns", "exec", Space(name), "nft"];
+        Run([.. nft, "add", "table", "ip", "cut"]);
+        Run([.. nft, "add", "chain", "ip", "cut", "in", "{ type filter hook input priority 0 ; }"]);
+        Run([.. nft, "add", "rule", "ip", "cut", "in", "numgen", "random", "mod", "100", "<", $"{percent}", "drop"]);
+    }
+
+    /// <summary>Lets a process send no more than that until <see cref="Heal"/>.</summary>
+    public void Throttle(string name, int megabitsPerSecond) =>
+        Run("ip", "netns", "exec", Space(name), "tc", "qdisc", "add", "dev", $"{_prefix}e{_numbers[name]}", "root", "tbf", "rate", $"{megabitsPerSecond}mbit", "burst", "32kb", "latency", "400ms");
+
     public void Heal()
     {
         foreach (string name in _numbers.Keys)
         {
             TryRun("ip", "netns", "exec", Space(name), "nft", "flush", "ruleset");
+            TryRun("ip", "netns", "exec", Space(name), "tc", "qdisc", "del", "dev", $"{_prefix}e{_numbers[name]}", "root");
         }
     }
 

@@ -5,6 +5,29 @@ namespace Lamina.Cli.Chaos;
 /// <summary>Processes that are cut off from each other and find together again.</summary>
 internal static class PartitionScenario
 {
+    /// <summary>A bad network between all: slower, never wrong.</summary>
+    public static async Task<(string, int)> PoorAsync(ChaosRun run, string fault, Action<ChaosNetwork, string> worsen, CancellationToken cancellation)
+    {
+        await Scenario.WholeAsync(run, cancellation);
+        foreach (string name in run.Cell.NodeNames)
+        {
+            worsen(run.Cell.Network!, name);
+        }
+
+        long moment = Stopwatch.GetTimestamp();
+        try
+        {
+            ChaosStream[] streams = await run.FlowingAsync(1, cancellation);
+            int wrong = await run.CountWrongAsync(streams);
+            run.Stalls.Add(fault, streams, moment);
+            return ($"{Scenario.Describe(streams, wrong, moment)}, all in {Stopwatch.GetElapsedTime(moment).TotalSeconds:0.0} s", wrong + streams.Sum(stream => stream.Cuts));
+        }
+        finally
+        {
+            run.Cell.Network!.Heal();
+        }
+    }
+
     /// <param name="oneWay">Only what the cell sends to the node is lost.</param>
     public static Task<(string, int)> NodeAsync(ChaosRun run, int seconds, bool oneWay, CancellationToken cancellation) =>
         CutAsync(run, oneWay ? "node cut off one way" : $"node cut off {seconds} s", before => [before.Stages[run.Random.Next(before.Stages.Count)]], seconds, oneWay, cancellation);

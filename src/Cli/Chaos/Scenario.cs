@@ -33,6 +33,9 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("cut-one-way", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: true, cancellation)) { NeedsNetwork = true },
         new("cut-coordinator", Undisturbed + ", those of the coordinator after going on at another; one cell afterwards", (run, cancellation) => PartitionScenario.CoordinatorAsync(run, 10, cancellation)) { NeedsNetwork = true },
         new("cut-halves", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.HalvesAsync(run, 10, cancellation)) { NeedsNetwork = true },
+        new("loss-1", Undisturbed + ", slower", (run, cancellation) => PartitionScenario.PoorAsync(run, "1 % loss", (network, node) => network.Lose(node, 1), cancellation)) { NeedsNetwork = true },
+        new("rate-10mbit", Undisturbed + ", slower", (run, cancellation) => PartitionScenario.PoorAsync(run, "10 Mbit/s", (network, node) => network.Throttle(node, 10), cancellation)) { NeedsNetwork = true },
+        new("damaged-cache", "cached weights that were flipped, cut short or emptied are noticed and fetched again, never computed with", DamagedCacheAsync),
         new("drain", Undisturbed + " without a pause for loading, and the node ends with code 0", DrainScenario.DrainAsync),
         new("rolling-restart", "every process is restarted in turn; no request fails, no stream is cut", DrainScenario.RestartAllAsync),
     ];
@@ -113,6 +116,45 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
 
         await WholeAsync(run, cancellation);
         return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
+    }
+
+    /// <summary>All nodes go down, and what they keep is damaged before they come back.</summary>
+    private static async Task<(string, int)> DamagedCacheAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        await WholeAsync(run, cancellation);
+        string[] names = [.. run.Cell.NodeNames];
+        await Task.WhenAll(names.Select(name => run.Cell[name].KillAsync()));
+        int damaged = 0;
+        foreach (string path in names.SelectMany(name => Directory.EnumerateFiles(run.Cell.CachePath(name), "*", SearchOption.AllDirectories)))
+        {
+            byte[] bytes = File.ReadAllBytes(path);
+            switch (damaged++ % 3)
+            {
+                case 0 when bytes.Length > 0:
+                    bytes[run.Random.Next(bytes.Length)] ^= (byte)(1 << run.Random.Next(8));
+                    break;
+                case 1:
+                    bytes = bytes[..(bytes.Length / 2)];
+                    break;
+                default:
+                    bytes = [];
+                    break;
+            }
+
+            // In place of the file: what is kept may be read-only.
+            File.Delete(path);
+            File.WriteAllBytes(path, bytes);
+        }
+
+        foreach (string name in names)
+        {
+            run.Cell.Start(name);
+        }
+
+        await WholeAsync(run, cancellation);
+        ChaosStream[] streams = run.StartStreams(cancellation: cancellation);
+        int wrong = await run.CountWrongAsync(streams);
+        return ($"{damaged} files damaged, {streams.Length - wrong} of {streams.Length} right", wrong + (damaged > 0 ? 0 : 1));
     }
 
     private static async Task<(string, int)> PowerCutAsync(ChaosRun run, CancellationToken cancellation)

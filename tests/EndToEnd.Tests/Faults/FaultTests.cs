@@ -11,7 +11,7 @@ public sealed class FaultTests(ITestOutputHelper output)
 {
     private const string Switch = "LAMINA_FAULTS";
 
-    public static TheoryData<string> Always() => ["vanish"];
+    public static TheoryData<string> Always() => ["vanish", "damaged-cache"];
 
     public static TheoryData<string> Rest() => [.. Scenario.All.Select(scenario => scenario.Name).Except(Always().Select(row => (string)row.Data))];
 
