@@ -58,6 +58,8 @@ public sealed partial class DashboardTests(DashboardTests.ServedCell served) : I
         Assert.Contains(Model, await page.InnerTextAsync("#confirm-text"), StringComparison.Ordinal);
         await page.ClickAsync("#confirm-yes");
         await page.WaitForSelectorAsync("#cells tr:has-text('node-3')", new() { State = WaitForSelectorState.Detached, Timeout = 60_000 });
+        await page.ReloadAsync();
+        await page.WaitForSelectorAsync("#audit tr:has-text('node=node-3')");
         await page.ClickAsync("#logout");
         await page.WaitForSelectorAsync("#login:not([hidden])");
     }

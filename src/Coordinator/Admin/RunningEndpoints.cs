@@ -2,6 +2,7 @@ using System.Globalization;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Audit;
 using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -10,17 +11,21 @@ using Microsoft.AspNetCore.Routing;
 namespace Lamina.Coordinator.Admin;
 
 /// <summary>
-/// <c>POST /admin/generations/{id}/cancel</c> ends an answer that is being made; <c>GET /admin/usage/{tenant}?days=30</c> tells what a tenant used, by day, key and model.
+/// <c>POST /admin/generations/{id}/cancel</c> ends an answer that is being made; <c>GET /admin/usage/{tenant}?days=30</c> tells what a tenant used, by day, key and model;
+/// <c>GET /admin/audit?limit=50</c> the latest records of this coordinator's audit log, newest first.
 /// </summary>
 internal sealed class RunningEndpoints(QuotaControl quotas, TimeProvider time)
 {
     private const int DefaultDays = 30;
     private const int MaxDays = 366;
+    private const int DefaultRecords = 50;
+    private const int MaxRecords = 500;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/admin/generations/{id}/cancel", CancelAsync);
         routes.MapGet("/admin/usage/{tenant}", UsageAsync);
+        routes.MapGet("/admin/audit", AuditAsync);
     }
 
     private Task CancelAsync(HttpContext context)
@@ -33,16 +38,25 @@ internal sealed class RunningEndpoints(QuotaControl quotas, TimeProvider time)
         return Task.CompletedTask;
     }
 
+    private Task AuditAsync(HttpContext context)
+    {
+        AdminCaller caller = AdminCaller.Of(context);
+        AuditLog log = quotas.Audit ?? throw ApiError.RouteNotFound().AsException();
+        int limit = Number(context, "limit", DefaultRecords, MaxRecords);
+        IReadOnlyList<byte[]> records = log.Recent(limit, tenant => caller.IsOperator || tenant == caller.Tenant?.Value);
+        return JsonBody.WriteAsync(context, json => AdminJson.WriteList(json, records, (writer, record) => writer.WriteRawValue(record)));
+    }
+
+    private static int Number(HttpContext context, string name, int byDefault, int most) =>
+        context.Request.Query[name].ToString() is not { Length: > 0 } text ? byDefault
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= 1 && number <= most ? number
+        : throw ApiError.InvalidValue(name, $"'{name}' must be 1 to {most}").AsException();
+
     private async Task UsageAsync(HttpContext context)
     {
         TenantId tenant = context.RouteTenant();
         UsageLedger ledger = quotas.Ledger ?? throw ApiError.RouteNotFound().AsException();
-        string? asked = context.Request.Query["days"];
-        if (!int.TryParse(asked ?? $"{DefaultDays}", NumberStyles.None, CultureInfo.InvariantCulture, out int days) || days is < 1 or > MaxDays)
-        {
-            throw ApiError.InvalidValue("days", $"'days' must be 1 to {MaxDays}").AsException();
-        }
-
+        int days = Number(context, "days", DefaultDays, MaxDays);
         long today = DayBudget.DayOf(time.GetUtcNow().ToUnixTimeMilliseconds());
         IReadOnlyList<UsageDayRow> rows = await ledger.ReadAsync(tenant, today - days + 1, today, context.RequestAborted);
         await JsonBody.WriteAsync(context, json => AdminJson.WriteList(json, rows, (writer, row) =>

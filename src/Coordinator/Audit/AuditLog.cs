@@ -13,6 +13,7 @@ public sealed class AuditLog : IAsyncDisposable
     internal const int NumberDigits = 12;
     private const long MaxFileBytes = 64 << 20;
     private const int MaxQueued = 1 << 16;
+    private const int MostRecent = 512;
 
     private static readonly TimeSpan s_gather = TimeSpan.FromMilliseconds(50);
 
@@ -25,6 +26,8 @@ public sealed class AuditLog : IAsyncDisposable
     private byte[] _previous;
     private long _number;
     private long _lost;
+    private readonly Lock _recentLock = new();
+    private readonly Queue<(byte[] Json, string? Tenant)> _recent = new(MostRecent);
 
     private sealed record Entry(AuditRecord Record, TaskCompletionSource? Written);
 
@@ -65,6 +68,16 @@ public sealed class AuditLog : IAsyncDisposable
         if (!_queue.Writer.TryWrite(new Entry(record, null)))
         {
             Interlocked.Increment(ref _lost);
+        }
+    }
+
+    /// <summary>The latest records of this process as lines of JSON, newest first.</summary>
+    /// <param name="ofTenant">Which tenants' records to tell; one that concerns no tenant is null.</param>
+    public IReadOnlyList<byte[]> Recent(int most, Func<string?, bool> ofTenant)
+    {
+        lock (_recentLock)
+        {
+            return [.. _recent.Reverse().Where(record => ofTenant(record.Tenant)).Take(most).Select(record => record.Json)];
         }
     }
 
@@ -164,5 +177,14 @@ public sealed class AuditLog : IAsyncDisposable
         byte[] json = record.ToJson(++_number);
         _previous = AuditChain.Next(_previous, json);
         lines.Write(AuditChain.Line(_previous, json));
+        lock (_recentLock)
+        {
+            if (_recent.Count == MostRecent)
+            {
+                _recent.Dequeue();
+            }
+
+            _recent.Enqueue((json, record.Tenant));
+        }
     }
 }

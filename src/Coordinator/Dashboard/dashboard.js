@@ -101,8 +101,8 @@ async function showLists() {
   await showUsage(tenants.map(t => t.id));
   const audit = await optional("/admin/audit?limit=50");
   byId("audit-section").hidden = !audit;
-  if (audit) byId("audit").replaceChildren(table("audit trail", ["Time", "Who", "What", "Result"], audit.data.map(e => [
-    (e.at ?? "").slice(0, 19).replace("T", " "), e.actor ?? "", [e.action, e.subject].filter(Boolean).join(" "), e.result ?? ""])));
+  if (audit) byId("audit").replaceChildren(table("audit trail", ["Time", "Who", "Tenant", "What", "Result"], audit.data.map(e => [
+    e.time.slice(0, 19).replace("T", " "), e.actor, e.tenant ?? "", [e.action, e.target, e.model].filter(Boolean).join(" "), e.result])));
 }
 
 // Thirty days of a tenant's tokens as a chart of columns, and today by key and model.
