@@ -8,8 +8,8 @@ namespace Lamina.Coordinator.State;
 /// <summary>Brings a database's schema up to the program's, in one transaction and under a lock, so that two coordinators may start at once.</summary>
 internal static class SchemaMigration
 {
-    // Any number that nobody else locks in this database.
-    private const long PostgresLock = 0x4C616D696E61;
+    /// <summary>Held to the end of the transaction by whoever changes schema or content. The number is any that nobody else locks in this database.</summary>
+    public const string TakePostgresLock = "SELECT pg_advisory_xact_lock(83634586316385)";
 
     /// <summary>Migrates and opens the server secret. Throws <see cref="InvalidDataException"/> when a newer program made the schema.</summary>
     /// <param name="openSecret">Given the fingerprint of the secret that the database's hashes were made with, or null for a new database.</param>
@@ -30,7 +30,7 @@ internal static class SchemaMigration
             await using DbTransaction transaction = await connection.BeginTransactionAsync(postgres ? IsolationLevel.ReadCommitted : IsolationLevel.Serializable, cancellation);
             if (postgres)
             {
-                await ExecuteAsync(connection, transaction, $"SELECT pg_advisory_xact_lock({PostgresLock})", cancellation);
+                await ExecuteAsync(connection, transaction, TakePostgresLock, cancellation);
             }
 
             await ExecuteAsync(connection, transaction, "CREATE TABLE IF NOT EXISTS schema_versions (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL)", cancellation);

@@ -86,8 +86,14 @@ public sealed class StateDatabase
 
     private static async Task<T> CommitAsync<T>(StateContext context, Func<StateContext, Task<T>> work, CancellationToken cancellation)
     {
-        // SQLite begins it with its write lock, so that what was read is still so when it is written.
-        await using IDbContextTransaction transaction = await context.Database.BeginTransactionAsync(IsolationLevel.Serializable, cancellation);
+        // One change at a time, so that what was read is still so when it is written: SQLite begins with its write lock, PostgreSQL waits for the lock and sees what came before.
+        bool postgres = context.Database.IsNpgsql();
+        await using IDbContextTransaction transaction = await context.Database.BeginTransactionAsync(postgres ? IsolationLevel.ReadCommitted : IsolationLevel.Serializable, cancellation);
+        if (postgres)
+        {
+            await context.Database.ExecuteSqlRawAsync(SchemaMigration.TakePostgresLock, cancellation);
+        }
+
         T result = await work(context);
         await context.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
