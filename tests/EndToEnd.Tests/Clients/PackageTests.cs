@@ -30,6 +30,30 @@ public sealed class PackageTests(ServedModel served)
         Console.WriteLine((await client.AsChatClient(args[1]).GetResponseAsync("What is 27 + 15?", new ChatOptions { Temperature = 0 })).Text);
         """;
 
+    /// <summary>Every build holds the package to the analysers of native compilation; this compiles and runs it, which takes a minute.</summary>
+    [Fact]
+    public async Task Package_CompiledAheadOfTime_Answers()
+    {
+        Assert.SkipUnless(Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1", "takes a minute: LAMINA_TEST_LONG=1 runs it");
+        Assert.SkipUnless(Tool.Exists("gcc") || Tool.Exists("clang"), "native compilation needs gcc or clang to link");
+        string folder = Directory.CreateTempSubdirectory("lamina-native-").FullName;
+        try
+        {
+            string linker = Tool.Exists("clang") ? "clang" : "gcc";
+            string project = Project.Replace("<OutputType>", $"<PublishAot>true</PublishAot><InvariantGlobalization>true</InvariantGlobalization><TreatWarningsAsErrors>true</TreatWarningsAsErrors><CppCompilerAndLinker>{linker}</CppCompilerAndLinker><OutputType>", StringComparison.Ordinal)
+                .Replace("<PackageReference Include=\"Lamina.Client\" Version=\"VERSION\" />", $"<ProjectReference Include=\"{Repository.File("src/Client/Client.csproj")}\" />", StringComparison.Ordinal);
+            await File.WriteAllTextAsync(Path.Combine(folder, "native.csproj"), project);
+            await File.WriteAllTextAsync(Path.Combine(folder, "Program.cs"), Program);
+            await Tool.RunAsync("dotnet", ["publish", "-c", "Release", "--use-current-runtime", "-nologo", "-o", Path.Combine(folder, "out")], TimeSpan.FromMinutes(9), folder);
+            string answer = await Tool.RunAsync(Path.Combine(folder, "out", "native"), [served.Http.BaseAddress!.ToString(), ServedModel.ModelName], TimeSpan.FromMinutes(1), folder);
+            Assert.Equal("27 + 15 = 42.", answer.Trim());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public async Task Package_EmptyConsoleProject_RestoresAndAnswers()
     {
