@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Lamina.Compute.Grammar;
 using Lamina.Compute.ToolCalls;
+using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
 
@@ -97,6 +98,19 @@ public class ChatPartsTests
         GrammarSource? grammar = Request($"{tools},\"tool_choice\":\"{choice}\"").Conversation.Tools.Grammar(ToolFormat.Hermes, thinks: false);
 
         Assert.Equal(forced, grammar is null ? null : JsonDocument.Parse(grammar.Text).RootElement.GetProperty("forced").GetBoolean());
+    }
+
+    [Theory]
+    [InlineData("low", "{{ reasoning_effort }}", "reasoning_effort", "\"low\"")]
+    [InlineData("none", "{% if enable_thinking %}", "enable_thinking", "false")]
+    [InlineData("high", "{% if enable_thinking %}", "enable_thinking", "true")]
+    public void Effort_ReachesTheTemplateUnderItsName(string effort, string template, string variable, string value)
+    {
+        ChatConversation conversation = Request($"\"reasoning_effort\":\"{effort}\",\"chat_template_kwargs\":{{\"x\":1}}").Conversation;
+
+        Assert.Equal(value, conversation.VariablesFor(template)![variable]!.ToJsonString());
+        Assert.Equal(1, conversation.VariablesFor(template)!["x"]!.GetValue<int>());
+        Assert.Equal("reasoning_effort", Assert.Throws<ApiException>(() => conversation.VariablesFor("{{ messages }}")).Error.Param);
     }
 
     [Fact]

@@ -37,6 +37,21 @@ public class FieldTableTests
     }
 
     [Trait("Attack", "C3")]
+    [Fact]
+    public void Table_NamesATestForEveryHonouredField()
+    {
+        Dictionary<string, string[]> tests = Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
+            .GroupBy(file => Path.GetFileNameWithoutExtension(file)).ToDictionary(group => group.Key, group => group.Select(File.ReadAllText).ToArray());
+        string[][] honoured = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", "api.md")).Select(line => line.Split(" | ")).Where(cells => cells is [_, _, "honoured", ..])];
+
+        Assert.InRange(honoured.Length, 90, 300);
+        Assert.All(honoured, cells =>
+        {
+            string[] shown = cells[^1].Trim('|', ' ').Split('.');
+            Assert.True(shown.Length == 2 && tests.TryGetValue(shown[0], out string[]? texts) && texts.Any(text => text.Contains($" {shown[1]}(", StringComparison.Ordinal)), $"{cells[0]} is shown by no test: '{cells[^1]}'");
+        });
+    }
+
     [Theory]
     [MemberData(nameof(Rows))]
     public void Field_OfTheTable_IsHonouredOrRefusedByName(string route, string field, string value, bool honoured)

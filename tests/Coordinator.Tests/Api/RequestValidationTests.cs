@@ -208,6 +208,10 @@ public class RequestValidationTests
     /// <summary>Each extension reaches the sampler's own parameter.</summary>
     [Theory]
     [InlineData("\"typical_p\":0.5", "TypicalP", 0.5)]
+    [InlineData("\"repeat_penalty\":1.5", "RepetitionPenalty", 1.5)]
+    [InlineData("\"mirostat\":2", "Mirostat", 2)]
+    [InlineData("\"mirostat_tau\":3", "MirostatTau", 3)]
+    [InlineData("\"mirostat_eta\":0.5", "MirostatEta", 0.5)]
     [InlineData("\"top_n_sigma\":1.5", "TopNSigma", 1.5)]
     [InlineData("\"xtc_probability\":0.5", "XtcProbability", 0.5)]
     [InlineData("\"xtc_threshold\":0.25", "XtcThreshold", 0.25)]

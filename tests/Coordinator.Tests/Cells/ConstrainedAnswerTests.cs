@@ -41,6 +41,19 @@ public class ConstrainedAnswerTests(ThreeNodeCell shared) : IClassFixture<ThreeN
     }
 
     [Fact]
+    public async Task Chat_LabelsOfTheCaller_ChangeNothing()
+    {
+        JsonElement plain = await _cell.PostAsync("/v1/chat/completions", Chat("\"temperature\":0"));
+        JsonElement labelled = await _cell.PostAsync("/v1/chat/completions", Chat("""
+            "temperature":0,"metadata":{"a":"b"},"modalities":["text"],"prompt_cache_key":"k","safety_identifier":"s","service_tier":"auto","store":false,"verbosity":"medium","prompt_cache_retention":"in_memory"
+            """));
+
+        Assert.Equal(plain.GetProperty("choices").GetRawText(), labelled.GetProperty("choices").GetRawText());
+        Assert.False(plain.TryGetProperty("service_tier", out _));
+        Assert.Equal("default", labelled.GetProperty("service_tier").GetString());
+    }
+
+    [Fact]
     public async Task Chat_DryWithBreakers_IsAnswered() => Assert.NotEmpty(await AnswerAsync("\"dry_multiplier\":0.8,\"seed\":1"));
 
     [Fact]

@@ -59,7 +59,7 @@ public class EmbeddingTests(EncoderCell shared) : IClassFixture<EncoderCell>
     public async Task Embeddings_AsBase64OrOfTokens_AreTheSame()
     {
         float[] expected = Alone("hello", out _);
-        JsonElement base64 = (await _cell.PostAsync("/v1/embeddings", """{"model":"bert","input":"hello","encoding_format":"base64"}""")).GetProperty("data")[0];
+        JsonElement base64 = (await _cell.PostAsync("/v1/embeddings", """{"model":"bert","input":"hello","encoding_format":"base64","user":"u"}""")).GetProperty("data")[0];
         Assert.Equal(expected, MemoryMarshal.Cast<byte, float>(base64.GetProperty("embedding").GetBytesFromBase64()).ToArray());
 
         using GgufFile file = GgufFile.Open(shared.ModelPath);

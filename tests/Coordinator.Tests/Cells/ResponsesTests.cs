@@ -136,6 +136,31 @@ public class ResponsesTests(ToolUsingCell shared) : IClassFixture<ToolUsingCell>
     }
 
     [Fact]
+    public async Task Response_LogProbsWanted_ComeWithTheText()
+    {
+        JsonElement response = await _cell.PostAsync("/v1/responses", Body("\"max_output_tokens\":6,\"top_logprobs\":2,\"include\":[\"message.output_text.logprobs\"]"));
+        JsonElement part = response.GetProperty("output")[0].GetProperty("content")[0];
+        JsonElement[] tokens = [.. part.GetProperty("logprobs").EnumerateArray()];
+        Assert.InRange(tokens.Length, 1, 6);
+        Assert.All(tokens, token => Assert.Equal((2, token.GetProperty("logprob").GetDouble()), (token.GetProperty("top_logprobs").GetArrayLength(), token.GetProperty("top_logprobs")[0].GetProperty("logprob").GetDouble())));
+        Assert.StartsWith(part.GetProperty("text").GetString()!, string.Concat(tokens.Select(token => token.GetProperty("token").GetString())), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Response_LabelsOfTheCaller_AreGivenBack()
+    {
+        JsonElement plain = await _cell.PostAsync("/v1/responses", Body("\"max_output_tokens\":6"));
+        JsonElement response = await _cell.PostAsync("/v1/responses", Body("""
+            "max_output_tokens":6,"prompt_cache_key":"k","safety_identifier":"s","service_tier":"default","user":"u","max_tool_calls":3
+            """));
+        Assert.Equal(Text(plain), Text(response));
+        Assert.Equal(
+            ("k", "s", "default", "u", 3),
+            (response.GetProperty("prompt_cache_key").GetString(), response.GetProperty("safety_identifier").GetString(), response.GetProperty("service_tier").GetString(),
+             response.GetProperty("user").GetString(), response.GetProperty("max_tool_calls").GetInt32()));
+    }
+
+    [Fact]
     public async Task Response_HeldToASchema_Validates()
     {
         JsonElement response = await _cell.PostAsync("/v1/responses", Body("""
