@@ -30,7 +30,11 @@ internal static class InspectionReport
 
         if (model.LayerBytes.Count > 0)
         {
-            Line("memory a layer", $"{Size(model.LayerBytes.Min())} to {Size(model.LayerBytes.Max())}");
+            foreach ((int first, int last, long bytes) in Runs(model.LayerBytes))
+            {
+                Line(first == last ? $"layer {first}" : $"layers {first}-{last}", $"{Size(bytes)}{(first == last ? "" : " each")}");
+            }
+
             Line("outside layers", Size(model.SharedBytes));
         }
 
@@ -51,6 +55,19 @@ internal static class InspectionReport
             {
                 text.AppendLine($"{label,-16} {value}");
             }
+        }
+    }
+
+    /// <summary>Neighbouring layers of the same size, together.</summary>
+    internal static IEnumerable<(int First, int Last, long Bytes)> Runs(IReadOnlyList<long> layers)
+    {
+        for (int first = 0, next; first < layers.Count; first = next)
+        {
+            for (next = first + 1; next < layers.Count && layers[next] == layers[first]; next++)
+            {
+            }
+
+            yield return (first, next - 1, layers[first]);
         }
     }
 

@@ -43,13 +43,14 @@ internal static class LeftRecursion
         bool[] nullable = new bool[count];
         List<int>[] users = new List<int>[count];
         Queue<int> open = new(Enumerable.Range(0, count));
+        int[] emptyElements = new int[code.Elements.Length];
         for (int rule = 0; rule < count; rule++)
         {
             foreach (int start in code.Alternatives[rule])
             {
                 for (int at = start; code.Elements[at] != GrammarCode.End; at++)
                 {
-                    if (code.Elements[at] < 0)
+                    if (code.Elements[at] < 0 && (users[~code.Elements[at]] is not { } known || known[^1] != rule))
                     {
                         (users[~code.Elements[at]] ??= []).Add(rule);
                     }
@@ -68,14 +69,16 @@ internal static class LeftRecursion
 
         return nullable;
 
-        bool IsEmpty(int at)
+        bool IsEmpty(int start)
         {
-            while (code.Elements[at] < 0 && nullable[~code.Elements[at]])
+            // What was found empty stays so: the next look goes on where this one ends.
+            ref int skipped = ref emptyElements[start];
+            while (code.Elements[start + skipped] < 0 && nullable[~code.Elements[start + skipped]])
             {
-                at++;
+                skipped++;
             }
 
-            return code.Elements[at] == GrammarCode.End;
+            return code.Elements[start + skipped] == GrammarCode.End;
         }
     }
 

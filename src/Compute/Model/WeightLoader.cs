@@ -139,8 +139,8 @@ internal sealed class WeightLoader
             FeedForwardNorm = Norm(prefix + (layer.Residual == ResidualForm.Parallel ? "attn_norm_2" : layer.FeedForwardNorm)),
             FeedForward = block.Experts is null ? Dense(block, block.Length, prefix, "") : null,
             Experts = block.Experts is { } experts ? Experts(block, experts, prefix) : null,
-            AttentionStreamNorm = Norm(prefix + "attn_output_norm"),
-            LayerStreamNorm = Norm(prefix + "layer_output_norm"),
+            AttentionStreamNorm = layer.NormStream ? Norm(prefix + "attn_output_norm") : null,
+            LayerStreamNorm = layer.NormStream ? Norm(prefix + "layer_output_norm") : null,
             PostFeedForwardNorm = layer.NormAfter ? Norm(prefix + "post_ffw_norm") : null,
         };
     }

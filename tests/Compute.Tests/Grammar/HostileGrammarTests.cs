@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Lamina.Compute.Grammar;
+using Lamina.Compute.Tests.Fuzzing;
 
 namespace Lamina.Compute.Tests.Grammar;
 
@@ -14,6 +14,8 @@ public sealed class HostileGrammarTests(ITestOutputHelper output)
         { "gbnf", "root ::= " + string.Concat(Enumerable.Repeat("\"a\" | ", 40_000)) + "\"a\"" },
         { "gbnf", "root ::= a0\n" + string.Concat(Enumerable.Range(0, 9_000).Select(i => $"a{i} ::= a{i + 1} \"x\"\n")) + "a9000 ::= a0 \"y\"" },
         { "gbnf", "root ::= " + string.Concat(Enumerable.Range(0, 60_000).Select(i => $"x{i} ")) },
+        { "regex", "^" + string.Concat(Enumerable.Repeat("(){5000}", 8)) + "a$" },
+        { "regex", string.Concat(Enumerable.Range(0, 20_000).Select(i => $"({(char)('a' + (i % 26))}?)")) },
         { "regex", "(a+)+$" + new string('(', 10_000) },
         { "regex", string.Concat(Enumerable.Repeat("(", 1000)) + "a" + string.Concat(Enumerable.Repeat("{0,5000})", 1000)) },
         { "regex", string.Concat(Enumerable.Repeat("[a-z]{5000}", 1000)) },
@@ -38,7 +40,7 @@ public sealed class HostileGrammarTests(ITestOutputHelper output)
     public void Grammar_Hostile_IsRefusedSoon(string kind, string source)
     {
         _ = CompiledGrammar.FromGbnf("root ::= \"a\"");
-        Stopwatch watch = Stopwatch.StartNew();
+        TimeSpan start = ThreadTime.Now;
         GrammarException refusal = Assert.Throws<GrammarException>(() => kind switch
         {
             "gbnf" => CompiledGrammar.FromGbnf(source),
@@ -46,10 +48,11 @@ public sealed class HostileGrammarTests(ITestOutputHelper output)
             _ => CompiledGrammar.FromJsonSchema(JsonDocument.Parse(source).RootElement),
         });
 
-        output.WriteLine($"{watch.Elapsed.TotalMilliseconds:f0} ms: {refusal.Message}");
+        TimeSpan taken = ThreadTime.Now - start;
+        output.WriteLine($"{taken.TotalMilliseconds:f0} ms: {refusal.Message}");
 
-        // 100 ms on a quiet machine; the bound leaves room for a loaded one
-        Assert.InRange(watch.ElapsedMilliseconds, 0, 2000);
+        // Mostly below 100 ms; the bound leaves room for a slow processor and for code that is compiled on the way.
+        Assert.InRange(taken.TotalMilliseconds, 0, 1000);
     }
 
     [Trait("Attack", "C4")]

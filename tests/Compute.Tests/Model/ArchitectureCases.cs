@@ -76,7 +76,6 @@ internal static class ArchitectureCases
         new("hunyuan-moe", "", m => Experts(m, "hunyuan-moe").Set("hunyuan-moe.expert_shared_feed_forward_length", 32), Nothing),
         new("mistral3", "", m => m.Set("mistral3.attention.temperature_scale", 0.5f).Set("mistral3.rope.scaling.original_context_length", 8), Nothing),
         new("dbrx", "", m => Experts(m, "dbrx").Set("dbrx.attention.clamp_kqv", 0.5f), name => name.EndsWith("attn_qkv.weight")),
-        new("phimoe", "", m => Experts(m, "phimoe"), name => name == "output.bias" || NormBias(name)),
         new("pangu-embedded", "", _ => { }, Nothing),
         new("bloom", "", m => m.Set("bloom.attention.head_count_kv", 4), name => name.EndsWith("attn_qkv.weight") || Biases(name)),
         new("mpt", "", m => m.Set("mpt.attention.max_alibi_bias", 8f).Set("mpt.attention.clamp_kqv", 0.5f), Nothing),

@@ -1,6 +1,7 @@
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Model;
 using Lamina.Compute.Model.Architectures;
+using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Model;
 
@@ -11,6 +12,14 @@ public sealed class ArchitectureTests
     [Fact]
     public void Cases_TakenTogether_CoverEveryArchitecture() =>
         Assert.Equal(ArchitectureList.Names.Order(), ArchitectureCases.All.Concat(ArchitectureCases.Encoders).Select(test => test.Architecture).Distinct().Order());
+
+    [Fact]
+    public void Documentation_NamesEveryArchitectureAndNoOther()
+    {
+        string table = File.ReadAllText(Repository.File("docs/models.md")).Split("## Architectures")[1].Split("## Adapters")[0];
+        string[] named = [.. System.Text.RegularExpressions.Regex.Matches(string.Join('\n', table.Split('\n').Where(line => line.StartsWith('|'))), "`([^`]+)`").Select(match => match.Groups[1].Value)];
+        Assert.Equal(ArchitectureList.Names.Order(StringComparer.Ordinal), named.Order(StringComparer.Ordinal));
+    }
 
     [Theory]
     [MemberData(nameof(Names))]

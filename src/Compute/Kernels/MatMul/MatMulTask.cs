@@ -49,9 +49,9 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
             case GgmlType.Q5_1: Gemm<PanelQ5_1>(team); break;
             case GgmlType.Q2_K: Gemm<PanelQ2_K>(team); break;
             case GgmlType.Q3_K: Gemm<PanelQ3_K>(team); break;
-            case GgmlType.IQ4_NL: Gemm<PanelIQ4_NL>(team); break;
-            case GgmlType.IQ4_XS: Gemm<PanelIQ4_XS>(team); break;
-            case GgmlType.MXFP4: Gemm<PanelMXFP4>(team); break;
+            case GgmlType.IQ4_NL: GemvOrGemm<GemvIQ4_NL, PanelIQ4_NL>(team); break;
+            case GgmlType.IQ4_XS: GemvOrGemm<GemvIQ4_XS, PanelIQ4_XS>(team); break;
+            case GgmlType.MXFP4: GemvOrGemm<GemvMXFP4, PanelMXFP4>(team); break;
             default: Floats(team); break;
         }
     }

@@ -50,7 +50,6 @@ internal static class ArchitectureList
         ["pangu-embedded"] = Qwen.Read2,
         ["phi2"] = Phi.Read2,
         ["phi3"] = Phi.Read3,
-        ["phimoe"] = Phi.ReadExperts,
         ["qwen"] = Qwen.Read1,
         ["qwen2"] = Qwen.Read2,
         ["qwen2moe"] = Qwen.Read2Experts,

@@ -12,13 +12,6 @@ internal static class Phi
             FeedForward = layer.FeedForward with { Gated = false, Activation = Activation.Gelu },
         });
 
-    /// <summary>Phi 3.5 with experts: layer norms, biases, LongRoPE.</summary>
-    public static ModelShape ReadExperts(HyperParameters p)
-    {
-        ExpertShape experts = ExpertKeys.Need(p);
-        return CommonShape.Read(p, RopePairing.Halves, NormKind.Layer).WithFeedForward((block, _) => block with { Experts = experts with { Normalise = true } });
-    }
-
     /// <summary>Its sliding window is not applied: the reference does not either, and published files hold values that the models were not trained with.</summary>
     public static ModelShape Read3(HyperParameters p) =>
         CommonShape.Read(p, RopePairing.Halves).WithFeedForward((block, _) => block with { GateInUp = true });
