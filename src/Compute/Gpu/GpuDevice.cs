@@ -87,11 +87,6 @@ internal sealed partial class GpuDevice : ComputeDevice
             throw new NotSupportedException($"a key/value cache of type {options.KvType} is not supported on {Name}; F16 and Q8_0 are");
         }
 
-        if (shape.Layers.Any(layer => layer.Attention.AlibiBias != 0))
-        {
-            throw new NotSupportedException($"attention with linear biases is not supported on {Name}");
-        }
-
         if (shape.Layers.Any(layer => layer.FeedForward.Experts is { Groups: > 64 }))
         {
             throw new NotSupportedException($"more than 64 groups of experts are not supported on {Name}");

@@ -46,6 +46,8 @@ internal sealed unsafe partial class GpuKernels<TTeam, TRow>
             Causal = layer.Causal ? 1 : 0,
             Scale = layer.Scale,
             SoftCap = layer.SoftCap,
+            AlibiBias = layer.AlibiBias,
+            AlibiHeads = 1 << int.Log2(layer.Heads),
         };
         ArrayView<float> sinks = layer.Sinks is null ? NoFloats : _memory.From<float>(layer.Sinks);
         int rows = slots.Length, spans = (layer.LastPosition / AttentionCode.Span) + 1;

@@ -170,11 +170,12 @@ public abstract unsafe class KernelConformance : IDisposable
     }
 
     [Theory]
-    [InlineData(GgmlType.F16, WindowKind.Full, 0, 0f, false)]
-    [InlineData(GgmlType.F16, WindowKind.Sliding, 70, 0f, true)]
-    [InlineData(GgmlType.F16, WindowKind.Chunked, 50, 5f, false)]
-    [InlineData(GgmlType.Q8_0, WindowKind.Full, 0, 0f, true)]
-    public void Attention_OverSeveralSpans_IsTheScalarOne(GgmlType type, WindowKind kind, int window, float cap, bool sinks)
+    [InlineData(GgmlType.F16, WindowKind.Full, 0, 0f, false, 0f)]
+    [InlineData(GgmlType.F16, WindowKind.Sliding, 70, 0f, true, 0f)]
+    [InlineData(GgmlType.F16, WindowKind.Chunked, 50, 5f, false, 0f)]
+    [InlineData(GgmlType.Q8_0, WindowKind.Full, 0, 0f, true, 0f)]
+    [InlineData(GgmlType.F16, WindowKind.Full, 0, 0f, false, 8f)]
+    public void Attention_OverSeveralSpans_IsTheScalarOne(GgmlType type, WindowKind kind, int window, float cap, bool sinks, float alibi)
     {
         var layout = new KvLayout(type, 2, 24, 40);
         const int length = 290;
@@ -196,6 +197,7 @@ public abstract unsafe class KernelConformance : IDisposable
                         SoftCap = cap,
                         WindowKind = kind,
                         Window = window,
+                        AlibiBias = alibi,
                         Causal = true,
                         Sinks = sinks ? o.Vector(sinkScores) : null,
                         Queries = o.Put(queries, 96),

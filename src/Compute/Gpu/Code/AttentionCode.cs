@@ -28,6 +28,10 @@ internal struct AttentionForm
 {
     public int Heads, WindowKind, Window, Causal;
     public float Scale, SoftCap;
+
+    /// <summary>The largest exponent of the slopes by which scores fall with the distance, 0 = off; and the largest power of two of heads.</summary>
+    public float AlibiBias;
+    public int AlibiHeads;
 }
 
 /// <summary>How a key or a value lies in the cache; the layouts are those of the CPU's formats.</summary>
@@ -292,12 +296,14 @@ internal static class AttentionCode
         where TTeam : struct, ITeam
     {
         int kvHead = head / (form.Heads / cache.KvHeads), table = cache.Slots[row] * cache.TableLength, own = (TTeam.Slot * Span) - span;
-        float max = Lowest;
+        float max = Lowest, slope = form.AlibiBias == 0 ? 0 : Slope(form, head);
         for (int p = from + TTeam.Lane; p <= to; p += TTeam.Size)
         {
             long block = cache.Tables[table + (p / 32)] * cache.BlockBytes;
             float score = TCache.Score(cache, KeyGroup(cache, block, kvHead, p % 32), p % 16, queries, row, head * cache.KeyLength) * form.Scale;
             score = form.SoftCap == 0 ? score : form.SoftCap * Intrinsics.Tanh(score / form.SoftCap);
+            int distance = cache.Positions[row] - p;
+            score -= slope * (distance < 0 ? -distance : distance);
             weights[own + p] = score;
             max = score > max ? score : max;
         }
@@ -335,6 +341,16 @@ internal static class AttentionCode
         }
 
         return sum;
+    }
+
+    /// <summary>Powers of one base for the largest power of two of heads, odd powers of its root for the others.</summary>
+    private static float Slope(AttentionForm form, int head)
+    {
+        const float Ln2 = 0.69314718f;
+        float exponent = head < form.AlibiHeads
+            ? form.AlibiBias / form.AlibiHeads * (head + 1)
+            : form.AlibiBias / 2 / form.AlibiHeads * ((2 * (head - form.AlibiHeads)) + 1);
+        return Intrinsics.Exp(-Ln2 * exponent);
     }
 
     private static int FirstVisible(AttentionForm form, int position)
