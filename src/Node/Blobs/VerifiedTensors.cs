@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.MemoryMappedFiles;
 using System.Security.Cryptography;
 using Lamina.Cluster.Messages;
@@ -20,29 +21,39 @@ internal sealed unsafe class VerifiedTensors : ITensorSource, IDisposable
     {
     }
 
-    /// <exception cref="StageFault">A blob is missing or its bytes are not what its name says; it is then gone from the cache.</exception>
+    /// <exception cref="StageFault">Blobs are missing or their bytes are not what their names say; all of those are then gone from the cache, so that one more fetch brings them.</exception>
     public static VerifiedTensors Open(BlobCache cache, IReadOnlyCollection<ManifestTensor> tensors, int threads)
     {
         var opened = new VerifiedTensors();
         try
         {
+            var faults = new ConcurrentQueue<StageFault>();
             foreach (ManifestTensor tensor in tensors)
             {
-                opened._tensors.Add(tensor.Name, Mapping.Open(cache, tensor));
+                Collect(faults, () => opened._tensors.Add(tensor.Name, Mapping.Open(cache, tensor)));
             }
 
-            Parallel.ForEach(opened._tensors.Values, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, mapping => mapping.Verify(cache));
-            return opened;
-        }
-        catch (AggregateException e) when (e.InnerExceptions.FirstOrDefault(i => i is StageFault) is StageFault fault)
-        {
-            opened.Dispose();
-            throw new StageFault(fault.Failure, fault.Message, e);
+            Parallel.ForEach(opened._tensors.Values, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, mapping => Collect(faults, () => mapping.Verify(cache)));
+            return faults.TryPeek(out StageFault? fault)
+                ? throw new StageFault(fault.Failure, faults.Count == 1 ? fault.Message : $"{fault.Message}, and {faults.Count - 1} more are damaged or missing", fault)
+                : opened;
         }
         catch
         {
             opened.Dispose();
             throw;
+        }
+    }
+
+    private static void Collect(ConcurrentQueue<StageFault> faults, Action check)
+    {
+        try
+        {
+            check();
+        }
+        catch (StageFault fault)
+        {
+            faults.Enqueue(fault);
         }
     }
 
