@@ -52,6 +52,27 @@ public sealed class SampleTests(ServedModel served)
             output.TrimEnd().Split('\n'));
     }
 
+    [Theory]
+    [InlineData("openai_sdk.py", "whole: 27 + 15 = 42.\n27 + 15 = 42.\nunknown model: model_not_found")]
+    [InlineData("batch.py", "completed: 2 answered of 2\nquestion-0: 27 + 15 = 42.\nquestion-1: 12 + 20 = 32.")]
+    public async Task Python_OpenAiSdk_Conforms(string script, string expected)
+    {
+        Assert.SkipUnless(await HasPythonSdkAsync(), "Python with OpenAI's package 'openai' is not on this machine");
+        Assert.Equal(expected, (await Tool.RunAsync("python3", [Repository.File($"samples/Python/{script}")], s_limit, environment: Environment("v1"))).TrimEnd());
+    }
+
+    private static async Task<bool> HasPythonSdkAsync()
+    {
+        try
+        {
+            return Tool.Exists("python3") && (await Tool.RunAsync("python3", ["-c", "import openai"], s_limit)).Length == 0;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
     internal static string Built(string sample) => Path.Combine(Repository.Root, "artifacts", "bin", sample, "release", $"Lamina.{sample}");
 
     /// <summary>Runs a script where its packages are installed, once, under artifacts.</summary>
