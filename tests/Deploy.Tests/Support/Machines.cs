@@ -76,7 +76,7 @@ internal sealed class Machines : IDisposable
     /// <param name="allowed">Flows by sender, receiver and TCP port.</param>
     public void Filter(IReadOnlyList<(string From, string To, int Port)>? allowed, IReadOnlyList<(string From, string To)> foreign)
     {
-        var rules = new StringBuilder("flush ruleset\ntable inet policy {\n  counter crossed {}\n  counter dropped {}\n  chain forward {\n    type filter hook forward priority 0; policy accept;\n");
+        var rules = new StringBuilder("flush ruleset\ntable inet lamina {\n  counter crossed {}\n  counter dropped {}\n  chain forward {\n    type filter hook forward priority 0; policy accept;\n");
         if (allowed is not null)
         {
             foreach ((string from, string to, int port) in allowed)
@@ -103,7 +103,7 @@ internal sealed class Machines : IDisposable
 
     public long Packets(string counter)
     {
-        string text = On(Router, "nft", "list", "counter", "inet", "policy", counter);
+        string text = On(Router, "nft", "list", "counter", "inet", "lamina", counter);
         return long.Parse(System.Text.RegularExpressions.Regex.Match(text, @"packets (\d+)").Groups[1].Value, CultureInfo.InvariantCulture);
     }
 
