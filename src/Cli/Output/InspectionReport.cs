@@ -30,9 +30,9 @@ internal static class InspectionReport
 
         if (model.LayerBytes.Count > 0)
         {
-            foreach ((int first, int last, long bytes) in Runs(model.LayerBytes))
+            foreach ((int first, int last, long size) in Runs(model.LayerBytes))
             {
-                Line(first == last ? $"layer {first}" : $"layers {first}-{last}", $"{Size(bytes)}{(first == last ? "" : " each")}");
+                Line(first == last ? $"layer {first}" : $"layers {first}-{last}", $"{Size(size)}{(first == last ? "" : " each")}");
             }
 
             Line("outside layers", Size(model.SharedBytes));
