@@ -36,7 +36,7 @@ public abstract class ComputeDevice : IDisposable
     public static ComputeDevice Open(string name) => name switch
     {
         "cpu" => Cpu,
-        "auto" => GpuDevice.TryOpenFirst(out string? _) ?? Cpu,
+        "auto" => (CudaDriver.IsInstalled ? GpuDevice.TryOpenFirst() : null) ?? Cpu,
         "ilgpu-cpu" => GpuDevice.OpenEmulated(),
         _ when IsCuda(name, out int number) => GpuDevice.OpenCuda(number),
         _ => throw new ArgumentException($"'{name}' is no device; there are {Names}"),

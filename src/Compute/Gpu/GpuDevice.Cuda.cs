@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
@@ -10,17 +9,15 @@ internal sealed partial class GpuDevice
     /// <summary>First compute capability that has all the instructions: shuffles by mask and products of bytes.</summary>
     private const int LeastMajor = 7;
 
-    /// <summary>The first GPU that can be used, or null and why not.</summary>
-    public static GpuDevice? TryOpenFirst(out string? why)
+    /// <summary>The first GPU, or null when it cannot be used.</summary>
+    public static GpuDevice? TryOpenFirst()
     {
         try
         {
-            why = null;
             return OpenCuda(0);
         }
-        catch (NotSupportedException e)
+        catch (NotSupportedException)
         {
-            why = e.Message;
             return null;
         }
     }
@@ -29,9 +26,9 @@ internal sealed partial class GpuDevice
     public static GpuDevice OpenCuda(int number)
     {
         string name = $"cuda:{number}";
-        if (!NativeLibrary.TryLoad("libcuda.so.1", out _))
+        if (!CudaDriver.IsInstalled)
         {
-            throw new NotSupportedException($"{name} needs NVIDIA's driver; libcuda.so.1 is not on this machine");
+            throw new NotSupportedException($"{name} needs NVIDIA's driver; {CudaDriver.Library} is not on this machine");
         }
 
         Context? context = null;

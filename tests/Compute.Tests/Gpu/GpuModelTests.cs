@@ -105,6 +105,18 @@ public sealed class GpuModelTests(GpuModelTests.Device device) : IClassFixture<G
         Assert.Contains("are free", message);
     }
 
+    /// <summary>What is asked for before loading covers what is held after it, and is not far above.</summary>
+    [Fact]
+    public void RequiredBytes_BeforeLoading_CoverWhatTheStageHolds()
+    {
+        using var model = new RandomModel(RandomModel.Llama(2).Build(), _ => GgmlType.Q8_0);
+        var options = new StageOptions { Device = device.Opened, ContextLength = 64, KvBlocks = 64, MaxBatchRows = 4, MaxSequences = 1 };
+        var layers = new LayerRange(0, 2);
+        using Stage stage = Stage.Load(model.File, model.Shape, layers, options);
+        long workspace = options.Device.WorkspaceBytes(BufferSizes.Of(model.Shape, layers, options)), required = Stage.RequiredBytes(model.File, model.Shape, layers, options);
+        Assert.InRange(required, stage.MemoryBytes, stage.MemoryBytes + workspace + 32_768);
+    }
+
     [Fact]
     public void Load_ACacheTypeThatTheDeviceHasNot_IsRefused()
     {
