@@ -13,11 +13,11 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly HashSet<int> _serving = [];
     private readonly PrefixDirectory<HeadLink> _prefixes = new(capacity: 16_384);
-    private int _active;
+    private readonly LanePlaces _places = new(limits.MaxActive);
     private bool _disposed;
 
     /// <summary>Generations that are running or wait for a pipeline.</summary>
-    public int Active => Volatile.Read(ref _active);
+    public int Active => _places.Held;
 
     /// <summary>Sum of what the serving heads report.</summary>
     public GenerationProtocol.HeadLoad Load
@@ -136,10 +136,9 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
 
     private async Task<GenerationProtocol.GenerationEnded> RunCountedAsync(GenerationRun run, GenerationProtocol.Submit submit, CancellationToken cancellation)
     {
-        if (Interlocked.Increment(ref _active) > limits.MaxActive)
+        if (!_places.TryTake(submit.Lane))
         {
-            Interlocked.Decrement(ref _active);
-            return Ended(submit, GenerationOutcome.Refused, submit.EmittedTokens.Length, $"{limits.MaxActive} generations are running or waiting already");
+            return Ended(submit, GenerationOutcome.Refused, submit.EmittedTokens.Length, $"{_places.Held} generations are running or waiting already");
         }
 
         try
@@ -148,7 +147,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
         }
         finally
         {
-            Interlocked.Decrement(ref _active);
+            _places.Return(submit.Lane);
         }
     }
 
@@ -317,7 +316,8 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
 /// <summary>Bounds of a deployment's generations.</summary>
 internal sealed record GenerationLimits
 {
-    public int MaxActive { get; init; } = 512;
+    /// <summary>Generations that may run or wait; one lane alone may have half of them.</summary>
+    public int MaxActive { get; init; } = 1024;
 
     /// <summary>Pipelines that one generation may lose before it is taken for the cause.</summary>
     public int MaxAttempts { get; init; } = 4;
