@@ -34,7 +34,21 @@ public sealed class ConfigurationTests
             {
                 CoordinatorOptions options = configuration.GetRequiredSection("Coordinator").Get<CoordinatorOptions>(binder => binder.ErrorOnUnknownConfiguration = true)!;
                 CellOptions cell = Assert.Single(options.Cells);
-                Assert.StartsWith("127.0.0.1:", options.Listen, StringComparison.Ordinal);
+                Assert.StartsWith("127.0.0.1:", options.Admin!.Listen, StringComparison.Ordinal);
+                if (container.Ports.Any(port => port.Name == "api"))
+                {
+                    Assert.StartsWith("0.0.0.0:", options.Listen, StringComparison.Ordinal);
+                    RequireMounted(container, [options.Tls!.CertificatePath, options.Tls.KeyPath]);
+                    var service = (V1Service)manifests.Single(other => other.Value is V1Service && other.Name == $"lamina-{cell.Tenant}-api" && other.Namespace == manifest.Namespace).Value;
+                    Assert.Equal("api", Assert.Single(service.Spec.Ports).TargetPort.Value);
+                    Assert.All(service.Spec.Selector, label => Assert.Equal(label.Value, set.Spec.Template.Metadata.Labels[label.Key]));
+                }
+                else
+                {
+                    Assert.StartsWith("127.0.0.1:", options.Listen, StringComparison.Ordinal);
+                    Assert.Null(options.Tls);
+                }
+
                 Assert.StartsWith(self, cell.PublicHost, StringComparison.Ordinal);
                 Assert.Equal($"{cell.PublicHost}:{cell.ControlPort}", Assert.Single(cell.Seeds).ToString());
                 Assert.Equal(manifest.Labels["lamina.dev/tenant"], cell.Tenant.Value);

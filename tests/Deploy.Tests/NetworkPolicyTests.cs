@@ -55,6 +55,28 @@ public sealed class NetworkPolicyTests
         Assert.Equal((9 * 2) + (4 * 2) + (7 * 2) + 2 + (monitored ? 5 : 0), allowed);
     }
 
+    [Fact]
+    public void Policies_OfAnExposedApi_LetItsCallersReachThatPortOfCoordinatorsAlone()
+    {
+        const string Exposed = "namespacePerTenant: true\napi: { expose: true, tlsSecret: https, from: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: front } }, podSelector: { matchLabels: { app: gateway } } }] }\n";
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + Exposed);
+        PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
+        Peer gateway = new("gateway", "front", new Dictionary<string, string> { ["app"] = "gateway" });
+        Peer beside = new("another pod beside it", "front", new Dictionary<string, string> { ["app"] = "other" });
+        Peer elsewhere = new("its labels elsewhere", "elsewhere", new Dictionary<string, string> { ["app"] = "gateway" });
+        Peer[] own = [.. manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels))];
+        foreach (Peer to in own)
+        {
+            foreach (int port in new[] { Api, Control, Link, Health, 8081 })
+            {
+                Assert.Equal(port == Api && to.Name.EndsWith("-coordinator", StringComparison.Ordinal), matrix.Allows(gateway, to, port, "TCP"));
+                Assert.False(matrix.Allows(beside, to, port, "TCP"));
+                Assert.False(matrix.Allows(elsewhere, to, port, "TCP"));
+                Assert.False(matrix.Allows(to, gateway, port, "TCP"));
+            }
+        }
+    }
+
     /// <summary>The flows that the product has, said without the policies' words.</summary>
     private static bool IsNeeded(Peer from, Peer to, int port, string protocol, bool monitored)
     {

@@ -22,8 +22,10 @@
   {{- end -}}
   {{- if gt (len (printf "%s-%s-coordinator" $.Release.Name .name)) 52 -}}{{- fail (printf "the name %s-%s-coordinator is longer than the 52 characters of a StatefulSet's" $.Release.Name .name) -}}{{- end -}}
 {{- end -}}
-{{- $ports := list .Values.ports.api .Values.ports.control .Values.ports.link .Values.ports.health -}}
-{{- if ne (len (uniq $ports)) 4 -}}{{- fail "ports: api, control, link and health must differ" -}}{{- end -}}
+{{- $ports := list .Values.ports.api .Values.ports.admin .Values.ports.control .Values.ports.link .Values.ports.health -}}
+{{- if ne (len (uniq $ports)) 5 -}}{{- fail "ports: api, admin, control, link and health must differ" -}}{{- end -}}
+{{- if and .Values.api.expose (not .Values.api.tlsSecret) -}}{{- fail "api.expose needs api.tlsSecret: beyond loopback the API speaks HTTPS only" -}}{{- end -}}
+{{- if and .Values.api.expose .Values.networkPolicies.enabled (not .Values.api.from) -}}{{- fail "api.expose needs api.from, or the network policies drop every request" -}}{{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicies.enabled (not .Values.monitoring.namespace) -}}{{- fail "monitoring.serviceMonitor.enabled needs monitoring.namespace, or the network policies drop every scrape" -}}{{- end -}}
 {{- end -}}
 
@@ -181,7 +183,9 @@ annotations:
 {{- $cell := dict "Tenant" .tenant.name "Name" $name "CertificatePath" (printf "/etc/lamina/pki/%s.crt" $name) "KeyPath" (printf "/etc/lamina/pki/%s.key" $name) "TrustBundlePath" "/etc/lamina/pki/ca.crt"
   "BindAddress" "0.0.0.0" "PublicHost" $host "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
   "Seeds" (list (printf "%s:%d" $host (int $values.ports.control))) "Models" $models -}}
-{{- dict "Coordinator" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.api)) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell)) "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
+{{- $coordinator := dict "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
+{{- if $values.api.expose -}}{{- $_ := set $coordinator "Tls" (dict "CertificatePath" "/etc/lamina/https/tls.crt" "KeyPath" "/etc/lamina/https/tls.key") -}}{{- end -}}
+{{- dict "Coordinator" $coordinator "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
 {{- end -}}
 
 {{- define "lamina.nodeConfig" -}}

@@ -35,8 +35,9 @@ internal static class Chart
         ["cert-manager"] = "certificates: { mode: certManager }\n",
         ["cert-manager, a namespace each"] = TwoTenants + "namespacePerTenant: true\ncertificates: { mode: certManager, duration: 12h, renewBefore: 4h }\ninstallation: eu.lamina\nclusterDomain: k8s.example\n",
         ["monitoring"] = TwoTenants + "monitoring: { namespace: monitoring, runbookUrl: https://wiki.example/lamina, labels: { release: prom }, serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }\n",
+        ["exposed API"] = TwoTenants + "api: { expose: true, tlsSecret: https, from: [{ podSelector: { matchLabels: { app: gateway } } }], service: { port: 8443, type: LoadBalancer, annotations: { example/internal: \"true\" } } }\n",
         ["no network policies"] = "networkPolicies: { enabled: false }\n",
-        ["own ports and DNS"] = "ports: { api: 18080, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
+        ["own ports and DNS"] = "ports: { api: 18080, admin: 18081, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
         ["pods"] = "image: { repository: registry.example/lamina, digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", pullPolicy: Always }\nimagePullSecrets: [pull]\npodLabels: { team: ml }\npodAnnotations: { note: here }\npriorityClassName: high\nrunAsUser: 2000\n"
             + "coordinator: { storeSize: 50Gi, storageClass: fast, terminationGracePeriodSeconds: 60, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n"
             + "node: { threads: 3, memoryBytes: 1000000000, cacheSize: 5Gi, storageClass: fast, maxUnavailable: 2, terminationGracePeriodSeconds: 90, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n",
