@@ -11,7 +11,9 @@ namespace Lamina.Coordinator.Tests.Api;
 /// <summary>Every route that the two listeners know, asked without credentials, with those of the wrong kind, and for what belongs to others.</summary>
 public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
 {
-    private static readonly string[] s_open = ["/health/live", "/.well-known/security.txt"];
+    /// <summary>The same for everybody: liveness, where to report, and the page on which an administrator signs in.</summary>
+    private static readonly string[] s_open =
+        ["/health/live", "/.well-known/security.txt", "/dashboard", "/dashboard/dashboard.css", "/dashboard/dashboard.js", "/dashboard/chart.js", "/dashboard/view.js", "/dashboard/login"];
 
     private const string UnknownModel = "gamma-model";
 
@@ -41,7 +43,8 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
             using HttpResponseMessage response = await tenants.SendAsync(new HttpMethod(method), address, null);
             if (s_open.Contains(pattern))
             {
-                Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+                // Signing in without a key in the body is refused, as is a body that is not JSON.
+                Assert.Equal(pattern == "/dashboard/login" ? HttpStatusCode.BadRequest : HttpStatusCode.OK, response.StatusCode);
                 continue;
             }
 
@@ -81,7 +84,7 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
     [Trait("Attack", "D4")]
     public async Task AdminRoute_WithATenantsCredential_Is403()
     {
-        foreach ((string method, string pattern, string address) in Routes.Where(route => route.Pattern.StartsWith("/admin", StringComparison.Ordinal)))
+        foreach ((string method, string pattern, string address) in Routes.Where(route => route.Pattern.StartsWith("/admin", StringComparison.Ordinal) || (route.Pattern.StartsWith("/dashboard", StringComparison.Ordinal) && !s_open.Contains(route.Pattern))))
         {
             using HttpResponseMessage response = await tenants.SendAsync(new HttpMethod(method), address, tenants.Alpha.Text);
             Assert.True(response.StatusCode == HttpStatusCode.Forbidden, $"{method} {pattern}: {response.StatusCode}");
@@ -130,6 +133,9 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
             ["/v1/batches/{id}"] = (batch, Unknown(batch)),
             ["/v1/nodes/{name}"] = ("node-of-beta", "node-of-nobody"),
             ["/admin/tenants/{tenant}"] = ("beta", "gamma"),
+            ["/admin/cells/{tenant}"] = ("beta", "gamma"),
+            ["/admin/generations/{id}"] = (new string('1', 32), new string('2', 32)),
+            ["/admin/usage/{tenant}"] = ("beta", "gamma"),
             ["/admin/keys/{key}"] = (tenants.Beta.Key.Id, "0123456789ab"),
             ["/admin/suspensions/{kind}"] = ($"key/{tenants.Beta.Key.Id}", "key/0123456789ab"),
         };
