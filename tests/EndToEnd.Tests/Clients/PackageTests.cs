@@ -39,6 +39,7 @@ public sealed class PackageTests(ServedModel served)
         string folder = Directory.CreateTempSubdirectory("lamina-native-").FullName;
         try
         {
+            Directory.CreateDirectory(Path.Combine(folder, "feed"));
             string linker = Tool.Exists("clang") ? "clang" : "gcc";
             string project = Project.Replace("<OutputType>", $"<PublishAot>true</PublishAot><InvariantGlobalization>true</InvariantGlobalization><TreatWarningsAsErrors>true</TreatWarningsAsErrors><CppCompilerAndLinker>{linker}</CppCompilerAndLinker><OutputType>", StringComparison.Ordinal)
                 .Replace("<PackageReference Include=\"Lamina.Client\" Version=\"VERSION\" />", $"<ProjectReference Include=\"{Repository.File("src/Client/Client.csproj")}\" />", StringComparison.Ordinal);
