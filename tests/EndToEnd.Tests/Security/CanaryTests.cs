@@ -114,6 +114,8 @@ public sealed partial class CanaryTests(ITestOutputHelper output)
     {
         try
         {
+            // The runtime keeps pipes and sockets there, which would be waited on.
+            Compute.Gguf.FileKind.RequireRegular(file);
             using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             byte[] bytes = new byte[stream.Length];
             int read = await stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false);
