@@ -10,7 +10,6 @@ namespace Lamina.EndToEnd.Tests;
 /// The usage ledger against what clients received, across SIGKILL of the coordinator in the midst of two hundred requests. Clients count the tokens themselves, by the
 /// log-probabilities that come with each.
 /// </summary>
-[Trait("Attack", "Ledger")]
 public sealed class UsageTests(ITestOutputHelper output)
 {
     private const int Requests = 200;
