@@ -95,7 +95,7 @@ public sealed class MeteringTests : IAsyncLifetime
     private static string Header(HttpResponseMessage response, string name) => Assert.Single(response.Headers.GetValues(name));
 
     private static StringContent Body(int tokens, bool stream = false) =>
-        new($$"""{"model":"{{Model}}","prompt":"What is 2 + 2?","temperature":0,"max_tokens":{{tokens}},"logit_bias":{"2":-100},"stream":{{(stream ? "true" : "false")}}}""", System.Text.Encoding.UTF8, "application/json");
+        new($$"""{"model":"{{Model}}","prompt":"What is 2 + 2?","temperature":0,"max_tokens":{{tokens}},"logit_bias":{"2":-100},"stream":{{(stream ? "true,\"min_tokens\":" + tokens : "false")}}}""", System.Text.Encoding.UTF8, "application/json");
 
     private Task<HttpResponseMessage> AskAsync(int tokens) => _cell.Http.PostAsync("/v1/completions", Body(tokens));
 
