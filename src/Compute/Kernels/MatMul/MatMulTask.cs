@@ -6,9 +6,6 @@ namespace Lamina.Compute.Kernels;
 /// <summary>One multiplication, cut into stretches of row groups.</summary>
 internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows x, byte* panels, int* rows, int count, float* y, nint yStride)
 {
-    // Fewer rows read the packed weights anew for each.
-    private const int GemmRows = 4;
-
     public readonly WeightMatrix Weights = weights;
     public readonly byte* Panels = panels;
     public readonly float* Values = x.Values;
@@ -58,7 +55,7 @@ internal readonly unsafe struct MatMulTask(WeightMatrix weights, ActivationRows 
 
     private void GemvOrGemm<TGemv, TPanel>(WorkerTeam team) where TGemv : IGemvFormat where TPanel : IPanelFormat
     {
-        if (Count >= GemmRows)
+        if (Count > TGemv.MaxRows)
         {
             Gemm<TPanel>(team);
         }

@@ -7,6 +7,7 @@ internal readonly unsafe struct GemvIQ4_NL : IGemvFormat
 {
     public static int UnitVectors => 9;
     public static int UnitsPerPanel => 4;
+    public static int MaxRows => 3;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
@@ -46,6 +47,13 @@ internal readonly unsafe struct GemvIQ4_NL : IGemvFormat
         GemvParts.AddBlock<TSimd, V>(Levels<TSimd, V>(weights, x + (block * 32), TSimd.Broadcast(0x00010001), default), scale, x, block, sums);
 
     // |w| · (sign(w) · x): 2 · 127 · 127 fits an int16, and so no product sum saturates.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateTwo<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    {
+        Accumulate<TSimd, V>(weights, x, unit, sums, scratch);
+        Accumulate<TSimd, V>(weights, x + ActivationPanel.Bytes, unit, sums + 64, scratch);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Quad<TSimd, V>(V w, byte* values, V scale) where TSimd : ISimd<V> where V : struct =>
         TSimd.MultiplyAddShorts(TSimd.MultiplyAddBytes(TSimd.Abs8(w), TSimd.Sign8(TSimd.BroadcastFrom(values), w)), scale);

@@ -7,6 +7,7 @@ internal readonly unsafe struct GemvIQ4_XS : IGemvFormat
 {
     public static int UnitVectors => 34;
     public static int UnitsPerPanel => 1;
+    public static int MaxRows => 3;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
@@ -38,4 +39,11 @@ internal readonly unsafe struct GemvIQ4_XS : IGemvFormat
             TSimd.Store(sums + half, TSimd.MultiplyAdd(scale, TSimd.ToFloat(TSimd.Load(scratch + half)), TSimd.Load(sums + half)));
         }
     }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateTwo<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    {
+        Accumulate<TSimd, V>(weights, x, unit, sums, scratch);
+        Accumulate<TSimd, V>(weights, x + ActivationPanel.Bytes, unit, sums + 64, scratch);
+    }
+
 }

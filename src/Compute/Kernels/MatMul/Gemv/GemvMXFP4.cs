@@ -7,6 +7,7 @@ internal readonly unsafe struct GemvMXFP4 : IGemvFormat
 {
     public static int UnitVectors => 17;
     public static int UnitsPerPanel => 2;
+    public static int MaxRows => 3;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
@@ -33,6 +34,13 @@ internal readonly unsafe struct GemvMXFP4 : IGemvFormat
         V zero = TSimd.And(TSimd.Equal8(e, default), TSimd.Broadcast(0x00A0_0000));
         V one = TSimd.And(TSimd.Equal8(e, TSimd.Broadcast(0x0101_0101)), TSimd.Broadcast(0x0040_0000));
         return TSimd.Add32(bits, TSimd.Add32(zero, one));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateTwo<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    {
+        Accumulate<TSimd, V>(weights, x, unit, sums, scratch);
+        Accumulate<TSimd, V>(weights, x + ActivationPanel.Bytes, unit, sums + 64, scratch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

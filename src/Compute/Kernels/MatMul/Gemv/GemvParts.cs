@@ -38,6 +38,41 @@ internal static unsafe class GemvParts
         high = TSimd.Add16(high, TSimd.MultiplyAddBytes(TSimd.And(TSimd.ShiftRight16(w3, 4), mask), TSimd.BroadcastFrom(highX + 12)));
     }
 
+    /// <summary>
+    /// Two vectors of nibbles times 8 values of two rows: low nibbles meet the values at <paramref name="x"/>, high ones those <paramref name="highX"/> bytes on. Adds int16 sums;
+    /// what is called next belongs to the second register of a group, where it takes two.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void NibblesTwo<TSimd, V>(
+        byte* weights, byte* x, nint highX, ref V low0, ref V low1, ref V high0, ref V high1, ref V nextLow0, ref V nextLow1, ref V nextHigh0, ref V nextHigh1)
+        where TSimd : ISimd<V> where V : struct
+    {
+        V mask = TSimd.Broadcast(0x0F0F0F0F);
+        for (int quad = 0; quad < 2; quad++, weights += 64, x += 4)
+        {
+            V w = TSimd.Load(weights), low = TSimd.And(w, mask), high = TSimd.And(TSimd.ShiftRight16(w, 4), mask), nextLow = default, nextHigh = default;
+            if (TSimd.Bytes == 32)
+            {
+                w = TSimd.Load(weights + 32);
+                nextLow = TSimd.And(w, mask);
+                nextHigh = TSimd.And(TSimd.ShiftRight16(w, 4), mask);
+            }
+
+            V value = TSimd.BroadcastFrom(x);
+            low0 = TSimd.Add16(low0, TSimd.MultiplyAddBytes(low, value));
+            nextLow0 = TSimd.Bytes == 32 ? TSimd.Add16(nextLow0, TSimd.MultiplyAddBytes(nextLow, value)) : default;
+            value = TSimd.BroadcastFrom(x + ActivationPanel.Bytes);
+            low1 = TSimd.Add16(low1, TSimd.MultiplyAddBytes(low, value));
+            nextLow1 = TSimd.Bytes == 32 ? TSimd.Add16(nextLow1, TSimd.MultiplyAddBytes(nextLow, value)) : default;
+            value = TSimd.BroadcastFrom(x + highX);
+            high0 = TSimd.Add16(high0, TSimd.MultiplyAddBytes(high, value));
+            nextHigh0 = TSimd.Bytes == 32 ? TSimd.Add16(nextHigh0, TSimd.MultiplyAddBytes(nextHigh, value)) : default;
+            value = TSimd.BroadcastFrom(x + ActivationPanel.Bytes + highX);
+            high1 = TSimd.Add16(high1, TSimd.MultiplyAddBytes(high, value));
+            nextHigh1 = TSimd.Bytes == 32 ? TSimd.Add16(nextHigh1, TSimd.MultiplyAddBytes(nextHigh, value)) : default;
+        }
+    }
+
     /// <summary>sums + scale · x's scale of a block · int32 products.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V AddBlock<TSimd, V>(V products, V scale, byte* x, int block, V sums) where TSimd : ISimd<V> where V : struct
@@ -45,6 +80,11 @@ internal static unsafe class GemvParts
         V factor = TSimd.Multiply(scale, TSimd.BroadcastFrom(x + ActivationPanel.BlockScales + (block * 4)));
         return TSimd.MultiplyAdd(factor, TSimd.ToFloat(products), sums);
     }
+
+    /// <summary>products + low · its scale + high · its scale: int16 sums of two sub-blocks and their integer scales.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddProducts<TSimd, V>(V low, V lowScale, V high, V highScale, byte* products) where TSimd : ISimd<V> where V : struct =>
+        TSimd.Store(products, TSimd.Add32(TSimd.Load(products), TSimd.Add32(TSimd.MultiplyAddShorts(low, lowScale), TSimd.MultiplyAddShorts(high, highScale))));
 
     /// <summary>−(offset · sum of the values that each int16 lane sees), the start of a sum of (weight − 2^bits) · value.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

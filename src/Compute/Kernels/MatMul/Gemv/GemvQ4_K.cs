@@ -7,6 +7,9 @@ internal readonly unsafe struct GemvQ4_K : IGemvFormat
 {
     public static int UnitVectors => 36;
     public static int UnitsPerPanel => 1;
+    public static int MaxRows => 3;
+
+    private const int Row = ActivationPanel.Bytes;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
@@ -22,14 +25,43 @@ internal readonly unsafe struct GemvQ4_K : IGemvFormat
                 V low = default, high = default;
                 GemvParts.Nibbles4<TSimd, V>(quants, values, values + 32, ref low, ref high);
                 GemvParts.Nibbles4<TSimd, V>(quants + 256, values + 16, values + 48, ref low, ref high);
-                V products = TSimd.Add32(
-                    TSimd.MultiplyAddShorts(low, TSimd.Load(scales + half)),
-                    TSimd.MultiplyAddShorts(high, TSimd.Load(scales + half + 64)));
-                TSimd.Store(scratch + half, TSimd.Add32(TSimd.Load(scratch + half), products));
+                GemvParts.AddProducts<TSimd, V>(low, TSimd.Load(scales + half), high, TSimd.Load(scales + half + 64), scratch + half);
             }
         }
 
-        Finish<TSimd, V>(weights, x, sums, scratch);
+        Finish<TSimd, V>(weights, x, sums, scratch, scratch);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateTwo<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    {
+        Start<TSimd, V>(weights, scratch, copies: 1);
+        new Span<byte>(scratch, 128).Clear();
+        byte* scales = scratch + WeightPanel.Scales;
+        for (int chunk = 0; chunk < 4; chunk++, scales += 128)
+        {
+            byte* quants = weights + 256 + (chunk * 512), values = x + (chunk * 64);
+            GemvParts.Prefetch(weights + (chunk * 576), 9);
+            V low0 = default, low1 = default, high0 = default, high1 = default, nextLow0 = default, nextLow1 = default, nextHigh0 = default, nextHigh1 = default;
+            for (int quad = 0; quad < 8; quad += 2, quants += 128, values += 8)
+            {
+                GemvParts.NibblesTwo<TSimd, V>(quants, values, 32, ref low0, ref low1, ref high0, ref high1, ref nextLow0, ref nextLow1, ref nextHigh0, ref nextHigh1);
+            }
+
+            V lowScale = TSimd.Load(scales), highScale = TSimd.Load(scales + 64);
+            GemvParts.AddProducts<TSimd, V>(low0, lowScale, high0, highScale, scratch);
+            GemvParts.AddProducts<TSimd, V>(low1, lowScale, high1, highScale, scratch + 64);
+            if (TSimd.Bytes == 32)
+            {
+                lowScale = TSimd.Load(scales + 32);
+                highScale = TSimd.Load(scales + 96);
+                GemvParts.AddProducts<TSimd, V>(nextLow0, lowScale, nextHigh0, highScale, scratch + 32);
+                GemvParts.AddProducts<TSimd, V>(nextLow1, lowScale, nextHigh1, highScale, scratch + 96);
+            }
+        }
+
+        Finish<TSimd, V>(weights, x, sums, scratch, scratch);
+        Finish<TSimd, V>(weights, x + Row, sums + 64, scratch + 64, scratch);
     }
 
     /// <summary>Clears the products at the scratch's start and unpacks scales and minimums behind them.</summary>
@@ -57,7 +89,7 @@ internal readonly unsafe struct GemvQ4_K : IGemvFormat
 
     /// <summary>Adds d · products and takes off dmin · minimums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Finish<TSimd, V>(byte* weights, byte* x, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    public static void Finish<TSimd, V>(byte* weights, byte* x, byte* sums, byte* products, byte* scratch) where TSimd : ISimd<V> where V : struct
     {
         for (int half = 0; half < 64; half += TSimd.Bytes)
         {
@@ -70,7 +102,7 @@ internal readonly unsafe struct GemvQ4_K : IGemvFormat
                     TSimd.MultiplyAddShorts(TSimd.Load(mins + 128), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 8)),
                     TSimd.MultiplyAddShorts(TSimd.Load(mins + 192), TSimd.BroadcastFrom(x + ActivationPanel.Sums32 + 12))));
             V pair = TSimd.Load(weights + half), scale = TSimd.BroadcastFrom(x + ActivationPanel.Scale), sum = TSimd.Load(sums + half);
-            sum = TSimd.MultiplyAdd(TSimd.Multiply(TSimd.HalfLow(pair), scale), TSimd.ToFloat(TSimd.Load(scratch + half)), sum);
+            sum = TSimd.MultiplyAdd(TSimd.Multiply(TSimd.HalfLow(pair), scale), TSimd.ToFloat(TSimd.Load(products + half)), sum);
             TSimd.Store(sums + half, TSimd.SubtractProduct(TSimd.Multiply(TSimd.HalfHigh(pair), scale), TSimd.ToFloat(minimums), sum));
         }
     }

@@ -7,6 +7,7 @@ internal readonly unsafe struct GemvQ5_K : IGemvFormat
 {
     public static int UnitVectors => 44;
     public static int UnitsPerPanel => 1;
+    public static int MaxRows => 3;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
@@ -28,15 +29,19 @@ internal readonly unsafe struct GemvQ5_K : IGemvFormat
                     Quad<TSimd, V>(q + 64, fifth + 64, v + 4, bit, highBit, ref low, ref high);
                     Quad<TSimd, V>(q + 128, fifth + 128, v + 8, bit, highBit, ref low, ref high);
                     Quad<TSimd, V>(q + 192, fifth + 192, v + 12, bit, highBit, ref low, ref high);
-                    V products = TSimd.Add32(
-                        TSimd.MultiplyAddShorts(low, TSimd.Load(scales + half)),
-                        TSimd.MultiplyAddShorts(high, TSimd.Load(scales + half + 64)));
-                    TSimd.Store(scratch + half, TSimd.Add32(TSimd.Load(scratch + half), products));
+                    GemvParts.AddProducts<TSimd, V>(low, TSimd.Load(scales + half), high, TSimd.Load(scales + half + 64), scratch + half);
                 }
             }
         }
 
-        GemvQ4_K.Finish<TSimd, V>(weights, x, sums, scratch);
+        GemvQ4_K.Finish<TSimd, V>(weights, x, sums, scratch, scratch);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateTwo<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    {
+        Accumulate<TSimd, V>(weights, x, unit, sums, scratch);
+        Accumulate<TSimd, V>(weights, x + ActivationPanel.Bytes, unit, sums + 64, scratch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

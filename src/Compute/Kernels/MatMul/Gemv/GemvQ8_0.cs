@@ -7,6 +7,9 @@ internal readonly unsafe struct GemvQ8_0 : IGemvFormat
 {
     public static int UnitVectors => 17;
     public static int UnitsPerPanel => 4;
+    public static int MaxRows => 7;
+
+    private const int Row = ActivationPanel.Bytes;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Accumulate<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
@@ -27,6 +30,54 @@ internal readonly unsafe struct GemvQ8_0 : IGemvFormat
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AccumulateTwo<TSimd, V>(byte* weights, byte* x, int unit, byte* sums, byte* scratch) where TSimd : ISimd<V> where V : struct
+    {
+        for (int b = 0; b < 2; b++)
+        {
+            int block = (unit * 2) + b;
+            byte* quants = weights + 64 + (b * 512), values = x + (block * 32);
+            GemvParts.Prefetch(weights + (b * 576), 9 - b);
+            V products0 = default, products1 = default, next0 = default, next1 = default;
+            for (int quad = 0; quad < 8; quad += 2, quants += 128, values += 8)
+            {
+                QuadTwo<TSimd, V>(quants, values, ref products0, ref products1, ref next0, ref next1);
+                QuadTwo<TSimd, V>(quants + 64, values + 4, ref products0, ref products1, ref next0, ref next1);
+            }
+
+            V pair = TSimd.Load(weights), scale = b == 0 ? TSimd.HalfLow(pair) : TSimd.HalfHigh(pair);
+            TSimd.Store(sums, GemvParts.AddBlock<TSimd, V>(products0, scale, x, block, TSimd.Load(sums)));
+            TSimd.Store(sums + 64, GemvParts.AddBlock<TSimd, V>(products1, scale, x + Row, block, TSimd.Load(sums + 64)));
+            if (TSimd.Bytes == 32)
+            {
+                pair = TSimd.Load(weights + 32);
+                scale = b == 0 ? TSimd.HalfLow(pair) : TSimd.HalfHigh(pair);
+                TSimd.Store(sums + 32, GemvParts.AddBlock<TSimd, V>(next0, scale, x, block, TSimd.Load(sums + 32)));
+                TSimd.Store(sums + 96, GemvParts.AddBlock<TSimd, V>(next1, scale, x + Row, block, TSimd.Load(sums + 96)));
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void QuadTwo<TSimd, V>(byte* weights, byte* values, ref V products0, ref V products1, ref V next0, ref V next1) where TSimd : ISimd<V> where V : struct
+    {
+        V w = TSimd.Load(weights), magnitude = TSimd.Abs8(w), value0 = TSimd.BroadcastFrom(values), value1 = TSimd.BroadcastFrom(values + Row);
+        products0 = TSimd.Add32(products0, Product<TSimd, V>(w, magnitude, value0));
+        products1 = TSimd.Add32(products1, Product<TSimd, V>(w, magnitude, value1));
+        if (TSimd.Bytes == 32)
+        {
+            w = TSimd.Load(weights + 32);
+            magnitude = TSimd.Abs8(w);
+            next0 = TSimd.Add32(next0, Product<TSimd, V>(w, magnitude, value0));
+            next1 = TSimd.Add32(next1, Product<TSimd, V>(w, magnitude, value1));
+        }
+    }
+
+    // |w| · (sign(w) · x): 2 · 128 · 127 fits an int16, and so no product sum saturates.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Product<TSimd, V>(V weights, V magnitude, V values) where TSimd : ISimd<V> where V : struct =>
+        TSimd.MultiplyAddShorts(TSimd.MultiplyAddBytes(magnitude, TSimd.Sign8(values, weights)), TSimd.Broadcast(0x00010001));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Block<TSimd, V>(byte* weights, byte* x, int block, V scale, V sums) where TSimd : ISimd<V> where V : struct
     {
         byte* values = x + (block * 32);
@@ -40,12 +91,10 @@ internal readonly unsafe struct GemvQ8_0 : IGemvFormat
         return GemvParts.AddBlock<TSimd, V>(products, scale, x, block, sums);
     }
 
-    // |w| · (sign(w) · x): 2 · 128 · 127 fits an int16, and so no product sum saturates.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Quad<TSimd, V>(byte* weights, byte* values) where TSimd : ISimd<V> where V : struct
     {
         V w = TSimd.Load(weights);
-        V pairs = TSimd.MultiplyAddBytes(TSimd.Abs8(w), TSimd.Sign8(TSimd.BroadcastFrom(values), w));
-        return TSimd.MultiplyAddShorts(pairs, TSimd.Broadcast(0x00010001));
+        return Product<TSimd, V>(w, TSimd.Abs8(w), TSimd.BroadcastFrom(values));
     }
 }
