@@ -76,7 +76,7 @@ public sealed class NodeHost : IAsyncDisposable
             var memory = new MemoryBudget(MemoryLimit(options, device));
             listener = LinkListener.Start(links, certificates, stages.Route);
             await SelfTest.RequireRefusalAsync(listener, links, certificates, cancellation).ConfigureAwait(false);
-            metrics = new NodeMetrics(stages, memory, device);
+            metrics = new NodeMetrics(stages, memory, device, certificates);
 
             var fetcher = new BlobFetcher(cache, options.Tenant, links, certificates);
             var services = new StageServices(options.Tenant, options.Name, new StageLoader(cache, fetcher, threads, device), stages, memory, links, certificates, logger)

@@ -11,13 +11,24 @@ public sealed partial class MonitoringTests
     [Fact]
     public void Metrics_OfAlertsAndDashboard_ExistInTheSources()
     {
-        HashSet<string> known = [.. Quoted("src/Coordinator/Api/ApiMetrics.cs", "", "lamina_"), .. Quoted("src/Cluster/ClusterMetrics.cs", "lamina_cluster_", ""), .. Quoted("src/Node/Hosting/NodeMetrics.cs", "lamina_node_", "")];
+        IReadOnlySet<string> known = MetricNames.OfSources();
         foreach (string file in (string[])["alerts.yaml", "dashboards/cell.json"])
         {
             string[] used = [.. Metric().Matches(File.ReadAllText(Path.Combine(Chart.Folder, file))).Select(match => match.Value.Replace("_bucket", "", StringComparison.Ordinal)).Distinct()];
             Assert.NotEmpty(used);
             Assert.All(used, name => Assert.Contains(name, known));
         }
+    }
+
+    [Fact]
+    public void Metrics_OfTheSources_AreThoseDocumented() => Assert.Equal(MetricNames.OfSources().Order(StringComparer.Ordinal), MetricNames.Documented().Keys.Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void Alerts_OfTheChart_AreThoseDocumented()
+    {
+        string[] alerts = [.. File.ReadLines(Path.Combine(Chart.Folder, "alerts.yaml")).Where(line => line.StartsWith("- alert: ", StringComparison.Ordinal)).Select(line => line[9..])];
+        string[] documented = [.. File.ReadLines(Repository.File("docs/metrics.md")).Where(line => line.StartsWith("| `Lamina", StringComparison.Ordinal)).Select(line => line.Split('`')[1])];
+        Assert.Equal(alerts, documented);
     }
 
     [Fact]
@@ -50,12 +61,6 @@ public sealed partial class MonitoringTests
         Assert.All(alerts, alert => Assert.Equal($"https://wiki.example/lamina#{alert.Alert.ToLowerInvariant()}", alert.Annotations["runbook_url"]));
     }
 
-    private static IEnumerable<string> Quoted(string file, string prefix, string starts) =>
-        Name().Matches(File.ReadAllText(Repository.File(file))).Select(match => match.Groups[1].Value).Where(name => name.StartsWith(starts, StringComparison.Ordinal)).Select(name => prefix + name);
-
     [GeneratedRegex("lamina_[a-z_]+")]
     private static partial Regex Metric();
-
-    [GeneratedRegex("\"([a-z_]+)\"")]
-    private static partial Regex Name();
 }

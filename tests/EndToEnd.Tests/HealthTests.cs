@@ -61,6 +61,25 @@ public sealed partial class HealthTests : IDisposable
             Assert.True(metrics.Contains(name, StringComparison.Ordinal), $"no {name} in\n{metrics}");
         }
 
+        // Both directions: what is documented without an occasion is shown after one answer, and nothing is shown that is not documented.
+        using HttpClient api = new() { BaseAddress = new Uri(Api().Match(started).Value) };
+        Assert.NotEmpty(await api.AnswerAsync(ChatApi.Chat(ChatApi.User("Hello"), maxTokens: 8)));
+        IReadOnlyDictionary<string, string> documented = MetricNames.Documented();
+        var exported = new Dictionary<string, string>();
+        await Eventually.TrueAsync(async () =>
+        {
+            foreach (HttpClient http in new[] { worker, front })
+            {
+                foreach ((string name, string kind) in MetricNames.Exported(await http.GetStringAsync("metrics")))
+                {
+                    exported[name] = kind;
+                }
+            }
+
+            return MetricNames.Documented(always: true).Keys.All(exported.ContainsKey);
+        }, s_limit, () => "not shown: " + string.Join(", ", MetricNames.Documented(always: true).Keys.Where(name => !exported.ContainsKey(name))));
+        Assert.All(exported, metric => Assert.Equal(documented.GetValueOrDefault(metric.Key, "not documented: " + metric.Key), metric.Value));
+
         Assert.Equal(0, (await LaminaProcess.RunAsync(s_limit, "health", $"{front.BaseAddress}health/ready")).ExitCode);
     }
 
@@ -119,6 +138,9 @@ public sealed partial class HealthTests : IDisposable
 
     [GeneratedRegex(@"health at (http://[^/]+/?)")]
     private static partial Regex HealthAddress();
+
+    [GeneratedRegex("http://[^/]+/")]
+    private static partial Regex Api();
 
     [GeneratedRegex(@"control ([^)]+)\)")]
     private static partial Regex Seed();

@@ -68,6 +68,7 @@ public sealed partial class Link
             while (IsOpen)
             {
                 ReadOnlySpan<byte> payload = _frames.Read(out FrameHeader header);
+                ClusterMetrics.CountReceived(Hello.Purpose, FrameHeader.Size + header.Length);
                 if (header.Kind.IsForHandler())
                 {
                     TakeGranted(header.Kind);
@@ -124,8 +125,9 @@ public sealed partial class Link
                 FlushGrants();
                 break;
             case FrameKind.Pong when payload.Length == sizeof(long):
-                long ticks = Stopwatch.GetElapsedTime(BitConverter.ToInt64(payload)).Ticks;
-                Interlocked.Exchange(ref _roundTripTicks, Math.Max(0, ticks));
+                long ticks = Math.Max(0, Stopwatch.GetElapsedTime(BitConverter.ToInt64(payload)).Ticks);
+                Interlocked.Exchange(ref _roundTripTicks, ticks);
+                ClusterMetrics.ObserveRoundTrip(Hello.Purpose, new TimeSpan(ticks));
                 break;
             case FrameKind.Credit:
                 AddCredits(header.Step);

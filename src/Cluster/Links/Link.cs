@@ -258,6 +258,7 @@ public sealed partial class Link : IDisposable, IPulsed
         try
         {
             _frames.Write(header, head, body);
+            ClusterMetrics.CountSent(Hello.Purpose, FrameHeader.Size + header.Length);
             Interlocked.Exchange(ref _sentAt, Environment.TickCount64);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or NotSupportedException)

@@ -44,7 +44,7 @@ internal sealed class ApiServer : IAsyncDisposable
         CancellationToken cancellation)
     {
         IPEndPoint listen = ListenAddress.Parse(options.Listen);
-        var metrics = new ApiMetrics(cells);
+        var metrics = new ApiMetrics(cells, certificate is null ? null : () => certificate.NotAfter);
         WebApplication app = WebListener.Build(listen, certificate, loggers);
         ILogger logger = loggers.CreateLogger("Lamina.Api");
         app.UseRouting();

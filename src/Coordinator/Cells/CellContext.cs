@@ -29,7 +29,7 @@ internal sealed record CellContext(
 
     public ConcurrentDictionary<DeploymentId, GenerationRouter> Routers { get; } = new();
 
-    public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, _ => new GenerationRouter(new GenerationLimits()));
+    public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, id => new GenerationRouter(new GenerationLimits(), id.Value));
 
     /// <summary>Whether a node that holds a stage of the epoch is about to leave the cell.</summary>
     public bool IsLeaving(EpochState? epoch) => epoch?.Stages.Any(stage => Board.Nodes.Any(node => node.Leaving && node.Name == stage.Plan.Node)) == true;

@@ -6,8 +6,10 @@ namespace Lamina.Coordinator.Generations;
 /// Runs one deployment's generations: chooses a pipeline that serves by what it computed before and by load, and after a loss waits for the next epoch and goes on there with prompt and
 /// emitted tokens. Thread-safe.
 /// </summary>
-internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
+/// <param name="deployment">Its name in metrics.</param>
+internal sealed class GenerationRouter(GenerationLimits limits, string deployment = "") : IDisposable
 {
+    private readonly GenerationMetrics _metrics = new(deployment);
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IReadOnlyList<HeadLink>> _epochs = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -123,13 +125,13 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
     /// </summary>
     public Task<GenerationProtocol.GenerationEnded> RunAsync(
         GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null) =>
-        RunCountedAsync(new GenerationRun(submit, onTokens, flow), submit, cancellation);
+        RunCountedAsync(new GenerationRun(submit, onTokens, flow, _metrics), submit, cancellation);
 
     /// <summary>As <see cref="RunAsync"/>, for the embedding of a prompt; null unless the outcome is Stop.</summary>
     public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(GenerationProtocol.Submit submit, CancellationToken cancellation)
     {
         GenerationProtocol.Submit pooled = submit with { Pool = true };
-        var run = new GenerationRun(pooled, _ => { });
+        var run = new GenerationRun(pooled, _ => { }, metrics: _metrics);
         GenerationProtocol.GenerationEnded ended = await RunCountedAsync(run, pooled, cancellation);
         return (ended, run.Embedding);
     }
@@ -200,6 +202,7 @@ internal sealed class GenerationRouter(GenerationLimits limits) : IDisposable
             }
 
             reason = result.LossReason!;
+            run.NoteLoss();
         }
     }
 

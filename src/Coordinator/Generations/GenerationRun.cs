@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Lamina.Cluster.Messages;
 
 namespace Lamina.Coordinator.Generations;
@@ -8,11 +9,14 @@ internal readonly record struct AttemptResult(GenerationProtocol.GenerationEnded
 /// <summary>
 /// One generation while it runs. Its state changes under its lock, on the thread of the link that reports; what an attempt reports after it was given up is dropped.
 /// </summary>
-internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, GenerationFlow? flow = null)
+/// <param name="metrics">Told of losses and of how long they held the tokens up.</param>
+internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, GenerationFlow? flow = null, GenerationMetrics? metrics = null)
 {
     private readonly Lock _lock = new();
     private GenerationState _state = GenerationState.Start(submit);
     private GenerationAttempt? _current;
+    private long _progressAt = Stopwatch.GetTimestamp();
+    private bool _isStalled;
 
     public GenerationId Id => submit.Generation;
 
@@ -55,12 +59,23 @@ internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<Gen
         }
     }
 
+    /// <summary>Its pipeline was lost: until its next token the caller waits.</summary>
+    public void NoteLoss()
+    {
+        metrics?.CountFailover(submit.Tenant);
+        lock (_lock)
+        {
+            _isStalled = true;
+        }
+    }
+
     /// <summary>Takes the embedding of a submission that asked for one.</summary>
     internal bool Embed(GenerationAttempt attempt, float[] values)
     {
         lock (_lock)
         {
             Embedding = _current == attempt && submit.Pool ? values : Embedding;
+            NoteProgress();
             return submit.Pool;
         }
     }
@@ -78,11 +93,23 @@ internal sealed class GenerationRun(GenerationProtocol.Submit submit, Action<Gen
             _state = _state.Accept(report, out GenerationProtocol.TokensGenerated? fresh);
             if (fresh is { Tokens.Length: > 0 })
             {
+                NoteProgress();
                 onTokens(fresh);
             }
 
             return fresh is not null;
         }
+    }
+
+    private void NoteProgress()
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (_isStalled)
+        {
+            metrics?.ObserveStall(submit.Tenant, Stopwatch.GetElapsedTime(_progressAt, now));
+        }
+
+        (_progressAt, _isStalled) = (now, false);
     }
 }
 

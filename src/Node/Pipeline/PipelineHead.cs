@@ -26,6 +26,7 @@ internal sealed class PipelineHead : IDisposable
     private readonly Thread _thread;
     private readonly int _width;
     private readonly int _maxInFlight;
+    private readonly HeadMeasures? _measures;
     private byte[] _prologue = new byte[4096];
     private bool _stopped;
     private volatile bool _stopping;
@@ -36,12 +37,16 @@ internal sealed class PipelineHead : IDisposable
     private int _running;
     private int _waiting;
     private int _freeBlocks;
+    private long _promptTokens;
+    private long _cachedPromptTokens;
 
     /// <param name="next">The second stage; null when this one is the whole pipeline.</param>
     /// <param name="failed">Called once, on the compute thread, when the pipeline cannot go on; every owner has then heard of its loss.</param>
-    public PipelineHead(StageExecutor executor, StageSettings settings, int stageCount, IFrameSink? next, Action<Exception> failed)
+    /// <param name="measures">Where its distributions go; null = nowhere.</param>
+    public PipelineHead(StageExecutor executor, StageSettings settings, int stageCount, IFrameSink? next, Action<Exception> failed, HeadMeasures? measures = null)
     {
         _executor = executor;
+        _measures = measures;
         _next = next;
         _failed = failed;
         _scheduler = new Scheduler(SchedulerLimits.From(settings, stageCount, executor.Stage.Shape) with { Adapters = executor.AdapterCount }, executor.Draft);
@@ -73,6 +78,9 @@ internal sealed class PipelineHead : IDisposable
     public int Running => Volatile.Read(ref _running);
     public int Waiting => Volatile.Read(ref _waiting);
     public int FreeKvBlocks => Volatile.Read(ref _freeBlocks);
+
+    /// <summary>Prompt tokens of the generations that began to run, and how many of them the prefix cache held.</summary>
+    public (long All, long Cached) PromptTokens => (Volatile.Read(ref _promptTokens), Volatile.Read(ref _cachedPromptTokens));
 
     /// <summary>Thread-safe. The owner hears of the end in every case, also when the pipeline has stopped.</summary>
     public void Submit(GenerationProtocol.Submit submit, IGenerationOwner owner)
@@ -177,7 +185,7 @@ internal sealed class PipelineHead : IDisposable
             any = true;
             if (command.Submit is not null)
             {
-                _scheduler.Submit(command.Submit, command.Owner);
+                _scheduler.Submit(command.Submit, command.Owner, Stopwatch.GetTimestamp());
             }
             else if (command is { Generation: { } flowing, Allowed: { } allowed })
             {
@@ -220,6 +228,7 @@ internal sealed class PipelineHead : IDisposable
     private bool RunStep()
     {
         bool planned = _scheduler.TryPlan(_step, _chunks.Rows(_scheduler.Decoding));
+        MeasureStarted();
         Dispatch(_received);
         if (!planned)
         {
@@ -232,6 +241,7 @@ internal sealed class PipelineHead : IDisposable
         _executor.Execute(_step, [], output);
         long ticks = Stopwatch.GetTimestamp() - start;
         Meter.CountStep(rows, ticks);
+        _measures?.ObserveBatch(rows);
         _chunks.Observe(rows, Stopwatch.GetElapsedTime(0, ticks));
 
         if (_next is null)
@@ -248,6 +258,16 @@ internal sealed class PipelineHead : IDisposable
 
         ReportLoad();
         return true;
+    }
+
+    private void MeasureStarted()
+    {
+        foreach (Sequence started in _scheduler.Started)
+        {
+            Volatile.Write(ref _promptTokens, _promptTokens + started.PromptLength);
+            Volatile.Write(ref _cachedPromptTokens, _cachedPromptTokens + (started.CachedPromptTokens ?? 0));
+            _measures?.ObserveQueue(Stopwatch.GetElapsedTime(started.SubmittedAt));
+        }
     }
 
     private void Dispatch(SampledTokens sampled)

@@ -119,6 +119,12 @@ internal sealed partial class Scheduler
         next.State = SequenceState.Running;
         next.Slot = _freeSlots.Pop();
         _running.Add(next);
+        if (!next.HasStarted)
+        {
+            next.HasStarted = true;
+            Started.Add(next);
+        }
+
         next.RefreshSettings();
         _operations.Open(next.Slot, next.Tokens, next.Settings);
         _operations.Adapt(next.Slot, next.Adapters);

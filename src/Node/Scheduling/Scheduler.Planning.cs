@@ -18,6 +18,7 @@ internal sealed partial class Scheduler
     public bool TryPlan(Step step, int prefillRows)
     {
         step.Clear();
+        Started.Clear();
         Admit();
         StepInFlight inFlight = _spare.TryPop(out StepInFlight? spare) ? spare : new StepInFlight();
         PlanDecoding(step.Batch, inFlight.Sampling);

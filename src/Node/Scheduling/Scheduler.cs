@@ -64,10 +64,14 @@ internal sealed partial class Scheduler
 
     public void ClearEvents() => _events.Clear();
 
+    /// <summary>Sequences that began to run for the first time when the last step was planned.</summary>
+    public List<Sequence> Started { get; } = [];
+
     /// <summary>Admits a generation to the queue; one that can never run ends at once as Refused.</summary>
-    public void Submit(GenerationProtocol.Submit submit, object? owner)
+    /// <param name="now">When it came; handed on with the sequence and read by nobody here.</param>
+    public void Submit(GenerationProtocol.Submit submit, object? owner, long now = 0)
     {
-        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null);
+        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null) { SubmittedAt = now };
         sequence.CacheRoot = _cache?.RootOf(sequence.Adapters) ?? 0;
         if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
         {

@@ -68,6 +68,12 @@ internal sealed class Sequence
     /// <summary>Order of submission; among equal priorities the earlier one comes first.</summary>
     public long Arrival { get; }
 
+    /// <summary>As the caller of <see cref="Scheduler.Submit"/> counts time.</summary>
+    public long SubmittedAt { get; init; }
+
+    /// <summary>Whether it has run before, if only to give its place up.</summary>
+    public bool HasStarted { get; set; }
+
     /// <summary>Sampling settings in their wire form.</summary>
     public byte[] Settings { get; private set; }
 

@@ -32,7 +32,7 @@ internal sealed class StageUnit : IDisposable
         _failed = failed;
         if (plan.Address.Stage == 0)
         {
-            _head = new PipelineHead(executor, plan.Settings, plan.StageCount, plan.StageCount == 1 ? null : _output, OnThreadFailed);
+            _head = new PipelineHead(executor, plan.Settings, plan.StageCount, plan.StageCount == 1 ? null : _output, OnThreadFailed, new HeadMeasures(plan.Tenant, plan.Address.Deployment));
         }
         else
         {

@@ -2,8 +2,10 @@ using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
+using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Tests.Support;
+using Prometheus;
 
 namespace Lamina.Coordinator.Tests.Generations;
 
@@ -67,6 +69,9 @@ public sealed class GenerationRouterTests : IAsyncDisposable
     [Fact]
     public async Task Run_HeadCutAgainAndAgain_GoesOnAtTheNextEpochWithEachTokenOnce()
     {
+        CollectorRegistry registry = Metrics.NewCustomRegistry();
+        using MeterExport metrics = new(registry);
+        _router = new GenerationRouter(new GenerationLimits(), "cut-again");
         ScriptedHead first = Head(cutAfter: 3);
         ScriptedHead second = Head(cutAfter: 0, repeatsLast: true);
         ScriptedHead third = Head(cutAfter: 5, repeatsLast: true);
@@ -85,6 +90,13 @@ public sealed class GenerationRouterTests : IAsyncDisposable
         Assert.Equal((GenerationOutcome.Length, 12), (ended.Outcome, ended.Tokens));
         Assert.Equal(Enumerable.Range(0, 12), tokens.SelectMany(report => Enumerable.Range(report.FirstIndex, report.Tokens.Length)));
         Assert.Equal(Enumerable.Range(0, 12).Select(i => (9 * 31) + (i * 7)), tokens.SelectMany(report => report.Tokens));
+
+        // Three heads were lost; the second gave no new token, so the caller waited twice.
+        using var text = new MemoryStream();
+        await registry.CollectAndExportAsTextAsync(text);
+        string[] shown = System.Text.Encoding.UTF8.GetString(text.ToArray()).Split('\n');
+        Assert.Contains("lamina_coordinator_failovers_total{tenant=\"acme\",model=\"cut-again\"} 3", shown);
+        Assert.Contains("lamina_coordinator_failover_stall_seconds_count{tenant=\"acme\",model=\"cut-again\"} 2", shown);
     }
 
     [Fact]

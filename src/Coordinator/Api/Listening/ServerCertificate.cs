@@ -32,10 +32,13 @@ internal sealed class ServerCertificate
         _readAt = time.GetTimestamp();
     }
 
-    private sealed record Loaded(byte[] Fingerprint, SslServerAuthenticationOptions Handshake);
+    private sealed record Loaded(byte[] Fingerprint, SslServerAuthenticationOptions Handshake, DateTimeOffset NotAfter);
 
     /// <summary>Throws <see cref="InvalidDataException"/> with one sentence.</summary>
     public static ServerCertificate Open(TlsOptions options, TimeProvider time, ILogger logger) => new(options, time, logger);
+
+    /// <summary>When the certificate in use ends.</summary>
+    public DateTimeOffset NotAfter => _loaded.NotAfter;
 
     /// <summary>What the next handshake uses. Files that cannot be used leave the last ones in place.</summary>
     public SslServerAuthenticationOptions Current()
@@ -96,7 +99,7 @@ internal sealed class ServerCertificate
                 handshake.RemoteCertificateValidationCallback = ClientCheck(path);
             }
 
-            return new Loaded(fingerprint, handshake);
+            return new Loaded(fingerprint, handshake, certificate.NotAfter);
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
