@@ -16,7 +16,7 @@ public sealed class TraceTests : TestKit
     private readonly List<Activity> _ended = [];
     private readonly ActivityListener _listener;
 
-    public TraceTests()
+    public TraceTests() : base(TestActors.Patient)
     {
         _listener = new ActivityListener
         {

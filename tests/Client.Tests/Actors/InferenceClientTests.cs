@@ -2,10 +2,12 @@ using Akka.Actor;
 using Akka.TestKit.Xunit;
 using Lamina.Client.Actors;
 using Lamina.Client.Tests.Support;
+using Lamina.TestSupport;
 
 namespace Lamina.Client.Tests.Actors;
 
-public sealed class InferenceClientTests : TestKit
+[Collection(nameof(AloneInTheProcess))]
+public sealed class InferenceClientTests() : TestKit(TestActors.Patient)
 {
     private static readonly ChatRequest s_chat = new() { Model = "m", Messages = [Message.User("hello")] };
     private static readonly string[] s_events = [.. "abcdefgh".Select(c => ScriptedServer.Chunk(c.ToString())), ScriptedServer.Chunk(null, "stop"), ScriptedServer.UsageChunk];

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace Lamina.Client.Tests.Actors;
 
-public sealed class InferenceRouterTests : TestKit
+public sealed class InferenceRouterTests() : TestKit(TestActors.Patient)
 {
     private static readonly ChatRequest s_chat = new() { Model = "m", Messages = [Message.User("hello")] };
     private static readonly string[] s_events = [ScriptedServer.Chunk("a"), ScriptedServer.Chunk(null, "stop"), ScriptedServer.UsageChunk];

@@ -7,7 +7,7 @@ using Lamina.Client.Tests.Support;
 
 namespace Lamina.Client.Tests.Streams;
 
-public sealed class LaminaStreamsTests : TestKit
+public sealed class LaminaStreamsTests() : TestKit(TestActors.Patient)
 {
     private const int Prompts = 200;
     private const int Parallelism = 8;

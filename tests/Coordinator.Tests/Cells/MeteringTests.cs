@@ -84,7 +84,7 @@ public sealed class MeteringTests : IAsyncLifetime
         Assert.NotEmpty(cut);
         Assert.All(cut, text => Assert.Contains("\"suspended\"", text, StringComparison.Ordinal));
         TestContext.Current.TestOutputHelper!.WriteLine($"{cut.Length} ended {took.TotalMilliseconds:0} ms after");
-        Assert.True(took < TimeSpan.FromSeconds(5), $"took {took}");
+        Assert.True(took < TimeSpan.FromSeconds(20), $"took {took}");
         using HttpResponseMessage refused = await AskAsync(2);
         Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
 
