@@ -31,9 +31,10 @@ public sealed class Cell : IAsyncDisposable
     private int _coordinators;
     private bool _isOnlyCoordinator;
 
-    private Cell(CellContext context, LinkListener listener, CancellationTokenSource stopping)
+    private Cell(CellContext context, LinkListener listener, CellPeers peers, CancellationTokenSource stopping)
     {
         _context = context;
+        Peers = peers;
         _listener = listener;
         _stopping = stopping;
     }
@@ -65,6 +66,9 @@ public sealed class Cell : IAsyncDisposable
 
     /// <summary>True once this coordinator is asked to end: it finishes what runs and takes nothing new.</summary>
     public bool IsLeaving { get; private set; }
+
+    /// <summary>The cell's other coordinators.</summary>
+    internal CellPeers Peers { get; }
 
     /// <summary>Has a node's stages placed elsewhere; the node then leaves the cell and ends. False when no node of that name is up.</summary>
     public bool Drain(NodeName node)
@@ -146,9 +150,10 @@ public sealed class Cell : IAsyncDisposable
             RequireIdentity(options, certificates.Self);
             ModelStore store = ModelStore.Open(Path.Combine(storePath, options.Tenant.Value), options.Import, options.Tenant.Value, note => logger.LogInformation("{Note}", note));
             var links = new LinkOptions { BindAddress = options.BindAddress, Port = options.LinkPort, PublicHost = options.PublicHost };
-            LinkListener listener = Listen(options, links, certificates, store);
+            var peers = new CellPeers(options.Tenant, options.Name, links, certificates, stopping.Token);
+            LinkListener listener = Listen(options, links, certificates, store, peers);
             var context = new CellContext(options.Tenant, options.Name, store, certificates, links, new DeploymentBoard(), logger, stopping.Token) { BlobEndpoint = listener.Endpoint };
-            cell = new Cell(context, listener, stopping);
+            cell = new Cell(context, listener, peers, stopping);
             await cell.JoinAsync(options, governor, loggers, cancellation);
             return cell;
         }
@@ -214,15 +219,19 @@ public sealed class Cell : IAsyncDisposable
         _coordinators = Math.Max(1, options.Seeds.Count);
         _governors = _isOnlyCoordinator ? null : await GovernorSharding.StartRegionAsync(_system.System, governor);
         _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
+        _system.System.ActorOf(Props.Create(() => new CoordinatorDirectory(_context.Tenant, Peers, _listener.Endpoint)), CoordinatorDirectory.Name);
     }
 
-    private static LinkListener Listen(CellOptions options, LinkOptions links, CertificateProvider certificates, ModelStore store)
+    private static LinkListener Listen(CellOptions options, LinkOptions links, CertificateProvider certificates, ModelStore store, CellPeers peers)
     {
         try
         {
-            return LinkListener.Start(links, certificates, (hello, peer) => hello.Purpose == LinkPurpose.Blobs
-                ? new LinkDecision(link => new BlobServer(link, store), null)
-                : new LinkDecision(null, $"a coordinator accepts links for blobs, not for {hello.Purpose} from a {peer.Role}"));
+            return LinkListener.Start(links, certificates, (hello, peer) => hello.Purpose switch
+            {
+                LinkPurpose.Blobs => new LinkDecision(link => new BlobServer(link, store), null),
+                LinkPurpose.Mirror or LinkPurpose.Answers => peers.Decide(hello.Purpose),
+                _ => new LinkDecision(null, $"a coordinator accepts links for blobs and kept answers, not for {hello.Purpose} from a {peer.Role}"),
+            });
         }
         catch (SocketException e)
         {

@@ -35,8 +35,9 @@ internal sealed class ChaosRun
     }
 
     /// <summary>One stream for each request, shared out among the coordinators.</summary>
-    public ChaosStream[] StartStreams(bool resume = true, CancellationToken cancellation = default) =>
-        [.. _requests.Select((body, number) => ChaosStream.Start(Cell.Http, Cell.Addresses, number, body, resume, cancellation))];
+    /// <param name="leaveAfter">Events after which each leaves its coordinator for the next.</param>
+    public ChaosStream[] StartStreams(bool resume = true, int leaveAfter = int.MaxValue, CancellationToken cancellation = default) =>
+        [.. _requests.Select((body, number) => ChaosStream.Start(Cell.Http, Cell.Addresses, number, body, resume, leaveAfter, cancellation))];
 
     /// <summary>As above; returns once each has had that many events.</summary>
     public async Task<ChaosStream[]> FlowingAsync(int events, CancellationToken cancellation)

@@ -12,8 +12,8 @@ namespace Lamina.Cli.Chaos;
 internal sealed record StreamAnswer(string Text, string? Finish, int Tokens);
 
 /// <summary>
-/// A streamed answer with the time of each of its events. When its connection breaks it goes on at another coordinator, after the last event that it has; every event must
-/// follow the one before it.
+/// A streamed answer with the time of each of its events. When its connection breaks it goes on at another coordinator, by the generation's id after the last event that it has; where
+/// that is not known, by repeating the request.
 /// </summary>
 internal sealed class ChaosStream
 {
@@ -25,10 +25,13 @@ internal sealed class ChaosStream
     private readonly string _key = Guid.NewGuid().ToString("n");
     private string? _finish;
     private string _lastEvent = "";
+    private string? _generation;
+    private int _leaveAfter;
     private int _tokens;
 
-    private ChaosStream(HttpClient http, IReadOnlyList<Uri> addresses, int first, JsonObject body, bool resume, CancellationToken cancellation)
+    private ChaosStream(HttpClient http, IReadOnlyList<Uri> addresses, int first, JsonObject body, bool resume, int leaveAfter, CancellationToken cancellation)
     {
+        _leaveAfter = leaveAfter;
         First = addresses[first];
         body["stream"] = true;
         body["stream_options"] = new JsonObject { ["include_usage"] = true };
@@ -43,6 +46,9 @@ internal sealed class ChaosStream
     /// <summary>Connections that broke under it.</summary>
     public int Cuts { get; private set; }
 
+    /// <summary>Times that no coordinator knew the generation by its id, so that the request was repeated.</summary>
+    public int Repeats { get; private set; }
+
     public int Events
     {
         get
@@ -55,8 +61,9 @@ internal sealed class ChaosStream
     }
 
     /// <param name="resume">Whether it goes on elsewhere when its connection breaks.</param>
-    public static ChaosStream Start(HttpClient http, IReadOnlyList<Uri> addresses, int first, JsonObject body, bool resume = true, CancellationToken cancellation = default) =>
-        new(http, addresses, first % addresses.Count, body.DeepClone().AsObject(), resume, cancellation);
+    /// <param name="leaveAfter">Events after which it breaks its connection itself, once.</param>
+    public static ChaosStream Start(HttpClient http, IReadOnlyList<Uri> addresses, int first, JsonObject body, bool resume = true, int leaveAfter = int.MaxValue, CancellationToken cancellation = default) =>
+        new(http, addresses, first % addresses.Count, body.DeepClone().AsObject(), resume, leaveAfter, cancellation);
 
     /// <summary>Longest time without an event that ends after the moment; zero when the stream had ended before.</summary>
     public TimeSpan LongestGapAfter(long moment)
@@ -104,14 +111,23 @@ internal sealed class ChaosStream
     /// <summary>True when the stream came to its end; false when it broke off.</summary>
     private async Task<bool> ReadAsync(HttpClient http, Uri address, JsonObject body, CancellationToken cancellation)
     {
-        using HttpRequestMessage request = new(HttpMethod.Post, new Uri(address, "v1/chat/completions")) { Content = JsonContent.Create(body) };
-        request.Headers.Add("Idempotency-Key", _key);
+        bool byId = _generation is not null && _lastEvent.Length > 0;
+        using HttpRequestMessage request = byId
+            ? new(HttpMethod.Get, new Uri(address, $"v1/generations/{_generation}/events"))
+            : new(HttpMethod.Post, new Uri(address, "v1/chat/completions")) { Content = JsonContent.Create(body), Headers = { { "Idempotency-Key", _key } } };
         if (_lastEvent.Length > 0)
         {
             request.Headers.Add("Last-Event-ID", _lastEvent);
         }
 
         using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        if (byId && response.StatusCode == HttpStatusCode.NotFound)
+        {
+            Repeats++;
+            _generation = null;
+            return false;
+        }
+
         if (response.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests)
         {
             return false;
@@ -122,6 +138,7 @@ internal sealed class ChaosStream
             throw new InvalidDataException($"status {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(cancellation)}");
         }
 
+        _generation = response.Headers.TryGetValues("X-Lamina-Generation", out IEnumerable<string>? ids) ? ids.First() : null;
         SseParser<string> events = SseParser.Create(await response.Content.ReadAsStreamAsync(cancellation));
         await foreach (SseItem<string> item in events.EnumerateAsync(cancellation))
         {
@@ -137,6 +154,10 @@ internal sealed class ChaosStream
 
             Take(JsonNode.Parse(item.Data)!, item.Data);
             _lastEvent = events.LastEventId;
+            if (--_leaveAfter == 0)
+            {
+                return false;
+            }
         }
 
         return false;

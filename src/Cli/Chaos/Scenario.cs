@@ -20,8 +20,9 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("kill-head", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL head", 0, cancellation)),
         new("kill-middle", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL middle", 1, cancellation)),
         new("kill-tail", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL tail", -1, cancellation)),
-        new("kill-coordinator", Undisturbed + ", those of the dead coordinator after going on at another", (run, cancellation) => KillCoordinatorAsync(run, owner: false, cancellation)),
+        new("kill-coordinator", Undisturbed + ", those of the dead coordinator after going on at another by their ids", (run, cancellation) => KillCoordinatorAsync(run, owner: false, cancellation)),
         new("kill-owner", Undisturbed + ", and another coordinator owns the plan", (run, cancellation) => KillCoordinatorAsync(run, owner: true, cancellation)),
+        new("change-coordinator", "streams that are left at one coordinator are read on at another, give the undisturbed answer, and are computed once", KeptScenario.ChangeAsync),
         new("stop-1s", Undisturbed, (run, cancellation) => StopAsync(run, 1, cancellation)),
         new("stop-5s", Undisturbed + ", and the node comes back", (run, cancellation) => StopAsync(run, 5, cancellation)),
         new("stop-30s", Undisturbed + ", and the node, removed meanwhile, ends and says why", (run, cancellation) => StopAsync(run, 30, cancellation)),
@@ -77,6 +78,7 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         string victim = owner ? before.Owner : run.Cell.CoordinatorNames.Except([before.Owner]).First();
         ChaosStream[] streams = await run.FlowingAsync(run.Random.Next(1, 60), cancellation);
         Uri address = run.Cell.AddressOf(victim);
+        await KeptScenario.MirroredAsync(run.Cell, address, cancellation);
         long moment = Stopwatch.GetTimestamp();
         await run.Cell[victim].KillAsync();
         int wrong = await run.CountWrongAsync(streams);
@@ -84,7 +86,8 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         run.Stalls.Add(fault + ", others' streams", streams.Where(stream => stream.First != address), moment);
         run.Stalls.Add(fault + ", own streams", streams.Where(stream => stream.First == address), moment);
         int foreignCuts = streams.Where(stream => stream.First != address).Sum(stream => stream.Cuts);
-        string seen = Describe(streams, wrong, moment);
+        int repeats = streams.Sum(stream => stream.Repeats);
+        string seen = $"{Describe(streams, wrong, moment)}, {repeats} generations unknown elsewhere";
         if (owner)
         {
             ChaosStatus after = await run.Cell.WaitAsync(status => status.Owner != victim && status.Phase == "Ready", "owned by another coordinator", cancellation: cancellation);
@@ -92,7 +95,7 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         }
 
         run.Cell.Start(victim);
-        return (seen, wrong + foreignCuts);
+        return (seen, wrong + foreignCuts + repeats);
     }
 
     private static async Task<(string, int)> StopAsync(ChaosRun run, int seconds, CancellationToken cancellation)

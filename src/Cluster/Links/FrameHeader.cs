@@ -29,7 +29,8 @@ internal static class FrameKinds
 {
     /// <summary>Data frames take a credit.</summary>
     public static bool IsData(this FrameKind kind) =>
-        kind is FrameKind.Step or FrameKind.Sampled or FrameKind.Submit or FrameKind.TokensGenerated or FrameKind.TextEmbedded or FrameKind.BlobChunk;
+        kind is FrameKind.Step or FrameKind.Sampled or FrameKind.Submit or FrameKind.TokensGenerated or FrameKind.TextEmbedded or FrameKind.BlobChunk
+            or FrameKind.KeepAnswer or FrameKind.AnswerProgress or FrameKind.AnswerEvent;
 
     /// <summary>Frames that go to the link's handler; the others are the link's own.</summary>
     public static bool IsForHandler(this FrameKind kind) => kind >= FrameKind.Step && Enum.IsDefined(kind);

@@ -14,4 +14,6 @@ public enum FrameKind : byte
     Submit = 32, Cancel = 33, TokensGenerated = 34, GenerationEnded = 35, HeadLoad = 36, TextEmbedded = 37, Allow = 38,
 
     BlobRequest = 48, BlobChunk = 49, BlobRefused = 50,
+
+    KeepAnswer = 64, AnswerKept = 65, AnswerProgress = 66, AnswerReleased = 67, ReadAnswer = 68, AnswerEvent = 69, AnswerOver = 70, CancelAnswer = 71,
 }

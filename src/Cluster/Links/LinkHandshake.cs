@@ -12,14 +12,23 @@ internal static class LinkHandshake
     public static readonly SslApplicationProtocol Protocol = new("lamina-link/1");
 
     private static readonly PeerRole[] s_nodes = [PeerRole.Node];
+    private static readonly PeerRole[] s_coordinators = [PeerRole.Coordinator];
 
     /// <summary>Which role may open a link for which purpose.</summary>
     private static bool MayOpen(PeerRole role, LinkPurpose purpose) => purpose switch
     {
         LinkPurpose.Activations or LinkPurpose.Tokens => role == PeerRole.Node,
-        LinkPurpose.Generations => role == PeerRole.Coordinator,
+        LinkPurpose.Generations or LinkPurpose.Mirror or LinkPurpose.Answers => role == PeerRole.Coordinator,
         LinkPurpose.Blobs => true,
         _ => false,
+    };
+
+    /// <summary>Which roles a link for the purpose leads to.</summary>
+    private static PeerRole[] AnsweredBy(LinkPurpose purpose) => purpose switch
+    {
+        LinkPurpose.Blobs => PeerHandshake.AnyRole,
+        LinkPurpose.Mirror or LinkPurpose.Answers => s_coordinators,
+        _ => s_nodes,
     };
 
     /// <summary>Answers the dialler's TLS and hello; calls back with the accepted link or throws <see cref="LinkClosedException"/>.</summary>
@@ -61,7 +70,7 @@ internal static class LinkHandshake
     /// <summary>Says hello to the listener at the other end and waits for its answer.</summary>
     public static Link Dial(Socket socket, string host, string? expectedPeer, LinkHello hello, LinkOptions options, CertificateProvider certificates)
     {
-        PeerHandshake handshake = new(certificates, Protocol, hello.Purpose == LinkPurpose.Blobs ? PeerHandshake.AnyRole : s_nodes);
+        PeerHandshake handshake = new(certificates, Protocol, AnsweredBy(hello.Purpose));
         FrameStream frames = Authenticate(socket, options, certificates, handshake, ssl => ssl.AuthenticateAsClient(handshake.ClientOptions(host)));
         try
         {

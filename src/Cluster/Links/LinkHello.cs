@@ -9,7 +9,7 @@ namespace Lamina.Cluster.Links;
 /// </summary>
 /// <param name="Version">Protocol version; a peer accepts its own and the one before.</param>
 /// <param name="Sender">Name in the sender's certificate.</param>
-/// <param name="Target">The stage at the receiving end; default for <see cref="LinkPurpose.Blobs"/>.</param>
+/// <param name="Target">The stage at the receiving end; default for links that lead to no stage.</param>
 [MessagePackObject]
 public sealed record LinkHello(
     [property: Key(0)] int Version,

@@ -14,4 +14,10 @@ public enum LinkPurpose : byte
 
     /// <summary>Content-addressed blobs: manifests and tensors (node to coordinator or node).</summary>
     Blobs = 4,
+
+    /// <summary>Kept answers of one coordinator, so that another can go on with them (coordinator to coordinator).</summary>
+    Mirror = 5,
+
+    /// <summary>The events of one kept answer, read through another coordinator (coordinator to coordinator).</summary>
+    Answers = 6,
 }

@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
 using Lamina.Coordinator.Api.Requests;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
 using Lamina.Coordinator.Quotas;
@@ -56,26 +57,33 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         return Meter = new AnswerMeter(model.Name, model.Stored.Digest.ToString(), cost);
     }
 
+    /// <summary>Emitted tokens that another coordinator could go on from: not where what is known of a token is more than its id, since that is not kept.</summary>
+    private AnswerCourse? Course => options is { LogProbs: false, TopLogProbs: 0, Sampling.Mirostat: 0 } ? options.Course : null;
+
+    /// <summary>The choices' events as they come; those of a kept answer in turns, because any coordinator must number them alike.</summary>
     /// <param name="prompts">Token ids; choice i answers prompt i / n.</param>
     public async IAsyncEnumerable<AnswerEvent> RunAsync(IReadOnlyList<int[]> prompts, int defaultMaxTokens, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var events = Channel.CreateBounded<AnswerEvent>(new BoundedChannelOptions(MaxWaitingEvents) { SingleReader = true });
         int choices = prompts.Count * options.Choices;
+        Channel<AnswerEvent>[] events = [.. Enumerable.Range(0, options.Course is null ? 1 : choices)
+            .Select(_ => Channel.CreateBounded<AnswerEvent>(new BoundedChannelOptions(MaxWaitingEvents) { SingleReader = true }))];
         var tasks = new Task[choices];
         for (int i = 0; i < choices; i++)
         {
             int choice = i;
-            tasks[i] = Task.Run(() => RunChoiceAsync(choice, prompts[choice / options.Choices], defaultMaxTokens, events.Writer, stop.Token), CancellationToken.None);
+            tasks[i] = Task.Run(() => RunChoiceAsync(choice, prompts[choice / options.Choices], defaultMaxTokens, events[choice % events.Length].Writer, stop.Token), CancellationToken.None);
         }
 
         int?[] tokens = new int?[choices];
+        bool[] ended = new bool[choices];
         try
         {
-            for (int open = choices; open > 0;)
+            for ((int open, int turn) = (choices, 0); open > 0; turn = NextTurn(turn, ended, events.Length))
             {
-                AnswerEvent next = await NextAsync(events.Reader, cancellation);
-                open -= next.FinishReason is not null || next.Error is not null ? 1 : 0;
+                AnswerEvent next = await NextAsync(events[turn].Reader, cancellation);
+                ended[next.Choice] = next.FinishReason is not null || next.Error is not null;
+                open -= ended[next.Choice] ? 1 : 0;
                 if (tokens[next.Choice] is null && next.Error is null)
                 {
                     tokens[next.Choice] = 0;
@@ -92,6 +100,20 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             await stop.CancelAsync();
             await Task.WhenAll(tasks).ContinueWith(_ => { }, TaskScheduler.Default);
         }
+    }
+
+    private static int NextTurn(int turn, bool[] ended, int channels)
+    {
+        for (int step = 1; step <= channels; step++)
+        {
+            int next = (turn + step) % channels;
+            if (channels == 1 || !ended[next])
+            {
+                return next;
+            }
+        }
+
+        return turn;
     }
 
     private static async Task<AnswerEvent> NextAsync(ChannelReader<AnswerEvent> events, CancellationToken cancellation)
@@ -111,8 +133,9 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         int maxTokens = MaxTokens(prompt, defaultMaxTokens);
         var tokens = Channel.CreateBounded<GenerationProtocol.TokensGenerated>(new BoundedChannelOptions(maxTokens + 1) { SingleReader = true });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        GenerationProtocol.Submit submit = Submission(choice, prompt, maxTokens);
-        var flow = new GenerationFlow(MaxTokensAhead);
+        int[] known = Course?.TokensOf(choice) ?? [];
+        GenerationProtocol.Submit submit = Submission(choice, prompt, known, maxTokens);
+        var flow = new GenerationFlow(MaxTokensAhead, known.Length);
         GenerationTimer timer = metrics.StartGeneration(cell.Tenant, model.Name, prompt.Length);
 
         // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
@@ -123,8 +146,19 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         int completionTokens = 0;
         try
         {
+            for (int i = 0; i < known.Length && !text.Stopped; i++)
+            {
+                completionTokens++;
+                AnswerPiece piece = text.Append(known[i], null, []);
+                if (!piece.IsEmpty)
+                {
+                    await events.WriteAsync(new AnswerEvent(choice, piece, null, default, null, text.Shown), cancellation);
+                }
+            }
+
             await foreach (GenerationProtocol.TokensGenerated report in tokens.Reader.ReadAllAsync(cancellation))
             {
+                Course?.Append(choice, report.Tokens);
                 for (int i = 0; i < report.Tokens.Length && !text.Stopped; i++)
                 {
                     completionTokens++;
@@ -183,11 +217,12 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         };
     }
 
-    private GenerationProtocol.Submit Submission(int choice, int[] prompt, int maxTokens) => new(
+    /// <param name="known">Tokens that were emitted before, elsewhere.</param>
+    private GenerationProtocol.Submit Submission(int choice, int[] prompt, int[] known, int maxTokens) => new(
         cell.Tenant,
         new GenerationId(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8))),
         prompt,
-        [],
+        known,
         maxTokens,
         [.. model.Tokenizer.EndOfGeneration],
         SamplingSettings.From(options.Sampling with

@@ -55,6 +55,11 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError GenerationCancelled() => new(409, InvalidRequest, "generation_cancelled", "the generation was cancelled");
 
+    /// <summary>Ends what reads an answer here that another coordinator makes from now on; readers go on there and do not see it.</summary>
+    public static ApiError GenerationMoved() => new(409, InvalidRequest, MovedCode, "another coordinator goes on with the generation; ask for the events after the last one that you have");
+
+    internal const string MovedCode = "generation_moved";
+
     public static ApiError RouteNotFound() => new(404, InvalidRequest, "not_found", "there is nothing at this address");
 
     public static ApiError MethodNotAllowed(string method) => new(405, InvalidRequest, "method_not_allowed", $"{method} is not allowed at this address");

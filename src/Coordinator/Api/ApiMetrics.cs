@@ -60,6 +60,19 @@ public sealed class ApiMetrics : IDisposable
 
     public CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();
 
+    /// <param name="unmirrored">Asked before each scrape.</param>
+    internal void Watch(Func<IEnumerable<(TenantId Tenant, int Answers)>> unmirrored)
+    {
+        Gauge gauge = Metrics.WithCustomRegistry(Registry).CreateGauge("lamina_answers_unmirrored", "Kept answers that no other coordinator could go on with.", ["tenant"]);
+        Registry.AddBeforeCollectCallback(() =>
+        {
+            foreach ((TenantId tenant, int answers) in unmirrored())
+            {
+                gauge.WithLabels(tenant.Value).Set(answers);
+            }
+        });
+    }
+
     public GenerationTimer StartGeneration(TenantId tenant, string model, int promptTokens)
     {
         _promptTokens.WithLabels(model, tenant.Value).Inc(promptTokens);

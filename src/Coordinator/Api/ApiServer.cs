@@ -58,6 +58,12 @@ internal sealed class ApiServer : IAsyncDisposable
             access.Ring.Ended += archive.CancelOf;
         }
 
+        metrics.Watch(() => archive.Unmirrored);
+        foreach (Cell cell in cells())
+        {
+            archive.Mirror(cell.Tenant, cell.Peers);
+        }
+
         var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry, (answer, result) => Record(quotas.Auditor, cells(), answer, result));
         BatchService batches = MapAll(app, options, cells, access, quotas, metering, metrics, archive, logger);
         if (options.SecurityContact is { } contact)

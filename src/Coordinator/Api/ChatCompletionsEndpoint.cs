@@ -16,7 +16,7 @@ internal sealed class ChatCompletionsEndpoint(ModelLookup models, ApiMetrics met
 {
     public const string Route = "/v1/chat/completions";
 
-    public void Map(IEndpointRouteBuilder routes) => routes.MapPost(Route, context => responder.AnswerAsync(context, (body, origin) => Begin(Caller.Of(context), body, priority: 0, origin)));
+    public void Map(IEndpointRouteBuilder routes) => responder.Map(routes, Route, (caller, body, origin) => Begin(caller, body, priority: 0, origin));
 
     /// <param name="priority">Of its generations against others; higher comes first.</param>
     internal PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority) => Begin(caller, body, priority, AnswerOrigin.Random());

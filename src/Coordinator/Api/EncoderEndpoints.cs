@@ -21,8 +21,8 @@ internal sealed class EncoderEndpoints(ModelLookup models, ApiMetrics metrics, R
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(EmbeddingsRoute, context => responder.AnswerAsync(context, (body, _) => BeginEmbedding(Caller.Of(context), body, priority: 0)));
-        routes.MapPost(RerankRoute, context => responder.AnswerAsync(context, (body, _) => BeginRerank(Caller.Of(context), body)));
+        responder.Map(routes, EmbeddingsRoute, (caller, body, _) => BeginEmbedding(caller, body, priority: 0));
+        responder.Map(routes, RerankRoute, (caller, body, _) => BeginRerank(caller, body));
     }
 
     /// <param name="priority">Of its texts against other work; higher comes first.</param>

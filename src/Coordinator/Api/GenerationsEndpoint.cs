@@ -17,11 +17,10 @@ internal sealed class GenerationsEndpoint(Responder responder)
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet(EventsRoute, context => responder.ResumeAsync(context, Id(context)));
-        routes.MapDelete(ItemRoute, context =>
+        routes.MapDelete(ItemRoute, async context =>
         {
-            responder.Cancel(context, Id(context));
+            await responder.CancelAsync(context, Id(context));
             context.Response.StatusCode = StatusCodes.Status204NoContent;
-            return Task.CompletedTask;
         });
     }
 

@@ -20,7 +20,7 @@ internal static class CellMembership
                 Transport = new MtlsOptions { BindAddress = options.BindAddress, Port = options.ControlPort, PublicHost = options.PublicHost },
                 Seeds = options.Seeds,
                 ShardTypes = [DeploymentSharding.TypeName, Quotas.GovernorSharding.TypeName],
-                EntryActors = [$"/user/{DeploymentFollower.Name}"],
+                EntryActors = [$"/user/{DeploymentFollower.Name}", $"/user/{CoordinatorDirectory.Name}"],
                 Log = (level, source, message, cause) => Log(logger, level, source, message, cause),
                 LogLevel = AkkaLevel.WarningLevel,
             },

@@ -46,7 +46,8 @@ internal sealed class Metering : IDisposable
 
     /// <summary>Reserves what the answer may come to need and begins its row. Throws <see cref="ApiException"/> when the quota refuses it.</summary>
     /// <param name="retry">What is the same when the request is repeated; empty when it cannot be.</param>
-    public async Task<MeteredAnswer> AdmitAsync(Caller caller, PendingAnswer answer, Guid retry, CancellationToken cancellation)
+    /// <param name="row">The row that another coordinator began for the same answer; null for one of its own.</param>
+    public async Task<MeteredAnswer> AdmitAsync(Caller caller, PendingAnswer answer, Guid retry, CancellationToken cancellation, Guid? row = null)
     {
         AnswerMeter meter = answer.Meter;
         string key = caller.Key ?? "";
@@ -67,8 +68,8 @@ internal sealed class Metering : IDisposable
         }
 
         Receipt? receipt = _ledger is null
-            ? new Receipt(null, reservation, -1, false, 0)
-            : _ledger.Begin(reservation, retry, caller.Tenant, key, meter.Model, (int)meter.Cost.PromptTokens);
+            ? new Receipt(null, row ?? reservation, -1, false, 0)
+            : _ledger.Begin(row ?? reservation, retry, caller.Tenant, key, meter.Model, (int)meter.Cost.PromptTokens, goesOn: row is not null);
         if (receipt is null)
         {
             governor.Settle(reservation, 0, 0);

@@ -30,6 +30,11 @@ internal sealed class Receipt
 
     public Guid Id { get; }
 
+    /// <summary>
+    /// Whether tokens before the first event sent here count too: another coordinator sent them, and counts them in the same row, which holds the larger of both numbers.
+    /// </summary>
+    public bool FromBegin { get; init; }
+
     public long Charged
     {
         get
@@ -55,7 +60,7 @@ internal sealed class Receipt
 
             if (!_begun)
             {
-                (_start, _end) = (before, before);
+                (_start, _end) = FromBegin ? (0, 0) : (before, before);
             }
 
             // Whoever goes back before the start is charged the whole way up to it at once.

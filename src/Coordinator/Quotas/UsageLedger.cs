@@ -88,19 +88,20 @@ internal sealed class UsageLedger : IAsyncDisposable
 
     /// <summary>Begins a request's row; goes on with that of the same request if a crash interrupted it. Null when too many wait for the database.</summary>
     /// <param name="retry">What is the same when the request is repeated; empty when it cannot be.</param>
-    public Receipt? Begin(Guid id, Guid retry, TenantId tenant, string key, string model, int promptTokens)
+    /// <param name="goesOn">The row is that of an answer which another coordinator of the database began: what its client has is counted up to where it is, from the answer's begin.</param>
+    public Receipt? Begin(Guid id, Guid retry, TenantId tenant, string key, string model, int promptTokens, bool goesOn = false)
     {
         UsageRow? earlier = null;
-        bool goesOn = retry != Guid.Empty && _interrupted.TryRemove(retry, out earlier);
+        bool repeated = retry != Guid.Empty && _interrupted.TryRemove(retry, out earlier);
         var content = new SlotContent(
-            goesOn ? Guid.Parse(earlier!.Id) : id, retry, tenant.Value, key, model, goesOn ? earlier!.Started : Now, promptTokens, goesOn, goesOn ? earlier!.GeneratedTokens : 0, null);
+            repeated ? Guid.Parse(earlier!.Id) : id, retry, tenant.Value, key, model, repeated ? earlier!.Started : Now, promptTokens, repeated, repeated ? earlier!.GeneratedTokens : 0, null);
         int slot = _slots.Take(content);
-        if (goesOn)
+        if (repeated)
         {
             (slot < 0 ? _interrupted : _goingOn)[slot < 0 ? retry : content.Id] = earlier!;
         }
 
-        return slot < 0 ? null : new Receipt(this, content.Id, slot, content.Begun, content.Generated);
+        return slot < 0 ? null : new Receipt(this, content.Id, slot, content.Begun, content.Generated) { FromBegin = goesOn };
     }
 
     /// <summary>What a tenant used, by day, key and model, with what runs at the moment.</summary>

@@ -100,7 +100,6 @@ internal sealed class UsageStore(StateDatabase state)
         UsageRow? row = await context.Usage.FindAsync([id], cancellation);
         long promptBefore = row?.PromptTokens ?? 0;
         long generatedBefore = row?.GeneratedTokens ?? 0;
-        long day = DayBudget.DayOf(request.Started);
         bool isNew = row is null;
         if (row is null)
         {
@@ -114,7 +113,10 @@ internal sealed class UsageStore(StateDatabase state)
 
         row.PromptTokens = Math.Max(promptBefore, request.PromptTokens);
         row.GeneratedTokens = Math.Max(generatedBefore, request.Generated);
-        row.Outcome = (request.Outcome ?? UsageOutcome.Interrupted).ToString();
+
+        // Where another coordinator went on with the answer, how that ended counts, whichever of them is entered first.
+        row.Outcome = row.Outcome.Length > 0 && request.Outcome is null ? row.Outcome : (request.Outcome ?? UsageOutcome.Interrupted).ToString();
+        long day = DayBudget.DayOf(row.Started);
         UsageDayRow? sums = await context.UsageDays.FindAsync([row.Tenant, day, row.Key, row.Model], cancellation);
         if (sums is null)
         {

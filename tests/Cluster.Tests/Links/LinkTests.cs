@@ -215,6 +215,23 @@ public sealed class LinkTests
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Kept answers hold prompts: a node may neither give a coordinator any nor be given one.</summary>
+    [Trait("Attack", "I4")]
+    [Theory]
+    [InlineData(LinkPurpose.Mirror)]
+    [InlineData(LinkPurpose.Answers)]
+    public async Task Dial_LinkForKeptAnswers_IsBetweenCoordinatorsAlone(LinkPurpose purpose)
+    {
+        await using LinkPair pair = new();
+        await using LinkListener front = LinkListener.Start(pair.Options, pair.Cell.Coordinator("front"), (_, _) => new LinkDecision(_ => new RecordingHandler(), null));
+        LinkHello hello = LinkPair.HelloOf("a", purpose: purpose);
+
+        LinkClosedException opened = await Assert.ThrowsAsync<LinkClosedException>(() => LinkDialler.DialAsync(front.Endpoint, "front", hello, pair.Options, pair.Cell.Node("a"), default));
+        Assert.Contains($"a node may not open a link for {purpose}", opened.Message, StringComparison.Ordinal);
+        LinkClosedException answered = await Assert.ThrowsAsync<LinkClosedException>(() => pair.DialAsync(pair.Cell.Coordinator("front"), hello with { Sender = "front" }));
+        Assert.Contains("role node is not allowed", answered.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Dial_CoordinatorOpensGenerations_IsAccepted()
     {

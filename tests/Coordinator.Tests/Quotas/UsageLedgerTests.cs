@@ -103,6 +103,34 @@ public sealed class UsageLedgerTests : IDisposable
         receipt.Close(UsageOutcome.Completed);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Answer_TakenOverByAnotherCoordinator_IsChargedOnce(bool deadOneIsEnteredFirst)
+    {
+        StateDatabase state = await OpenStateAsync();
+        (Guid row, Guid retry) = (Guid.NewGuid(), Guid.NewGuid());
+        string crashed = await CrashAsync(state, retry, sent: 4, row);
+        if (deadOneIsEnteredFirst)
+        {
+            await (await OpenAsync(state, crashed)).DisposeAsync();
+        }
+
+        // The caller has three of the four tokens, and gets the rest here.
+        await using UsageLedger other = await OpenAsync(state);
+        Receipt receipt = other.Begin(row, retry: Guid.Empty, s_tenant, "key", "m", 7, goesOn: true)!;
+        receipt.Sending(3, 6);
+        receipt.Sending(6, 9);
+        receipt.Close(UsageOutcome.Completed);
+        await other.FlushAsync(default);
+        if (!deadOneIsEnteredFirst)
+        {
+            await (await OpenAsync(state, crashed)).DisposeAsync();
+        }
+
+        Assert.Equal((1, 7, 9), await SumAsync(other));
+    }
+
     /// <summary>Any number of readers at any places: never more is charged than the answer has, and all that was sent is.</summary>
     [Fact]
     public void Receipt_WithAnyReaders_ChargesEachTokenSentAtLeastOnceAndNoneTwice() => Gen.Select(Gen.Int[1, 5].Array[1, 20], Gen.Int[0, 19].Array[1, 6]).Sample((sizes, starts) =>
@@ -143,11 +171,11 @@ public sealed class UsageLedgerTests : IDisposable
     }
 
     /// <summary>A ledger's folder as a process leaves it that was killed in the midst of a request.</summary>
-    private async Task<string> CrashAsync(StateDatabase state, Guid retry, long sent)
+    private async Task<string> CrashAsync(StateDatabase state, Guid retry, long sent, Guid? row = null)
     {
         string crashed = Path.Combine(_folder, "crashed");
         await using UsageLedger ledger = await OpenAsync(state, Path.Combine(_folder, "alive"));
-        Receipt receipt = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        Receipt receipt = ledger.Begin(row ?? Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
         for (long token = 1; token <= sent; token++)
         {
             receipt.Sending(token - 1, token);

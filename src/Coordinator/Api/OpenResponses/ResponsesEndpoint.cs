@@ -26,7 +26,7 @@ internal sealed class ResponsesEndpoint(ModelLookup models, ApiMetrics metrics, 
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(Route, context => responder.AnswerAsync(context, (body, origin) => Begin(Caller.Of(context), body, priority: 0, origin)));
+        responder.Map(routes, Route, (caller, body, origin) => Begin(caller, body, priority: 0, origin));
         routes.MapGet(ItemRoute, GetAsync);
         routes.MapDelete(ItemRoute, DeleteAsync);
         routes.MapGet(InputRoute, ListInputAsync);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
 using Lamina.Compute.ToolCalls;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Models;
 
 namespace Lamina.Coordinator.Api.Requests;
@@ -25,6 +26,9 @@ internal sealed record GenerationOptions
 
     /// <summary>Null: drawn at random.</summary>
     public long? Seed { get; init; }
+
+    /// <summary>What its choices have emitted, where the answer is kept.</summary>
+    public AnswerCourse? Course { get; init; }
 
     public bool LogProbs { get; init; }
     public int TopLogProbs { get; init; }

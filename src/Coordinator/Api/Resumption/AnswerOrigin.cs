@@ -12,6 +12,9 @@ namespace Lamina.Coordinator.Api.Resumption;
 /// <param name="Seed">Where the request names none.</param>
 internal sealed record AnswerOrigin(Guid Id, ulong Seed)
 {
+    /// <summary>Where the answer's tokens are noted; null when it is not kept.</summary>
+    public AnswerCourse? Course { get; init; }
+
     public static AnswerOrigin Random() => new(Guid.NewGuid(), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
 
     public static AnswerOrigin Of(Caller caller, string key, ReadOnlySpan<byte> requestHash)
@@ -25,7 +28,7 @@ internal sealed record AnswerOrigin(Guid Id, ulong Seed)
         return new AnswerOrigin(new Guid(digest[..16]), BinaryPrimitives.ReadUInt64LittleEndian(digest[16..]));
     }
 
-    public GenerationOptions Seeded(GenerationOptions options) => options with { Seed = options.Seed ?? unchecked((long)Seed) };
+    public GenerationOptions Seeded(GenerationOptions options) => options with { Seed = options.Seed ?? unchecked((long)Seed), Course = Course };
 
     /// <summary>Each part with its length, so that no two differ only in where one ends.</summary>
     private static void AppendText(IncrementalHash hash, string text)

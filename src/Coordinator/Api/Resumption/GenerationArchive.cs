@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Cells;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator.Api.Resumption;
@@ -29,7 +30,19 @@ internal sealed class GenerationArchive : IDisposable
 
     public long RetainedBytes => _tenants.Values.Sum(tenant => tenant.RetainedBytes);
 
-    public TenantGenerations Of(Caller caller) => _tenants.GetOrAdd(caller.Tenant, _ => new TenantGenerations(_options, _time, _logger));
+    public TenantGenerations Of(Caller caller) => Of(caller.Tenant);
+
+    public TenantGenerations Of(TenantId tenant) => _tenants.GetOrAdd(tenant, _ => new TenantGenerations(_options, _time, _logger));
+
+    /// <summary>Answers of each tenant that no other coordinator could go on with.</summary>
+    public IEnumerable<(TenantId Tenant, int Answers)> Unmirrored => _tenants.Select(pair => (pair.Key, pair.Value.Mirror?.Unmirrored ?? 0));
+
+    /// <summary>From now on the tenant's answers are those of all its cell's coordinators.</summary>
+    public void Mirror(TenantId tenant, CellPeers peers)
+    {
+        TenantGenerations own = Of(tenant);
+        own.Mirror = new GenerationMirror(peers, own, _options, _time, _logger);
+    }
 
     /// <summary>Ends and forgets what a key started.</summary>
     public void CancelOf(KeyEnded ended)
@@ -43,6 +56,13 @@ internal sealed class GenerationArchive : IDisposable
     public void Dispose()
     {
         _sweep.Dispose();
+
+        // The mirrors first: what ends with this process is to be gone on with elsewhere, not forgotten there.
+        foreach (TenantGenerations tenant in _tenants.Values)
+        {
+            tenant.Mirror?.Dispose();
+        }
+
         foreach (TenantGenerations tenant in _tenants.Values)
         {
             tenant.CancelAll();

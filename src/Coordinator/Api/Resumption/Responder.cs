@@ -4,9 +4,14 @@ using System.Text;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api.Responses;
 using Lamina.Coordinator.Quotas;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 
 namespace Lamina.Coordinator.Api.Resumption;
+
+/// <summary>Checks a request's body and prepares its answer under the name and seed given.</summary>
+internal delegate PendingAnswer BeginKept(Caller caller, ReadOnlyMemory<byte> body, AnswerOrigin origin);
 
 /// <summary>
 /// Writes answers to responses. A request with an <c>Idempotency-Key</c> is kept and may be joined and resumed; any other lives and dies with its connection.
@@ -16,33 +21,71 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
 {
     private const int MaxKeyLength = 255;
 
+    private readonly Dictionary<string, BeginKept> _endpoints = new(StringComparer.Ordinal);
+
+    /// <summary>Answers requests to an endpoint. What is kept may also be asked for at another coordinator, which then answers it by the same endpoint of its own.</summary>
     /// <param name="begin">Checks a request's body and prepares its answer under the name and seed given.</param>
-    public async Task AnswerAsync(HttpContext context, Func<ReadOnlyMemory<byte>, AnswerOrigin, PendingAnswer> begin)
+    public void Map(IEndpointRouteBuilder routes, string route, BeginKept begin)
+    {
+        _endpoints[route] = begin;
+        routes.MapPost(route, context => AnswerAsync(context, route, begin));
+    }
+
+    private async Task AnswerAsync(HttpContext context, string route, BeginKept begin)
     {
         Caller caller = Caller.Of(context);
         ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
         if (Key(context.Request) is { } key)
         {
-            RetainedGeneration generation;
-            using (await metering.EnterAsync(caller, context.RequestAborted))
+            byte[] hash = Hash(route, body.Span);
+            TenantGenerations generations = archive.Of(caller);
+            KeptAnswer answer;
+            if (!generations.Knows(caller, key) && generations.Mirror?.Others.FindRepeated(caller, key) is { } elsewhere)
             {
-                byte[] hash = Hash(context.Request.Path, body);
-                AnswerOrigin origin = AnswerOrigin.Of(caller, key, hash);
-                generation = archive.Of(caller).Join(
-                    caller, key, hash, () => begin(body, origin), (answer, cancellation) => metering.AdmitAsync(caller, answer, origin.Id, cancellation));
+                answer = CryptographicOperations.FixedTimeEquals(elsewhere.RequestHash, hash)
+                    ? new KeptAnswer(generations, caller, elsewhere, TakeOverAsync)
+                    : throw ApiError.IdempotencyKeyReused().AsException();
+            }
+            else
+            {
+                var request = new KeptRequest(route, body, new AnswerCourse());
+                answer = new KeptAnswer(generations, caller, await JoinAsync(caller, key, hash, request, begin, context.RequestAborted), TakeOverAsync);
             }
 
-            await WriteAsync(context, generation, After(context.Request));
+            await WriteAsync(context, answer, After(context.Request));
             return;
         }
 
-        PendingAnswer answer;
+        PendingAnswer pending;
         using (await metering.EnterAsync(caller, context.RequestAborted))
         {
-            answer = begin(body, AnswerOrigin.Random());
+            pending = begin(caller, body, AnswerOrigin.Random());
         }
 
-        await AnswerAsync(context, caller, answer);
+        await AnswerAsync(context, caller, pending);
+    }
+
+    private async Task<RetainedGeneration> JoinAsync(Caller caller, string key, byte[] hash, KeptRequest request, BeginKept begin, CancellationToken cancellation)
+    {
+        using (await metering.EnterAsync(caller, cancellation))
+        {
+            AnswerOrigin origin = AnswerOrigin.Of(caller, key, hash) with { Course = request.Course };
+            return archive.Of(caller).Join(
+                caller, key, hash, () => begin(caller, request.Body, origin), (answer, stop) => metering.AdmitAsync(caller, answer, origin.Id, stop, request.Usage), request);
+        }
+    }
+
+    /// <summary>Goes on here with an answer whose coordinator is gone; null when it is not known any more.</summary>
+    private async Task<RetainedGeneration?> TakeOverAsync(Caller caller, MirroredAnswer answer, CancellationToken cancellation)
+    {
+        GenerationMirror mirror = archive.Of(caller).Mirror!;
+        if (!_endpoints.TryGetValue(answer.Request.Route, out BeginKept? begin) || mirror.Others.Continue(answer) is not { } request)
+        {
+            return null;
+        }
+
+        mirror.Took(answer);
+        return await JoinAsync(caller, answer.Request.RepeatKey, answer.RequestHash, request, begin, cancellation);
     }
 
     private async Task AnswerAsync(HttpContext context, Caller caller, PendingAnswer answer)
@@ -67,19 +110,28 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
         }
     }
 
-    /// <summary>Goes on with a kept answer after an event.</summary>
+    /// <summary>Goes on with a kept answer after an event, wherever it is made.</summary>
     public Task ResumeAsync(HttpContext context, string id)
     {
         Caller caller = Caller.Of(context);
-        RetainedGeneration generation = archive.Of(caller).Find(caller, id);
-        return generation.Stream ? WriteAsync(context, generation, After(context.Request)) : throw ApiError.NotStreamed().AsException();
+        TenantGenerations generations = archive.Of(caller);
+        KeptAnswer answer = generations.TryFind(caller, id) is { } own ? new KeptAnswer(generations, caller, own, TakeOverAsync)
+            : generations.Mirror?.Others.Find(caller, id) is { } elsewhere ? new KeptAnswer(generations, caller, elsewhere, TakeOverAsync)
+            : throw ApiError.GenerationNotFound().AsException();
+        return answer.Stream ? WriteAsync(context, answer, After(context.Request)) : throw ApiError.NotStreamed().AsException();
     }
 
-    /// <summary>Ends a kept answer and forgets it.</summary>
-    public void Cancel(HttpContext context, string id)
+    /// <summary>Ends a kept answer and forgets it, wherever it is made.</summary>
+    public async Task CancelAsync(HttpContext context, string id)
     {
         Caller caller = Caller.Of(context);
         TenantGenerations generations = archive.Of(caller);
+        if (generations.TryFind(caller, id) is null && generations.Mirror is { } mirror && mirror.Others.Find(caller, id) is { } elsewhere)
+        {
+            await mirror.CancelAsync(elsewhere, context.RequestAborted);
+            return;
+        }
+
         generations.Remove(generations.Find(caller, id));
     }
 
@@ -105,20 +157,21 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
             : throw ApiError.InvalidValue("Idempotency-Key", $"the Idempotency-Key header must have 1 to {MaxKeyLength} printable ASCII characters").AsException();
     }
 
-    private static byte[] Hash(string path, ReadOnlyMemory<byte> body)
+    /// <summary>Tells requests apart.</summary>
+    internal static byte[] Hash(string path, ReadOnlySpan<byte> body)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(path + "\n"));
-        hash.AppendData(body.Span);
+        hash.AppendData(body);
         return hash.GetHashAndReset();
     }
 
-    private async Task WriteAsync(HttpContext context, RetainedGeneration generation, long after)
+    private async Task WriteAsync(HttpContext context, KeptAnswer answer, long after)
     {
-        Describe(context, generation.Id, generation.Seed, generation.User);
+        Describe(context, answer.Id, answer.Seed, answer.User);
         await WriteAsync(
-            context, generation.Stream, generation.Typed, generation.ReadAsync(after, context.RequestAborted), () => generation.Receipt, () => generation.Limits?.WriteTo(context.Response.Headers));
-        generation.Delivered();
+            context, answer.Stream, answer.Typed, answer.ReadAsync(after, context.RequestAborted), () => answer.Own?.Receipt, () => answer.Own?.Limits?.WriteTo(context.Response.Headers));
+        answer.Own?.Delivered();
     }
 
     private static void Describe(HttpContext context, string id, ulong seed, string? user)

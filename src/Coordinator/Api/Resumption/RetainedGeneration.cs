@@ -17,14 +17,18 @@ internal sealed class RetainedGeneration
     private readonly ITimer _abandoned;
     private int _readers;
     private volatile bool _released;
+    private volatile bool _moved;
     private long _endedAt;
 
     /// <param name="admit">Reserves what the answer may cost.</param>
     /// <param name="ended">Called once, when the last event is in the journal.</param>
+    /// <param name="request">What it follows from; null when it can be gone on with nowhere else.</param>
+    /// <param name="admitted">Called once it is admitted; its first event waits for that.</param>
     public RetainedGeneration(
         Caller owner, string key, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, JournalBudget budget, int readAhead, TimeSpan grace,
-        TimeProvider time, ILogger logger, Action<RetainedGeneration> ended)
+        TimeProvider time, ILogger logger, Action<RetainedGeneration> ended, KeptRequest? request = null, Func<RetainedGeneration, CancellationToken, Task>? admitted = null)
     {
+        Request = request;
         Owner = owner;
         Key = key;
         (Id, Stream, Typed, Seed, User) = (answer.Id, answer.Stream, answer.Typed, answer.Seed, answer.User);
@@ -32,10 +36,13 @@ internal sealed class RetainedGeneration
         _time = time;
         _grace = grace;
         _abandoned = time.CreateTimer(_ => Cancel(), null, grace, Timeout.InfiniteTimeSpan);
-        _ = Task.Run(() => RunAsync(answer, admit, logger, ended));
+        _ = Task.Run(() => RunAsync(answer, admit, admitted, logger, ended));
     }
 
     public Caller Owner { get; }
+
+    /// <summary>What it follows from; null when it can be gone on with nowhere else.</summary>
+    public KeptRequest? Request { get; }
 
     /// <summary>The owner's own key.</summary>
     public string Key { get; }
@@ -52,6 +59,9 @@ internal sealed class RetainedGeneration
 
     /// <summary>What its readers have been given; null until it was admitted.</summary>
     public Receipt? Receipt { get; private set; }
+
+    /// <summary>The row of the ledger that it is charged in; empty until it was admitted.</summary>
+    public Guid Usage => Receipt?.Id ?? Guid.Empty;
 
     /// <summary>What its owner had left when it was admitted.</summary>
     public RateLimits? Limits { get; private set; }
@@ -106,6 +116,13 @@ internal sealed class RetainedGeneration
         }
     }
 
+    /// <summary>Ends it because another coordinator goes on with it; those who read it here are told so.</summary>
+    public void GiveWay()
+    {
+        _moved = true;
+        Cancel();
+    }
+
     /// <summary>Gives its memory back; it is found no more.</summary>
     public void Release()
     {
@@ -122,13 +139,19 @@ internal sealed class RetainedGeneration
     private void CloseReceipt() => Receipt?.Close(IsCancelled ? UsageOutcome.Cancelled : UsageOutcome.Completed);
 
     private async Task RunAsync(
-        PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, ILogger logger, Action<RetainedGeneration> ended)
+        PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, Func<RetainedGeneration, CancellationToken, Task>? admitted, ILogger logger,
+        Action<RetainedGeneration> ended)
     {
         ApiError? error = null;
         try
         {
             using MeteredAnswer metered = await admit(answer, _stop.Token);
             (Receipt, Limits) = (metered.Receipt, metered.Limits);
+            if (admitted is not null)
+            {
+                await admitted(this, _stop.Token);
+            }
+
             await foreach (NumberedEvent next in metered.RunAsync(_stop.Token))
             {
                 await _journal.AppendAsync(next.Json, next.Tokens, _stop.Token);
@@ -140,7 +163,7 @@ internal sealed class RetainedGeneration
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            error = ApiError.GenerationCancelled();
+            error = _moved ? ApiError.GenerationMoved() : ApiError.GenerationCancelled();
             IsCancelled = true;
         }
         catch (Exception e)

@@ -31,18 +31,22 @@ internal sealed class TenantGenerations
 
     public StoredResponses Responses { get; }
 
-    public long RetainedBytes => _budget.Used;
+    /// <summary>The tenant's answers at other coordinators; null where there can be none.</summary>
+    public GenerationMirror? Mirror { get; set; }
+
+    public long RetainedBytes => _budget.Used + (Mirror?.Others.Bytes ?? 0);
 
     /// <summary>The generation that this caller started with this key, or a new one.</summary>
     /// <param name="requestHash">Tells a repeated request from another one under the same key, which is refused.</param>
     /// <param name="begin">Checks the request; what it throws starts nothing.</param>
     /// <param name="admit">Reserves what the answer may cost; what it throws ends the generation as refused.</param>
+    /// <param name="request">What another coordinator would go on from; null when none is to.</param>
     public RetainedGeneration Join(
-        Caller caller, string key, byte[] requestHash, Func<PendingAnswer> begin, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit)
+        Caller caller, string key, byte[] requestHash, Func<PendingAnswer> begin, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, KeptRequest? request = null)
     {
         Sweep();
         var callerKey = new CallerKey(caller.Key, key);
-        Slot slot = _byKey.GetOrAdd(callerKey, _ => new Slot(requestHash, new Lazy<RetainedGeneration>(() => Start(key, caller, begin(), admit))));
+        Slot slot = _byKey.GetOrAdd(callerKey, _ => new Slot(requestHash, new Lazy<RetainedGeneration>(() => Start(key, caller, begin(), admit, request))));
         if (!CryptographicOperations.FixedTimeEquals(slot.RequestHash, requestHash))
         {
             throw ApiError.IdempotencyKeyReused().AsException();
@@ -59,10 +63,26 @@ internal sealed class TenantGenerations
         }
     }
 
-    public RetainedGeneration Find(Caller caller, string id)
+    public RetainedGeneration Find(Caller caller, string id) => TryFind(caller, id) ?? throw ApiError.GenerationNotFound().AsException();
+
+    /// <summary>Null when it is not made here.</summary>
+    public RetainedGeneration? TryFind(Caller caller, string id)
     {
         Sweep();
-        return _byId.TryGetValue(id, out RetainedGeneration? generation) && generation.Owner == caller ? generation : throw ApiError.GenerationNotFound().AsException();
+        return _byId.TryGetValue(id, out RetainedGeneration? generation) && generation.Owner == caller ? generation : null;
+    }
+
+    /// <summary>For another coordinator, which has checked its caller: null when that key started no such generation here.</summary>
+    public RetainedGeneration? FindOf(string? key, string id) => _byId.TryGetValue(id, out RetainedGeneration? generation) && generation.Owner.Key == key ? generation : null;
+
+    /// <summary>Whether this caller's key was used here.</summary>
+    public bool Knows(Caller caller, string key) => _byKey.ContainsKey(new CallerKey(caller.Key, key));
+
+    /// <summary>Another coordinator makes it from now on.</summary>
+    public void GiveWay(RetainedGeneration generation)
+    {
+        generation.GiveWay();
+        Remove(generation);
     }
 
     public void Remove(RetainedGeneration generation)
@@ -71,7 +91,9 @@ internal sealed class TenantGenerations
         {
             // Removed once only, so the key cannot have gone to another generation meanwhile.
             _byKey.TryRemove(new CallerKey(generation.Owner.Key, generation.Key), out _);
+            Mirror?.Release(generation);
             generation.Release();
+            _budget.Return(generation.Request?.Body.Length ?? 0);
         }
     }
 
@@ -94,6 +116,7 @@ internal sealed class TenantGenerations
             Remove(generation);
         }
 
+        Mirror?.Others.DropOf(key);
         Responses.RemoveWhere(stored => stored.Owner.Key == key);
     }
 
@@ -105,9 +128,12 @@ internal sealed class TenantGenerations
         }
     }
 
-    private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit)
+    private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, KeptRequest? request)
     {
-        var generation = new RetainedGeneration(caller, key, answer, admit, _budget, _options.ReadAheadEvents, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded);
+        _budget.TryTake(request?.Body.Length ?? 0, always: true);
+        var generation = new RetainedGeneration(
+            caller, key, answer, admit, _budget, _options.ReadAheadEvents, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded, request,
+            Mirror is { } mirror && request is not null ? mirror.KeepAsync : null);
         _byId[answer.Id] = generation;
         if (generation.EndedFor is not null)
         {
