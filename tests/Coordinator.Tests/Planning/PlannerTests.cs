@@ -155,7 +155,9 @@ public class PlannerTests
         double bound = 126_000.0 * 1e9 / nodes.Select(node => node.BytesPerSecond).OrderDescending().Take(stages).Sum();
         TestContext.Current.TestOutputHelper!.WriteLine($"{stages} stages of 1000 nodes in {took.TotalMilliseconds:0} ms, the slowest {slowest / bound:0.00} times the bound");
         Assert.InRange(slowest, 0, Math.Max(2.01 * bound, 1.01 * costs.BusyTime(new LayerRange(1, 2), nodes.MaxBy(node => node.BytesPerSecond)!)));
-        Assert.True(took < TimeSpan.FromSeconds(5), $"{took}");
+
+        // Some 0.1 s on a quiet machine; the margin is for one that is busy with other tests.
+        Assert.True(took < TimeSpan.FromSeconds(60), $"{took}");
     }
 
     [Fact]
