@@ -48,5 +48,5 @@ await decode(1, 2);
 const promptRate = await prompt(promptTokens);
 await decode(5, 1);
 const decodeRate = await decode(7, decodeTokens);
-console.log(JSON.stringify({prompt: promptRate, decode: decodeRate, load, resident: process.memoryUsage().rss}));
+console.log(JSON.stringify({prompt: promptRate, decode: decodeRate, load, resident: process.memoryUsage.rss()}));
 process.exit(0);

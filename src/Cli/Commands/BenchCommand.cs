@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Lamina.Cli.Embedded;
 using Lamina.Cli.Output;
 
@@ -30,8 +31,16 @@ internal static class BenchCommand
             bool asJson = parsed.GetValue(json);
             SessionOptions options = run.Read(parsed) with { Concurrency = benchmark.Concurrency };
             options = options.ContextLength > 0 ? options : options with { ContextAtLeast = benchmark.PromptTokens + benchmark.GeneratedTokens + 1 };
+            long begun = Stopwatch.GetTimestamp();
             await using ModelSession session = await ModelSession.OpenAsync(options, new LoadProgress(quiet: asJson), cancellation);
-            BenchmarkResult result = await benchmark.RunAsync(session, cancellation);
+            double loadSeconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            BenchmarkResult result = (await benchmark.RunAsync(session, cancellation)) with { LoadSeconds = loadSeconds };
+            if (options.Nodes == 1)
+            {
+                using var process = Process.GetCurrentProcess();
+                result = result with { PeakResidentBytes = process.PeakWorkingSet64 };
+            }
+
             Console.Out.WriteLine(asJson ? result.ToJson(options) : result.ToText(options));
             return 0;
         });

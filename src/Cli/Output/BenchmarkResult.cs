@@ -10,6 +10,12 @@ internal sealed record BenchmarkResult(Benchmark Settings, double PromptTokensPe
     /// <summary>The same of a prompt that shares its beginning with one seen before; null when not asked for.</summary>
     public double? SharedFirstTokenMilliseconds { get; init; }
 
+    /// <summary>From the file's opening until the model stands, on all its nodes.</summary>
+    public double LoadSeconds { get; init; }
+
+    /// <summary>Bytes: the most memory that this process held at once, pages of mapped files included; null where the stages run in processes of their own.</summary>
+    public long? PeakResidentBytes { get; init; }
+
     public string ToJson(SessionOptions options)
     {
         JsonObject json = new()
@@ -17,6 +23,8 @@ internal sealed record BenchmarkResult(Benchmark Settings, double PromptTokensPe
             ["promptTokensPerSecond"] = Math.Round(PromptTokensPerSecond, 2),
             ["tokensPerSecond"] = Math.Round(TokensPerSecond, 2),
             ["firstTokenMilliseconds"] = Math.Round(FirstTokenMilliseconds, 2),
+            ["loadSeconds"] = Math.Round(LoadSeconds, 3),
+            ["peakResidentBytes"] = PeakResidentBytes,
             ["promptTokens"] = Settings.PromptTokens,
             ["generatedTokens"] = Settings.GeneratedTokens,
             ["repetitions"] = Settings.Repetitions,
@@ -40,7 +48,8 @@ internal sealed record BenchmarkResult(Benchmark Settings, double PromptTokensPe
         string shared = SharedFirstTokenMilliseconds is { } milliseconds
             ? string.Create(CultureInfo.InvariantCulture, $"first token after {milliseconds:0.0} ms when {Settings.SharedPrefix} tokens were seen before, {FirstTokenMilliseconds:0.0} ms when none were\n")
             : "";
+        string memory = PeakResidentBytes is { } bytes ? string.Create(CultureInfo.InvariantCulture, $", {bytes / 1048576.0:0} MiB at most") : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"prompt {Settings.PromptTokens} tokens: {PromptTokensPerSecond:0.0} tokens/s\ndecode {Settings.GeneratedTokens} tokens: {TokensPerSecond:0.0} tokens/s\n{shared}({Settings.Concurrency} at a time, {options.Nodes} node(s), {(options.Threads > 0 ? $"{options.Threads} threads a stage" : "all cores")}, median of {Settings.Repetitions})");
+            $"loaded in {LoadSeconds:0.00} s{memory}\nprompt {Settings.PromptTokens} tokens: {PromptTokensPerSecond:0.0} tokens/s\ndecode {Settings.GeneratedTokens} tokens: {TokensPerSecond:0.0} tokens/s\n{shared}({Settings.Concurrency} at a time, {options.Nodes} node(s), {(options.Threads > 0 ? $"{options.Threads} threads a stage" : "all cores")}, median of {Settings.Repetitions})");
     }
 }
