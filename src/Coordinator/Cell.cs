@@ -62,10 +62,13 @@ public sealed class Cell : IAsyncDisposable
     public string OwnerOf(string deployment) => _context.Shown.GetValueOrDefault(new DeploymentId(deployment))?.Owner ?? "";
 
     /// <summary>True once the deployment has served: generations that come while it recovers from a loss wait for it.</summary>
-    public bool IsAccepting(string deployment) => !IsLeaving && _context.Board.IsAccepting(deployment);
+    public bool HasServed(string deployment) => _context.Board.IsAccepting(deployment);
 
-    /// <summary>True once this coordinator is asked to end: it finishes what runs and takes nothing new.</summary>
-    public bool IsLeaving { get; private set; }
+    /// <summary>True once every deployment has served and its vocabulary is here: requests are answered, or wait while a loss is repaired.</summary>
+    internal bool IsServing => _context.Board.Deployments.All(deployment => HasServed(deployment.Name) && FindModel(deployment.Name) is not null);
+
+    /// <summary>True once this coordinator is about to end: it finishes what runs and takes nothing new.</summary>
+    public bool IsRefusing { get; private set; }
 
     /// <summary>The cell's other coordinators.</summary>
     internal CellPeers Peers { get; }
@@ -88,7 +91,7 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>Takes no new generations and waits for those that run, at most until the deadline.</summary>
     internal async Task DrainAsync(TimeSpan deadline)
     {
-        IsLeaving = true;
+        IsRefusing = true;
         long until = Environment.TickCount64 + (long)deadline.TotalMilliseconds;
         while (_context.Routers.Values.Any(router => router.Active > 0) && Environment.TickCount64 < until)
         {

@@ -18,6 +18,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
     private readonly AdminServer? _admin;
     private readonly PlanWatch _plans;
     private readonly IReadOnlyList<Cell> _cells;
+    private volatile bool _isLeaving;
 
     private CoordinatorHost(ApiServer api, AdminServer? admin, IReadOnlyList<Cell> cells, AccessControl? access, QuotaControl quotas)
     {
@@ -109,8 +110,11 @@ public sealed class CoordinatorHost : IAsyncDisposable
     /// <summary>Rules, usage and suspensions.</summary>
     public QuotaControl Quotas { get; }
 
-    /// <summary>True while every configured model serves.</summary>
-    public bool IsReady => _cells.All(cell => !cell.IsLeaving && cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
+    /// <summary>
+    /// True from when every model has served until this coordinator is asked to end. A model that recovers from a loss does not change it: its requests wait here, where
+    /// elsewhere they would find nobody.
+    /// </summary>
+    public bool IsReady => !_isLeaving && _cells.All(cell => cell.IsServing);
 
     /// <summary>What <c>/metrics</c> shows.</summary>
     public CollectorRegistry Metrics => _api.Metrics;
@@ -122,8 +126,13 @@ public sealed class CoordinatorHost : IAsyncDisposable
         return $"cell {_cells.First(cell => cell.Stopped == first).Tenant}: {await first}";
     }
 
-    /// <summary>Takes no new generations and lets those that run end, at most until the deadline; other coordinators of the cells take what comes meanwhile.</summary>
-    public Task DrainAsync(TimeSpan deadline) => Task.WhenAll(_cells.Select(cell => cell.DrainAsync(deadline)));
+    /// <summary>Is not ready any more and answers on for a while, until those who balance load have noticed; then takes no new generations and lets those that run end, at most until the deadline.</summary>
+    public async Task DrainAsync(TimeSpan linger, TimeSpan deadline)
+    {
+        _isLeaving = true;
+        await _api.LingerAsync(linger);
+        await Task.WhenAll(_cells.Select(cell => cell.DrainAsync(deadline)));
+    }
 
     /// <summary>Ends the API's requests, then the cells; at most five seconds.</summary>
     public async ValueTask DisposeAsync()

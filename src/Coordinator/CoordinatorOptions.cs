@@ -40,7 +40,10 @@ public sealed record CoordinatorOptions
     /// <summary>Answers in plain HTTP on an address that other machines reach, where something in front of it does the encryption.</summary>
     public bool AllowPlainHttp { get; init; }
 
-    /// <summary>Seconds that a coordinator which is asked to end waits for the generations that run; 0 = it does not wait.</summary>
+    /// <summary>Seconds that a coordinator which is asked to end still takes requests, for load balancers that have not noticed yet; connections end with their next answer.</summary>
+    public int LingerSeconds { get; init; }
+
+    /// <summary>Seconds that a coordinator which is asked to end waits after that for the generations that run; 0 = it does not wait.</summary>
     public int DrainSeconds { get; init; } = 25;
 
     /// <summary>What is kept for callers that lost their connection.</summary>

@@ -21,6 +21,7 @@ internal static class CoordinatorOptionsValidator
         bool open = !IPAddress.IsLoopback(ListenAddress.Parse(options.Listen).Address);
         Require(!string.IsNullOrWhiteSpace(options.StorePath), "Coordinator:StorePath", "", "a folder");
         Require(options.DrainSeconds is >= 0 and <= 3600, "Coordinator:DrainSeconds", options.DrainSeconds, "0 (does not wait) to 3600");
+        Require(options.LingerSeconds is >= 0 and <= 600, "Coordinator:LingerSeconds", options.LingerSeconds, "0 (takes nothing new at once) to 600");
         Validate(options.Resumption, "Coordinator:Resumption");
         Validate(options.Batches, "Coordinator:Batches");
         Require(options.Cells is { Count: > 0 }, "Coordinator:Cells", "empty", "at least one cell");

@@ -50,7 +50,16 @@ public sealed class ConfigurationTests
                 }
 
                 Assert.StartsWith(self, cell.PublicHost, StringComparison.Ordinal);
-                Assert.Equal($"{cell.PublicHost}:{cell.ControlPort}", Assert.Single(cell.Seeds).ToString());
+                Assert.Equal($"{manifest.Name}-0", cell.Name);
+                Assert.Equal(Enumerable.Range(0, set.Spec.Replicas ?? 1).Select(ordinal => $"{manifest.Name}-{ordinal}{cell.PublicHost![$"{manifest.Name}-0".Length..]}:{cell.ControlPort}"), cell.Seeds.Select(seed => seed.ToString()));
+                Assert.True(options.LingerSeconds + options.DrainSeconds + 10 <= pod.TerminationGracePeriodSeconds);
+                if (options.Database is { } database)
+                {
+                    RequireMounted(container, [options.SecretPath!, .. database.Split(';').Select(part => part.Split('=')[1]).Where(value => value[0] == '/')]);
+                    Assert.DoesNotContain("Password", database, StringComparison.OrdinalIgnoreCase);
+                    Assert.StartsWith("/etc/lamina/database/", options.SecretPath, StringComparison.Ordinal);
+                }
+
                 Assert.Equal(manifest.Labels["lamina.dev/tenant"], cell.Tenant.Value);
                 RequireMounted(container, [cell.CertificatePath, cell.KeyPath, cell.TrustBundlePath, options.StorePath, .. cell.Models.Select(model => model.Path).Where(path => !path.StartsWith("/app/", StringComparison.Ordinal))]);
                 certificate = cell.CertificatePath;
@@ -60,7 +69,9 @@ public sealed class ConfigurationTests
                 NodeOptions options = configuration.GetRequiredSection("Node").Get<NodeOptions>(binder => binder.ErrorOnUnknownConfiguration = true)!;
                 Assert.Equal($"{manifest.Name}-0", options.Name.Value);
                 Assert.StartsWith(self, options.PublicHost, StringComparison.Ordinal);
-                Assert.StartsWith($"lamina-{options.Tenant}-coordinator-0.", Assert.Single(options.Seeds).Host, StringComparison.Ordinal);
+                var front = (V1StatefulSet)manifests.Single(other => other.Value is V1StatefulSet && other.Name == $"lamina-{options.Tenant}-coordinator").Value;
+                Assert.Equal(Enumerable.Range(0, front.Spec.Replicas ?? 1).Select(ordinal => $"lamina-{options.Tenant}-coordinator-{ordinal}"), options.Seeds.Select(seed => seed.Host.Split('.')[0]));
+                Assert.True(options.DrainSeconds + 10 <= pod.TerminationGracePeriodSeconds);
                 RequireMounted(container, [options.CertificatePath, options.KeyPath, options.TrustBundlePath, options.CachePath]);
                 certificate = options.CertificatePath;
             }

@@ -77,6 +77,21 @@ public sealed class NetworkPolicyTests
         }
     }
 
+    [Fact]
+    public void Policies_WithADatabase_LetCoordinatorsReachItAndNobodyElse()
+    {
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + Chart.HighlyAvailable);
+        PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
+        Peer database = new("database", "data", new Dictionary<string, string>()), elsewhere = new("a pod elsewhere", "elsewhere", new Dictionary<string, string>());
+        foreach (Peer from in manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels)))
+        {
+            Assert.Equal(Role(from) == "coordinator", matrix.Allows(from, database, 5432, "TCP"));
+            Assert.False(matrix.Allows(from, database, Https, "TCP"));
+            Assert.False(matrix.Allows(from, elsewhere, 5432, "TCP"));
+            Assert.False(matrix.Allows(database, from, Control, "TCP"));
+        }
+    }
+
     /// <summary>The flows that the product has, said without the policies' words.</summary>
     private static bool IsNeeded(Peer from, Peer to, int port, string protocol, bool monitored)
     {

@@ -9,7 +9,7 @@ public sealed partial class RuleTests
 {
     public static TheoryData<string> Cases => [.. Chart.Cases.Keys];
 
-    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models", "https"];
+    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models", "https", "database"];
 
     [Trait("Attack", "M1")]
     [Theory]
@@ -70,7 +70,7 @@ public sealed partial class RuleTests
         Assert.True(set.Spec.Selector.MatchLabels.All(label => template.Metadata.Labels[label.Key] == label.Value));
         Assert.Contains(manifests, other => other.Value is V1Service service && other.Name == set.Spec.ServiceName && other.Namespace == owner.Namespace && service.Spec.ClusterIP == "None" && service.Spec.PublishNotReadyAddresses == true);
         Assert.Contains(manifests, other => other.Value is V1ServiceAccount && other.Name == pod.ServiceAccountName && other.Namespace == owner.Namespace);
-        Assert.Equal(owner.Labels["app.kubernetes.io/component"] == "node", manifests.Any(other => other.Value is V1PodDisruptionBudget && other.Name == owner.Name && other.Namespace == owner.Namespace));
+        Assert.Equal(owner.Labels["app.kubernetes.io/component"] == "node" || set.Spec.Replicas > 1, manifests.Any(other => other.Value is V1PodDisruptionBudget && other.Name == owner.Name && other.Namespace == owner.Namespace));
     }
 
     private static void CheckContainer(V1Container container)

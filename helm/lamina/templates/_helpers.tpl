@@ -26,6 +26,15 @@
 {{- if ne (len (uniq $ports)) 5 -}}{{- fail "ports: api, admin, control, link and health must differ" -}}{{- end -}}
 {{- if and .Values.api.expose (not .Values.api.tlsSecret) -}}{{- fail "api.expose needs api.tlsSecret: beyond loopback the API speaks HTTPS only" -}}{{- end -}}
 {{- if and .Values.api.expose .Values.networkPolicies.enabled (not .Values.api.from) -}}{{- fail "api.expose needs api.from, or the network policies drop every request" -}}{{- end -}}
+{{- with .Values.database -}}
+{{- if .secret -}}
+{{- if or (not .host) (not .user) -}}{{- fail "database.secret needs database.host and database.user" -}}{{- end -}}
+{{- if and $.Values.networkPolicies.enabled (not .to) -}}{{- fail "database.secret needs database.to, or the network policies drop every connection to it" -}}{{- end -}}
+{{- else if .host -}}{{- fail "database.host needs database.secret, an existing Secret with the keys pgpass and state.key" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (int .Values.coordinator.replicas) 1) (not .Values.database.secret) -}}{{- fail "coordinator.replicas above 1 needs database.secret: several coordinators share tenants, keys and usage in one PostgreSQL database" -}}{{- end -}}
+{{- if lt (int .Values.coordinator.terminationGracePeriodSeconds) (add .Values.coordinator.lingerSeconds 15 | int) -}}{{- fail "coordinator.terminationGracePeriodSeconds must be at least coordinator.lingerSeconds and 15 more" -}}{{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicies.enabled (not .Values.monitoring.namespace) -}}{{- fail "monitoring.serviceMonitor.enabled needs monitoring.namespace, or the network policies drop every scrape" -}}{{- end -}}
 {{- end -}}
 
@@ -112,6 +121,19 @@ tolerations:
 {{- end }}
 {{- end -}}
 
+{{/* Pods of one part on machines of their own, as far as there are enough */}}
+{{- define "lamina.spread" -}}
+topologySpreadConstraints:
+  {{- range .root.Values.topologyKeys }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "lamina.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end -}}
+
 {{- define "lamina.probes" -}}
 startupProbe:
   httpGet: { path: /health/live, port: health }
@@ -166,6 +188,15 @@ annotations:
   {{- end }}
 {{- end -}}
 
+{{/* Control endpoints of a tenant's coordinators, as JSON, in the same order everywhere: the first may form the cell */}}
+{{- define "lamina.seeds" -}}
+{{- $seeds := list -}}
+{{- range $ordinal := until (int .root.Values.coordinator.replicas) -}}
+  {{- $seeds = append $seeds (printf "%s:%d" (include "lamina.host" (dict "root" $.root "tenant" $.tenant "part" "coordinator" "ordinal" $ordinal)) (int $.root.Values.ports.control)) -}}
+{{- end -}}
+{{- toJson $seeds -}}
+{{- end -}}
+
 {{- define "lamina.coordinatorConfig" -}}
 {{- $values := .root.Values -}}
 {{- $models := list -}}
@@ -178,21 +209,27 @@ annotations:
   {{- with .threads }}{{- $_ := set $model "Threads" (int .) -}}{{- end -}}
   {{- $models = append $models $model -}}
 {{- end -}}
-{{- $name := printf "%s-0" (include "lamina.name" .) -}}
-{{- $host := include "lamina.host" . -}}
-{{- $cell := dict "Tenant" .tenant.name "Name" $name "CertificatePath" (printf "/etc/lamina/pki/%s.crt" $name) "KeyPath" (printf "/etc/lamina/pki/%s.key" $name) "TrustBundlePath" "/etc/lamina/pki/ca.crt"
-  "BindAddress" "0.0.0.0" "PublicHost" $host "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
-  "Seeds" (list (printf "%s:%d" $host (int $values.ports.control))) "Models" $models -}}
-{{- $coordinator := dict "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
+{{- $cell := dict "Tenant" .tenant.name "TrustBundlePath" "/etc/lamina/pki/ca.crt" "BindAddress" "0.0.0.0" "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
+  "Seeds" (include "lamina.seeds" . | fromJsonArray) "Models" $models -}}
+{{- $grace := int $values.coordinator.terminationGracePeriodSeconds -}}
+{{- $linger := int $values.coordinator.lingerSeconds -}}
+{{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 10) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
 {{- if $values.api.expose -}}{{- $_ := set $coordinator "Tls" (dict "CertificatePath" "/etc/lamina/https/tls.crt" "KeyPath" "/etc/lamina/https/tls.key") -}}{{- end -}}
+{{- with $values.database -}}
+{{- if .secret -}}
+  {{- $database := printf "Host=%s;Port=%d;Database=%s;Username=%s;SSL Mode=%s;Passfile=/etc/lamina/database/pgpass" .host (int .port) .name .user .sslMode -}}
+  {{- if hasPrefix "Verify" .sslMode -}}{{- $database = printf "%s;Root Certificate=/etc/lamina/database/ca.crt" $database -}}{{- end -}}
+  {{- $_ := set $coordinator "Database" $database -}}
+  {{- $_ := set $coordinator "SecretPath" "/etc/lamina/database/state.key" -}}
+{{- end -}}
+{{- end -}}
 {{- dict "Coordinator" $coordinator "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
 {{- end -}}
 
 {{- define "lamina.nodeConfig" -}}
 {{- $values := .root.Values -}}
-{{- $seed := include "lamina.host" (dict "root" .root "tenant" .tenant "part" "coordinator" "ordinal" 0) -}}
 {{- $node := dict "Tenant" .tenant.name "TrustBundlePath" "/etc/lamina/pki/ca.crt" "BindAddress" "0.0.0.0" "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
-  "Seeds" (list (printf "%s:%d" $seed (int $values.ports.control))) "CachePath" "/var/cache/lamina/tensors"
+  "Seeds" (include "lamina.seeds" . | fromJsonArray) "CachePath" "/var/cache/lamina/tensors" "DrainSeconds" (sub (int $values.node.terminationGracePeriodSeconds) 10 | int)
   "Threads" (int (default $values.node.threads .pool.threads)) "MemoryBytes" (int64 (default $values.node.memoryBytes .pool.memoryBytes)) -}}
 {{- dict "Node" $node "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
 {{- end -}}

@@ -26,7 +26,7 @@ internal static class CoordinatorCommand
                 throw new CommandException($"the coordinator stopped: {await stopped}");
             }
 
-            await host.DrainAsync(TimeSpan.FromSeconds(options.DrainSeconds));
+            await host.DrainAsync(TimeSpan.FromSeconds(options.LingerSeconds), TimeSpan.FromSeconds(options.DrainSeconds));
             return 0;
         });
         return command;

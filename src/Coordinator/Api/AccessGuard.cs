@@ -1,4 +1,5 @@
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Api.Listening;
 using Microsoft.AspNetCore.Http;
 
 namespace Lamina.Coordinator.Api;
@@ -26,7 +27,7 @@ internal sealed class AccessGuard(Credentials credentials)
             return;
         }
 
-        context.Features.Set(new Caller(key!.Tenant!.Value, key.Id, key.Scopes));
+        context.Features.Set(new Caller(key!.Tenant!.Value, key.Id, key.Scopes) { IsOwedAnAnswer = Departure.Owes(context) });
         await using CancellationTokenRegistration ended = credentials.Ring.EndOf(key.Id, key.Tenant).Register(context.Abort);
         await next(context);
     }

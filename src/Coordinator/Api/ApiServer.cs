@@ -21,9 +21,11 @@ internal sealed class ApiServer : IAsyncDisposable
     private readonly GenerationArchive _archive;
     private readonly BatchService _batches;
     private readonly Metering _metering;
+    private readonly Departure _departure;
 
-    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Metering metering, Uri address)
+    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Metering metering, Departure departure, Uri address)
     {
+        _departure = departure;
         _metering = metering;
         _batches = batches;
         _app = app;
@@ -45,8 +47,10 @@ internal sealed class ApiServer : IAsyncDisposable
     {
         IPEndPoint listen = ListenAddress.Parse(options.Listen);
         var metrics = new ApiMetrics(cells, certificate is null ? null : () => certificate.NotAfter);
-        WebApplication app = WebListener.Build(listen, certificate, loggers);
+        var departure = new Departure();
+        WebApplication app = WebListener.Build(listen, certificate, loggers, departure);
         ILogger logger = loggers.CreateLogger("Lamina.Api");
+        app.Use(departure.InvokeAsync);
         app.UseRouting();
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
         app.Use(quotas.Auditor.RefusalsAsync);
@@ -73,7 +77,7 @@ internal sealed class ApiServer : IAsyncDisposable
 
         try
         {
-            return new ApiServer(app, metrics, archive, batches, metering, await WebListener.StartAsync(app, listen, "HTTP API", cancellation));
+            return new ApiServer(app, metrics, archive, batches, metering, departure, await WebListener.StartAsync(app, listen, "HTTP API", cancellation));
         }
         catch
         {
@@ -89,6 +93,14 @@ internal sealed class ApiServer : IAsyncDisposable
     {
         int epoch = cells.FirstOrDefault(cell => cell.Tenant == answer.Caller.Tenant)?.Deployments.FirstOrDefault(deployment => deployment.Name == answer.Meter.Model)?.Epoch ?? 0;
         auditor.Generation(answer.Caller, answer.Meter.Model, answer.Meter.Digest, epoch, answer.Meter.Cost.PromptTokens, answer.Meter.Generated, result);
+    }
+
+    /// <summary>Answers on, and has every connection end with its next answer; connections that wait are closed at the end.</summary>
+    public async Task LingerAsync(TimeSpan duration)
+    {
+        _departure.Announce();
+        await Task.Delay(duration);
+        _departure.CloseIdle();
     }
 
     public async ValueTask DisposeAsync()

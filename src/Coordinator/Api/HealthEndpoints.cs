@@ -19,7 +19,7 @@ internal sealed class HealthEndpoints(Func<IReadOnlyList<Cell>> cells)
         routes.MapGet(ReadyRoute, context =>
         {
             TenantId tenant = Caller.Of(context).Tenant;
-            bool ready = cells().Where(cell => cell.Tenant == tenant).All(cell => !cell.IsLeaving && cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
+            bool ready = cells().Where(cell => cell.Tenant == tenant).All(cell => !cell.IsRefusing && cell.Deployments.All(deployment => deployment.Phase == DeploymentPhase.Ready));
             return WriteAsync(context, ready ? "ready" : "not ready", ready ? 200 : 503);
         }).Require(KeyScopes.None);
     }

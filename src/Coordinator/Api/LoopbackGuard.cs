@@ -1,5 +1,6 @@
 using System.Net;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Api.Listening;
 using Microsoft.AspNetCore.Http;
 
 namespace Lamina.Coordinator.Api;
@@ -36,7 +37,7 @@ public static class LoopbackGuard
             return;
         }
 
-        context.Features.Set(new Caller(tenant, null));
+        context.Features.Set(new Caller(tenant, null) { IsOwedAnAnswer = Departure.Owes(context) });
         await next(context);
     };
 }

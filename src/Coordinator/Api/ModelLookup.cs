@@ -23,12 +23,12 @@ public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells)
             throw ApiError.Unavailable("the model could not be deployed", retryAfterSeconds: 30).AsException();
         }
 
-        if (cell.IsLeaving)
+        if (cell.IsRefusing && !caller.IsOwedAnAnswer)
         {
             throw ApiError.Unavailable("this coordinator is about to end; another one of the cell takes the request").AsException();
         }
 
-        return cell.IsAccepting(name) && cell.FindModel(name) is { } model
+        return cell.HasServed(name) && cell.FindModel(name) is { } model
             ? (cell, model)
             : throw ApiError.Unavailable($"the model is not ready yet: {PhaseText(view.Phase)}").AsException();
     }

@@ -26,6 +26,13 @@ internal static class Chart
 
         """;
 
+    public const string HighlyAvailable = """
+        coordinator: { replicas: 2, lingerSeconds: 8, terminationGracePeriodSeconds: 300 }
+        database: { secret: database, host: pg.data.svc.cluster.local, user: lamina, to: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: data } } }] }
+        api: { expose: true, tlsSecret: https, from: [{ podSelector: { matchLabels: { app: gateway } } }] }
+
+        """;
+
     /// <summary>Values of each case: every toggle both ways.</summary>
     public static IReadOnlyDictionary<string, string> Cases { get; } = new Dictionary<string, string>
     {
@@ -36,6 +43,9 @@ internal static class Chart
         ["cert-manager, a namespace each"] = TwoTenants + "namespacePerTenant: true\ncertificates: { mode: certManager, duration: 12h, renewBefore: 4h }\ninstallation: eu.lamina\nclusterDomain: k8s.example\n",
         ["monitoring"] = TwoTenants + "monitoring: { namespace: monitoring, runbookUrl: https://wiki.example/lamina, labels: { release: prom }, serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }\n",
         ["exposed API"] = TwoTenants + "api: { expose: true, tlsSecret: https, from: [{ podSelector: { matchLabels: { app: gateway } } }], service: { port: 8443, type: LoadBalancer, annotations: { example/internal: \"true\" } } }\n",
+        ["highly available"] = TwoTenants + HighlyAvailable,
+        ["highly available, cert-manager, a namespace each"] = TwoTenants + HighlyAvailable + "namespacePerTenant: true\ncertificates: { mode: certManager }\n",
+        ["own database, one coordinator"] = "database: { secret: db, host: pg.example, port: 6432, name: state, user: app, sslMode: Require, to: [{ ipBlock: { cidr: 10.1.0.0/16 } }] }\ntopologyKeys: [kubernetes.io/hostname, topology.kubernetes.io/zone]\n",
         ["no network policies"] = "networkPolicies: { enabled: false }\n",
         ["own ports and DNS"] = "ports: { api: 18080, admin: 18081, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
         ["pods"] = "image: { repository: registry.example/lamina, digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", pullPolicy: Always }\nimagePullSecrets: [pull]\npodLabels: { team: ml }\npodAnnotations: { note: here }\npriorityClassName: high\nrunAsUser: 2000\n"

@@ -7,15 +7,21 @@ namespace Lamina.Deploy.Tests.Support;
 
 /// <summary>
 /// Machines as network namespaces of this one, each with an address of its own behind a router namespace that forwards between them; and processes on them. Made for the
-/// test, gone with it.
+/// test, gone with it; what a killed run left behind goes when the next one begins.
 /// </summary>
 internal sealed class Machines : IDisposable
 {
-    private readonly string _id = $"lm{Environment.ProcessId % 10_000}";
+    private static readonly Lazy<bool> s_swept = new(Sweep);
+    private static int s_made;
+
+    private readonly string _id = $"lm{Environment.ProcessId}x{Interlocked.Increment(ref s_made)}";
+    private readonly Lock _lock = new();
     private readonly Dictionary<string, int> _numbers = [];
     private readonly List<Process> _processes = [];
+    private int _last;
 
-    private string Router => _id + "r";
+    /// <summary>Namespace of the router, which is where whatever runs beside the machines stands: no rule is between it and them.</summary>
+    public string Router => _id + "r";
 
     /// <summary>Why namespaces cannot be had here; null when they can.</summary>
     public static string? Problem()
@@ -37,12 +43,12 @@ internal sealed class Machines : IDisposable
             }
         }
 
-        const string Probe = "lmprobe";
-        (int code, _, string error) = DeployTools.Run("ip", "netns", "add", Probe);
+        string probe = $"lm{Environment.ProcessId}x{Interlocked.Increment(ref s_made)}p";
+        (int code, _, string error) = DeployTools.Run("ip", "netns", "add", probe);
         if (code == 0)
         {
-            (code, _, error) = DeployTools.Run("ip", "netns", "exec", Probe, "nft", "add table inet probe");
-            _ = DeployTools.Run("ip", "netns", "del", Probe);
+            (code, _, error) = DeployTools.Run("ip", "netns", "exec", probe, "nft", "add table inet probe");
+            _ = DeployTools.Run("ip", "netns", "del", probe);
         }
 
         return code == 0 ? null : $"network namespaces are not permitted here: {error.Trim()}";
@@ -50,6 +56,7 @@ internal sealed class Machines : IDisposable
 
     public static Machines Create(params string[] names)
     {
+        _ = s_swept.Value;
         var machines = new Machines();
         try
         {
@@ -70,11 +77,12 @@ internal sealed class Machines : IDisposable
         }
     }
 
-    public string AddressOf(string name) => $"10.99.{_numbers[name]}.2";
+    public string AddressOf(string name) => $"10.99.{NumberOf(name)}.2";
 
     /// <summary>Replaces the router's packet filter; null lets everything through. Whatever the rules, packets that cross between tenants are counted where they leave.</summary>
     /// <param name="allowed">Flows by sender, receiver and TCP port.</param>
-    public void Filter(IReadOnlyList<(string From, string To, int Port)>? allowed, IReadOnlyList<(string From, string To)> foreign)
+    /// <param name="services">Addresses behind which others stand: each new connection goes to one of them by chance, and connections that are open stay where they are.</param>
+    public void Filter(IReadOnlyList<(string From, string To, int Port)>? allowed, IReadOnlyList<(string From, string To)> foreign, IReadOnlyList<ServiceAddress>? services = null)
     {
         var rules = new StringBuilder("flush ruleset\ntable inet lamina {\n  counter crossed {}\n  counter dropped {}\n  chain forward {\n    type filter hook forward priority 0; policy accept;\n");
         if (allowed is not null)
@@ -92,6 +100,13 @@ internal sealed class Machines : IDisposable
         foreach ((string from, string to) in foreign)
         {
             rules.Append(CultureInfo.InvariantCulture, $"    ip saddr {AddressOf(from)} ip daddr {AddressOf(to)} counter name crossed\n");
+        }
+
+        rules.Append("  }\n}\ntable ip services {\n  chain forward_to {\n    type nat hook prerouting priority dstnat; policy accept;\n");
+        foreach (ServiceAddress service in (services ?? []).Where(service => service.Targets.Count > 0))
+        {
+            string targets = string.Join(", ", service.Targets.Select((target, at) => $"{at} : {AddressOf(target.Machine)} . {target.Port}"));
+            rules.Append(CultureInfo.InvariantCulture, $"    ip daddr {service.Address} tcp dport {service.Port} dnat to numgen random mod {service.Targets.Count} map {{ {targets} }}\n");
         }
 
         rules.Append("  }\n}\n");
@@ -145,19 +160,35 @@ internal sealed class Machines : IDisposable
             process.Dispose();
         }
 
-        foreach (string name in _numbers.Keys.Select(Namespace).Append(Router))
+        foreach (string name in _numbers.Keys.Select(Namespace).Append(Router).ToArray())
         {
             _ = DeployTools.Run("ip", "netns", "del", name);
         }
     }
 
-    private string Namespace(string name) => $"{_id}n{_numbers[name]}";
+    public string Namespace(string name) => $"{_id}n{NumberOf(name)}";
 
-    private void Add(string name)
+    /// <summary>Takes a machine away; its address is not given to another one.</summary>
+    public void Remove(string name)
     {
-        int number = _numbers.Count + 1;
-        _numbers.Add(name, number);
-        (string here, string there) = ($"{_id}v{number}", $"{_id}w{number}");
+        _ = DeployTools.Run("ip", "netns", "del", Namespace(name));
+        lock (_lock)
+        {
+            _numbers.Remove(name);
+        }
+    }
+
+    /// <summary>Adds a machine that is reachable at once, by the rules that hold.</summary>
+    public void Add(string name)
+    {
+        int number;
+        lock (_lock)
+        {
+            number = ++_last;
+            _numbers.Add(name, number);
+        }
+
+        (string here, string there) = ($"v{number}", "eth0");
         Ip("netns", "add", Namespace(name));
         Ip("link", "add", here, "netns", Router, "type", "veth", "peer", "name", there, "netns", Namespace(name));
         Ip("-n", Router, "addr", "add", $"10.99.{number}.1/24", "dev", here);
@@ -168,7 +199,41 @@ internal sealed class Machines : IDisposable
         Ip("-n", Namespace(name), "route", "add", "default", "via", $"10.99.{number}.1");
     }
 
+    private int NumberOf(string name)
+    {
+        lock (_lock)
+        {
+            return _numbers[name];
+        }
+    }
+
+    /// <summary>Namespaces are named after the process that made them: where that is gone, so is what they were for.</summary>
+    private static bool Sweep()
+    {
+        foreach (string line in DeployTools.Run("ip", "netns", "list").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string name = line.Split(' ')[0];
+            System.Text.RegularExpressions.Match owner = System.Text.RegularExpressions.Regex.Match(name, @"^lm(\d+)x\d+(r|p|n\d+)$");
+            if (!owner.Success || Directory.Exists($"/proc/{owner.Groups[1].Value}"))
+            {
+                continue;
+            }
+
+            foreach (string process in DeployTools.Run("ip", "netns", "pids", name).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            {
+                _ = DeployTools.Run("kill", "-KILL", process);
+            }
+
+            _ = DeployTools.Run("ip", "netns", "del", name);
+        }
+
+        return true;
+    }
+
     private static void Ip(params string[] arguments) => DeployTools.RunSuccessfully("ip", arguments);
 
     private string On(string space, params string[] command) => DeployTools.RunSuccessfully("ip", ["netns", "exec", space, .. command]);
 }
+
+/// <summary>An address that leads to one of several machines.</summary>
+internal sealed record ServiceAddress(string Address, int Port, IReadOnlyList<(string Machine, int Port)> Targets);

@@ -24,13 +24,14 @@ internal static class WebListener
     private static readonly TimeSpan s_handshakeDeadline = TimeSpan.FromSeconds(5);
 
     /// <param name="certificate">Null = plain HTTP.</param>
-    public static WebApplication Build(IPEndPoint listen, ServerCertificate? certificate, ILoggerFactory loggers)
+    /// <param name="departure">Knows the listener's connections; null where they may be cut.</param>
+    public static WebApplication Build(IPEndPoint listen, ServerCertificate? certificate, ILoggerFactory loggers, Departure? departure = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Lamina.Coordinator" });
         builder.WebHost.UseKestrelCore();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.CreateBoundListenSocket = ListenSocket.Create);
-        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, listen, certificate));
+        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, listen, certificate, departure));
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
@@ -77,7 +78,7 @@ internal static class WebListener
         await app.DisposeAsync();
     }
 
-    private static void Configure(KestrelServerOptions kestrel, IPEndPoint listen, ServerCertificate? certificate)
+    private static void Configure(KestrelServerOptions kestrel, IPEndPoint listen, ServerCertificate? certificate, Departure? departure)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxConcurrentConnections = 4096;
@@ -92,6 +93,7 @@ internal static class WebListener
         kestrel.Listen(listen, options =>
         {
             options.Protocols = HttpProtocols.Http1;
+            departure?.Watch(options);
             if (certificate is not null)
             {
                 options.UseHttps(new TlsHandshakeCallbackOptions { HandshakeTimeout = s_handshakeDeadline, OnConnection = _ => ValueTask.FromResult(certificate.Current()) });

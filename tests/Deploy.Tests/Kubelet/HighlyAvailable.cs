@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+using k8s.Models;
+using Lamina.Deploy.Tests.Support;
+
+namespace Lamina.Deploy.Tests.Kubelet;
+
+/// <summary>The chart as docs/kubernetes.md has it for cells that stay up: two coordinators before a PostgreSQL database, the API behind a Service; beside it a second tenant.</summary>
+public sealed class HighlyAvailable : IAsyncLifetime
+{
+    private const string Gateway = "gateway", Rival = "rival";
+
+    private readonly Dictionary<string, string> _keys = [];
+    private string _authority = "";
+
+    /// <summary>Values, with something that a later release may change.</summary>
+    private static string Values(string note) => $$"""
+        tenants:
+          - name: acme
+            models: [{ path: /app/models/lamina-tiny-q8_0.gguf, nodes: 2 }]
+            pools: [{ name: cpu, replicas: 2 }]
+          - name: rival
+            models: [{ path: /app/models/lamina-tiny-q8_0.gguf }]
+            pools: [{ name: cpu, replicas: 1 }]
+        coordinator: { replicas: 2 }
+        node: { threads: 1 }
+        podAnnotations: { note: "{{note}}" }
+        api: { expose: true, tlsSecret: https, from: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: front } } }] }
+
+        """ + PlayedDatabase.Values;
+
+    internal PlayedCluster Cluster { get; private set; } = null!;
+
+    public static string? Problem() => PlayedCluster.Problem() ?? PlayedDatabase.Problem();
+
+    public async ValueTask InitializeAsync()
+    {
+        if (Problem() is not null)
+        {
+            return;
+        }
+
+        Cluster = PlayedCluster.Create();
+        PlayedDatabase.Start(Cluster);
+        Cluster.AddOutside(new Peer(Gateway, "front", new Dictionary<string, string> { ["app"] = "gateway" }), "gateway.front.svc.cluster.local");
+        Cluster.AddOutside(new Peer("stranger", "elsewhere", new Dictionary<string, string> { ["app"] = "gateway" }), "stranger.elsewhere.svc.cluster.local");
+        (_authority, string key) = ServerCertificate.Create(HostOf("acme"), HostOf(Rival));
+        Cluster.Volumes.Set(new V1Secret
+        {
+            Metadata = new V1ObjectMeta { Name = "https", NamespaceProperty = "lamina" },
+            StringData = new Dictionary<string, string> { ["tls.crt"] = _authority, ["tls.key"] = key, ["ca.crt"] = _authority },
+        });
+        Release release = Release.Render(Values("first"));
+        Task installed = Cluster.ApplyAsync(release.Manifests);
+        release.MakeCertificates(Cluster);
+        await installed;
+        foreach (string tenant in new[] { "acme", Rival })
+        {
+            _keys[tenant] = await MakeKeyAsync(release, tenant);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Cluster is not null)
+        {
+            await Cluster.DisposeAsync();
+        }
+    }
+
+    /// <summary>Everything is replaced: the pods carry another annotation.</summary>
+    internal Task UpgradeAsync() => Cluster.ApplyAsync(Release.Render(Values(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)))).Manifests);
+
+    /// <summary>A caller of a tenant's API, through its Service, with a key.</summary>
+    /// <param name="keyOf">Whose key it shows.</param>
+    internal HttpClient Caller(string tenant, string? keyOf = null, bool keepAlive = false, string from = Gateway)
+    {
+        HttpClient http = NamespaceSocket.CreateClient(Cluster.Machines.Namespace(from), Cluster.AddressOfService($"lamina-{tenant}-api"), 443, HostOf(tenant), _authority, keepAlive);
+        http.DefaultRequestHeaders.Authorization = new("Bearer", _keys[keyOf ?? tenant]);
+        return http;
+    }
+
+    private static string HostOf(string tenant) => $"lamina-{tenant}-api.lamina.svc.cluster.local";
+
+    /// <summary>With the command that the notes give.</summary>
+    private async Task<string> MakeKeyAsync(Release release, string tenant)
+    {
+        string command = release.Notes.Split('\n').Single(line => line.Contains($"-- /app/lamina key create {tenant} ", StringComparison.Ordinal)).Trim();
+        string[] words = command.Split(' ');
+        (int code, string output, string error) = await Cluster.Pod(words[4]).Containers[0].ExecAsync(words[6..]);
+        Assert.True(code == 0, error);
+        return output.Trim().Split('\n')[^1].Trim();
+    }
+}
