@@ -90,25 +90,21 @@ internal sealed class PlayedCluster : IAsyncDisposable
 
     public string AddressOfService(string name) => _services.Values.Single(service => service.Service.Metadata.Name == name).Address;
 
-    /// <summary>What <c>helm test</c> does: runs each test pod to its end.</summary>
+    /// <summary>What <c>helm test</c> does: runs the test pods to their ends, here all at once.</summary>
     public async Task<IReadOnlyList<PodContainer>> TestAsync()
     {
-        var ended = new List<PodContainer>();
-        foreach (Manifest manifest in _manifests.Where(manifest => manifest.Value is V1Pod pod && pod.Metadata.Annotations["helm.sh/hook"] == "test"))
+        IReadOnlyList<PodContainer>[] ended = await Task.WhenAll(_manifests.Where(manifest => manifest.Value is V1Pod pod && pod.Metadata.Annotations["helm.sh/hook"] == "test").Select(async manifest =>
         {
             await Task.Run(() => Machines.Add(manifest.Name));
             await using Pod pod = new(this, manifest.Name, manifest.Namespace!, manifest.PodTemplate!, "");
             _tests[manifest.Name] = pod;
-            Publish();
             await SettleAsync();
-            ended.AddRange(await pod.CompleteAsync().WaitAsync(s_limit));
+            IReadOnlyList<PodContainer> containers = await pod.CompleteAsync().WaitAsync(s_limit);
             _tests.TryRemove(manifest.Name, out _);
-            Publish();
-            await SettleAsync();
-            Machines.Remove(manifest.Name);
-        }
-
-        return ended;
+            TakeAway(pod);
+            return containers;
+        }));
+        return [.. ended.SelectMany(containers => containers)];
     }
 
     public void Publish() => _dirty.Release();
