@@ -65,13 +65,13 @@ internal sealed class ChaosStream
     public static ChaosStream Start(HttpClient http, IReadOnlyList<Uri> addresses, int first, JsonObject body, bool resume = true, int leaveAfter = int.MaxValue, CancellationToken cancellation = default) =>
         new(http, addresses, first % addresses.Count, body.DeepClone().AsObject(), resume, leaveAfter, cancellation);
 
-    /// <summary>Longest time without an event that ends after the moment; zero when the stream had ended before.</summary>
+    /// <summary>Longest time without an event that ends after the moment, the wait for the first one from then on included; zero when the stream had ended before.</summary>
     public TimeSpan LongestGapAfter(long moment)
     {
         lock (_times)
         {
             return Enumerable.Range(1, Math.Max(0, _times.Count - 1)).Where(i => _times[i] > moment)
-                .Select(i => Stopwatch.GetElapsedTime(_times[i - 1], _times[i])).DefaultIfEmpty().Max();
+                .Select(i => Stopwatch.GetElapsedTime(_times[i - 1], _times[i])).Append(_times.Count > 0 && _times[0] > moment ? Stopwatch.GetElapsedTime(moment, _times[0]) : default).Max();
         }
     }
 

@@ -43,6 +43,46 @@ internal static class PartitionScenario
             return [run.Cell.CoordinatorNames.Last(), .. nodes[(nodes.Length / 2)..]];
         }, seconds, oneWay: false, cancellation);
 
+    /// <summary>A node is cut off for a second and back for a second, again and again.</summary>
+    public static async Task<(string, int)> FlapAsync(ChaosRun run, int times, CancellationToken cancellation)
+    {
+        ChaosCell cell = run.Cell;
+        ChaosStatus before = await Scenario.WholeAsync(run, cancellation);
+        ChaosStream[] streams = await run.FlowingAsync(20, cancellation);
+        string victim = before.Stages[run.Random.Next(before.Stages.Count)];
+        string[] all = [.. cell.CoordinatorNames, .. cell.NodeNames];
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task restarts = RestartEndedAsync(cell, all, ending.Token);
+        long moment = Stopwatch.GetTimestamp();
+        for (int i = 0; i < times; i++)
+        {
+            cell.Network!.Cut([victim], [.. all.Except([victim])]);
+            await Task.Delay(TimeSpan.FromSeconds(1), cancellation);
+            cell.Network.Heal();
+            await Task.Delay(TimeSpan.FromSeconds(1), cancellation);
+        }
+
+        int wrong = await run.CountWrongAsync(streams);
+        run.Stalls.Add("node flapping", streams, moment);
+        await Scenario.WholeAsync(run, cancellation);
+        await ending.CancelAsync();
+        await restarts;
+        int owners = await CountOwnersAsync(cell, cancellation);
+        return ($"{Scenario.Describe(streams, wrong, moment)}; {times} times cut off was {victim}; {owners} owner", wrong + owners - 1);
+    }
+
+    /// <summary>Each coordinator must tell of the same owner: two cells would each have one.</summary>
+    private static async Task<int> CountOwnersAsync(ChaosCell cell, CancellationToken cancellation)
+    {
+        var owners = new HashSet<string>();
+        foreach (string coordinator in cell.CoordinatorNames)
+        {
+            owners.Add((await cell.WaitAsync(status => status.Owner.Length > 0, "owned", coordinator, cancellation)).Owner);
+        }
+
+        return owners.Count;
+    }
+
     private static async Task<(string, int)> CutAsync(ChaosRun run, string fault, Func<ChaosStatus, string[]> side, int seconds, bool oneWay, CancellationToken cancellation)
     {
         ChaosCell cell = run.Cell;

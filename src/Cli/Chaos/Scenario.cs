@@ -20,6 +20,8 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("kill-head", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL head", 0, cancellation)),
         new("kill-middle", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL middle", 1, cancellation)),
         new("kill-tail", Undisturbed, (run, cancellation) => KillStageAsync(run, "SIGKILL tail", -1, cancellation)),
+        new("kill-early", Undisturbed, (run, cancellation) => KillEarlyAsync(run, cancellation)),
+        new("kill-two", Undisturbed, (run, cancellation) => KillTwoAsync(run, cancellation)),
         new("kill-coordinator", Undisturbed + ", those of the dead coordinator after going on at another by their ids", (run, cancellation) => KillCoordinatorAsync(run, owner: false, cancellation)),
         new("kill-owner", Undisturbed + ", and another coordinator owns the plan", (run, cancellation) => KillCoordinatorAsync(run, owner: true, cancellation)),
         new("change-coordinator", "streams that are left at one coordinator are read on at another, give the undisturbed answer, and are computed once", KeptScenario.ChangeAsync),
@@ -32,6 +34,7 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("cut-node", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: false, cancellation)) { NeedsNetwork = true },
         new("cut-node-briefly", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 2, oneWay: false, cancellation)) { NeedsNetwork = true },
         new("cut-one-way", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: true, cancellation)) { NeedsNetwork = true },
+        new("cut-flapping", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.FlapAsync(run, 10, cancellation)) { NeedsNetwork = true },
         new("cut-coordinator", Undisturbed + ", those of the coordinator after going on at another; one cell afterwards", (run, cancellation) => PartitionScenario.CoordinatorAsync(run, 10, cancellation)) { NeedsNetwork = true },
         new("cut-halves", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.HalvesAsync(run, 10, cancellation)) { NeedsNetwork = true },
         new("loss-1", Undisturbed + ", slower", (run, cancellation) => PartitionScenario.PoorAsync(run, "1 % loss", (network, node) => network.Lose(node, 1), cancellation)) { NeedsNetwork = true },
@@ -69,6 +72,40 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         int wrong = await run.CountWrongAsync(streams);
         run.Stalls.Add(fault, streams, moment);
         run.Cell.Start(victim);
+        return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
+    }
+
+    /// <summary>While prompts are computed, as a rule before any stream has its first token.</summary>
+    private static async Task<(string, int)> KillEarlyAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        ChaosStatus before = await WholeAsync(run, cancellation);
+        string victim = before.Stages[run.Random.Next(before.Stages.Count)];
+        ChaosStream[] streams = run.StartStreams(cancellation: cancellation);
+        await Task.Delay(run.Random.Next(1, 60), cancellation);
+        int begun = streams.Count(stream => stream.Events > 0);
+        long moment = Stopwatch.GetTimestamp();
+        await run.Cell[victim].KillAsync();
+        int wrong = await run.CountWrongAsync(streams);
+        run.Stalls.Add("SIGKILL while prompts run", streams, moment);
+        run.Cell.Start(victim);
+        return ($"{Describe(streams, wrong, moment)}; {begun} had begun", wrong + streams.Sum(stream => stream.Cuts));
+    }
+
+    /// <summary>Head and tail at once: fewer nodes are left than the plan has stages.</summary>
+    private static async Task<(string, int)> KillTwoAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        ChaosStatus before = await WholeAsync(run, cancellation);
+        ChaosStream[] streams = await run.FlowingAsync(run.Random.Next(1, 60), cancellation);
+        string[] victims = [before.Stages[0], before.Stages[^1]];
+        long moment = Stopwatch.GetTimestamp();
+        await Task.WhenAll(victims.Select(victim => run.Cell[victim].KillAsync()));
+        int wrong = await run.CountWrongAsync(streams);
+        run.Stalls.Add("SIGKILL head and tail", streams, moment);
+        foreach (string victim in victims)
+        {
+            run.Cell.Start(victim);
+        }
+
         return (Describe(streams, wrong, moment), wrong + streams.Sum(stream => stream.Cuts));
     }
 

@@ -4,7 +4,7 @@ using Lamina.TestSupport;
 namespace Lamina.EndToEnd.Tests.Faults;
 
 /// <summary>
-/// The scenarios of <c>lamina chaos</c>, held to what they promise. Each takes a minute or more: <c>./test --faults</c> runs them all.
+/// The scenarios of <c>lamina chaos</c>, held to what they promise. Each takes a minute or more: <c>./test --faults</c> runs them all, or those that LAMINA_FAULTS names.
 /// </summary>
 public sealed class FaultTests(ITestOutputHelper output)
 {
@@ -12,12 +12,23 @@ public sealed class FaultTests(ITestOutputHelper output)
 
     public static TheoryData<string> Names() => [.. Scenario.All.Select(scenario => scenario.Name)];
 
+    private static string[] Wanted => (Environment.GetEnvironmentVariable(Switch) ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
     [Theory]
     [MemberData(nameof(Names))]
     public Task Cell_UnderAFault_KeepsItsPromise(string scenario)
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable(Switch) == "1", "takes minutes; ./test --faults runs it");
+        Assert.SkipUnless(Wanted is ["1"] || Wanted.Contains(scenario), "takes minutes; ./test --faults runs it");
         return KeepsAsync(scenario);
+    }
+
+    /// <summary>So that <c>./test --faults</c> leaves none out and asks for none that there is not.</summary>
+    [Fact]
+    public void Table_OfFaults_NamesEveryScenarioAndNoOther()
+    {
+        string[] named = [.. File.ReadLines(Repository.File("tests/Faults/faults.tsv")).SelectMany(line => line.Split('\t')[2].Split(' ')).Where(name => name != "-" && !name.Contains('/')).Distinct()];
+
+        Assert.Equal(Scenario.All.Select(scenario => scenario.Name).Order(StringComparer.Ordinal), named.Order(StringComparer.Ordinal));
     }
 
     private async Task KeepsAsync(string name)

@@ -24,10 +24,16 @@ internal sealed class PipelineModel
     /// <summary>Copied blocks that nobody holds yet.</summary>
     private readonly HashSet<int> _copied = [];
 
-    public PipelineModel(StageSettings settings)
+    /// <param name="sharedPool">Plants a bug: every two blocks lie in the same memory.</param>
+    public PipelineModel(StageSettings settings, bool sharedPool = false)
     {
         Settings = settings;
         _blocks = [.. Enumerable.Range(0, settings.KvBlocks).Select(_ => Enumerable.Repeat(Zero, KvCache.BlockPositions).ToArray())];
+        for (int block = 1; sharedPool && block < _blocks.Length; block += 2)
+        {
+            _blocks[block] = _blocks[block - 1];
+        }
+
         _tables = [.. Enumerable.Range(0, settings.MaxSequences).Select(_ => new List<int>())];
         _histories = new int[settings.MaxSequences][];
         _checks = new SequenceTable(settings, Vocabulary);
@@ -95,7 +101,7 @@ internal sealed class PipelineModel
             if (logitRows.Contains(row) && isKnown)
             {
                 int[] history = [.. Enumerable.Range(0, position + 1).Select(p => _blocks[_tables[slot][p / KvCache.BlockPositions]][p % KvCache.BlockPositions])];
-                Assert.Equal(_histories[slot]!, history);
+                Assert.True(history.AsSpan().SequenceEqual(_histories[slot]), $"the history read back is not the sequence's: [{string.Join(", ", history)}], expected [{string.Join(", ", _histories[slot]!)}]");
                 int token = NextToken(history);
                 _histories[slot] = [.. history, token];
                 sampled.Add(slot, token, 0, 0);
