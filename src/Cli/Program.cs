@@ -5,6 +5,7 @@ using Lamina.Cluster.Processes;
 
 // Prompts, keys and weights are in this process' memory: nothing writes that to disk, and no other process of the user reads it.
 ProcessLimits.ForbidDumps();
+LostMapping.EndsWith("lamina: a file that was being read, most likely a model, was shortened by another program or its disk failed");
 
 RootCommand root = new("Serves GGUF language models from a cluster of machines: encrypted, multi-tenant, and still there when a node is not.");
 root.Options.Add(CommandRunner.Verbose);
