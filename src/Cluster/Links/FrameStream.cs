@@ -17,6 +17,7 @@ internal sealed class FrameStream : IDisposable
     private readonly LinkOptions _options;
     private readonly LinkBuffer _staging = new();
     private readonly LinkBuffer _payload = new();
+    private int _delivered;
     private long _waitingSince;
     private int _aborted;
 
@@ -57,6 +58,7 @@ internal sealed class FrameStream : IDisposable
         int fromBody = first - FrameHeader.Size - fromHead;
         body[..fromBody].CopyTo(staging[(FrameHeader.Size + fromHead)..]);
         _ssl.Write(staging);
+        staging.Clear();
         if (fromHead < head.Length)
         {
             _ssl.Write(head[fromHead..]);
@@ -72,6 +74,9 @@ internal sealed class FrameStream : IDisposable
     /// <returns>The payload, valid until the next call.</returns>
     public ReadOnlySpan<byte> Read(out FrameHeader header)
     {
+        // The next frame may be shorter, and long in coming.
+        _payload.Take(_delivered).Clear();
+        _delivered = 0;
         Span<byte> bytes = stackalloc byte[FrameHeader.Size];
         ReadExactly(bytes);
         if (!FrameHeader.TryRead(bytes, out header) || !Enum.IsDefined(header.Kind))
@@ -86,6 +91,7 @@ internal sealed class FrameStream : IDisposable
         }
 
         Span<byte> payload = _payload.Take((int)header.Length);
+        _delivered = payload.Length;
         ReadExactly(payload);
         return payload;
     }

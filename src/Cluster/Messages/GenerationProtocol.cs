@@ -24,8 +24,8 @@ public static class GenerationProtocol
     public sealed record Submit(
         [property: Key(0)] TenantId Tenant,
         [property: Key(1)] GenerationId Generation,
-        [property: Key(2)] int[] PromptTokens,
-        [property: Key(3)] int[] EmittedTokens,
+        [property: Key(2), MessagePackFormatter(typeof(TokensFormatter))] int[] PromptTokens,
+        [property: Key(3), MessagePackFormatter(typeof(TokensFormatter))] int[] EmittedTokens,
         [property: Key(4)] int MaxTokens,
         [property: Key(5)] int[] StopTokens,
         [property: Key(6)] SamplingSettings Sampling,
@@ -36,7 +36,15 @@ public static class GenerationProtocol
         [property: Key(11)] int Weight = 1,
         [property: Key(12)] float[]? EmittedLogProbs = null,
         [property: Key(13)] int Allowed = 0,
-        [property: Key(14)] IReadOnlyList<AdapterSetting>? Adapters = null);
+        [property: Key(14)] IReadOnlyList<AdapterSetting>? Adapters = null)
+    {
+        /// <summary>Overwrites the tokens, once they were taken over.</summary>
+        public void Forget()
+        {
+            Array.Clear(PromptTokens);
+            Array.Clear(EmittedTokens);
+        }
+    }
 
     /// <summary>An adapter that a generation passes through.</summary>
     /// <param name="Adapter">Its place among those that the pipeline loaded.</param>

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Reflection;
 using System.Security.Cryptography;
+using Lamina.Compute.Model;
 using MessagePack;
 using MessagePack.Resolvers;
 
@@ -47,7 +48,7 @@ public static class Wire
     /// <summary>As above, for bytes that are only lent; the copy made of them is cleared.</summary>
     public static T Decode<T>(ReadOnlySpan<byte> bytes)
     {
-        byte[] copy = bytes.ToArray();
+        byte[] copy = UnmovedArray.Of(bytes);
         try
         {
             return Decode<T>(copy.AsMemory());

@@ -12,7 +12,7 @@ public sealed class StepBatch(int maxRows)
     public int LogitRowCount { get; private set; }
     public int EmbeddingRowCount { get; private set; }
 
-    private readonly int[] _tokens = new int[maxRows];
+    private readonly int[] _tokens = UnmovedArray.New<int>(maxRows);
     private readonly int[] _positions = new int[maxRows];
     private readonly int[] _slots = new int[maxRows];
     private readonly int[] _logitRows = new int[maxRows];
@@ -33,8 +33,10 @@ public sealed class StepBatch(int maxRows)
     /// <summary>Rows that the tail pools into the embedding of a text, rising; none of them is a logit row.</summary>
     public ReadOnlySpan<int> EmbeddingRows => _embeddingRows.AsSpan(0, EmbeddingRowCount);
 
+    /// <summary>Forgets the rows and overwrites their tokens.</summary>
     public void Clear()
     {
+        Array.Clear(_tokens, 0, RowCount);
         RowCount = 0;
         LogitRowCount = 0;
         EmbeddingRowCount = 0;

@@ -159,7 +159,7 @@ internal sealed class DraftModel : IDrafter, IDisposable
     /// <summary>One sequence's place in the cache, and the tokens whose keys and values stand there.</summary>
     private sealed class Seat(int slot, int contextLength)
     {
-        private readonly int[] _tokens = new int[contextLength];
+        private readonly int[] _tokens = UnmovedArray.New<int>(contextLength);
 
         public int Slot { get; } = slot;
 

@@ -70,6 +70,7 @@ internal sealed class FrameInbox(Doorbell doorbell, int capacity) : IFrameSink, 
     public void Return(Frame frame)
     {
         Link? link = frame.Link;
+        frame.Clear();
         lock (_gate)
         {
             if (!_closed)
@@ -135,6 +136,9 @@ internal sealed class Frame : IDisposable
         head.CopyTo(payload);
         body.CopyTo(payload[head.Length..]);
     }
+
+    /// <summary>Overwrites what it held: it may be long until it is filled again.</summary>
+    public void Clear() => _memory?.Bytes(_length).Clear();
 
     public void Dispose() => _memory?.Dispose();
 }

@@ -1,3 +1,4 @@
+using Lamina.Compute.Model;
 using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Node.Pipeline;
@@ -30,7 +31,7 @@ internal enum OperationCode
 /// </summary>
 internal sealed class OperationBuffer
 {
-    private int[] _words = new int[256];
+    private int[] _words = UnmovedArray.New<int>(256);
     private int _count;
 
     public ReadOnlySpan<int> Words => _words.AsSpan(0, _count);
@@ -124,7 +125,7 @@ internal sealed class OperationBuffer
     {
         if (words > _words.Length - _count)
         {
-            int[] grown = new int[Math.Max(checked(_count + words), _words.Length * 2)];
+            int[] grown = UnmovedArray.New<int>(Math.Max(checked(_count + words), _words.Length * 2));
             Words.CopyTo(grown);
             Array.Clear(_words, 0, _count);
             _words = grown;

@@ -87,6 +87,7 @@ internal sealed class PipelineHead : IDisposable
     {
         if (!TryEnqueue(new Command(submit, submit.Generation, owner)))
         {
+            owner.OnTaken(submit);
             owner.OnLost(submit.Generation, submit.EmittedTokens.Length, "the pipeline has stopped");
         }
     }
@@ -186,6 +187,7 @@ internal sealed class PipelineHead : IDisposable
             if (command.Submit is not null)
             {
                 _scheduler.Submit(command.Submit, command.Owner, Stopwatch.GetTimestamp());
+                command.Owner.OnTaken(command.Submit);
             }
             else if (command is { Generation: { } flowing, Allowed: { } allowed })
             {
@@ -255,6 +257,9 @@ internal sealed class PipelineHead : IDisposable
             _next.Send(FrameKind.Step, _step.Number, _prologue.AsSpan(0, length), MemoryMarshal.AsBytes(output));
             Array.Clear(_prologue, 0, length);
         }
+
+        // Not when the next one is planned: that may be long.
+        _step.Clear();
 
         ReportLoad();
         return true;

@@ -106,10 +106,14 @@ internal sealed class StageRunner : IDisposable
         {
             int length = SampledFrame.Write(_executor.Sampled, ref _sampled);
             _output.Send(FrameKind.Sampled, frame.Step, _sampled.AsSpan(0, length), []);
+            Array.Clear(_sampled, 0, length);
         }
         else
         {
             _output.Send(FrameKind.Step, frame.Step, payload[..prologue], MemoryMarshal.AsBytes(output));
         }
+
+        // Not when the next one comes: that may be long.
+        _step.Clear();
     }
 }

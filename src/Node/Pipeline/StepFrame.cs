@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using Lamina.Compute.Model;
 
 namespace Lamina.Node.Pipeline;
 
@@ -28,7 +29,7 @@ internal static class StepFrame
         if (buffer.Length < length)
         {
             Array.Clear(buffer);
-            buffer = new byte[Math.Max(length, buffer.Length * 2)];
+            buffer = UnmovedArray.New<byte>(Math.Max(length, buffer.Length * 2));
         }
 
         Span<byte> prologue = buffer.AsSpan(0, length);

@@ -45,7 +45,8 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
 
         if (sequence.History is null || sequence.History.Length < tokens.Length + 1)
         {
-            sequence.History = new int[Math.Min(contextLength + 1, Math.Max(256, tokens.Length * 2))];
+            Array.Clear(sequence.History ?? []);
+            sequence.History = UnmovedArray.New<int>(Math.Min(contextLength + 1, Math.Max(256, tokens.Length * 2)));
         }
 
         tokens.CopyTo(sequence.History);
@@ -252,7 +253,7 @@ internal sealed class TailSampler(int maxSequences, int contextLength, ModelShap
         {
             if (Length == History!.Length)
             {
-                int[] grown = new int[Length * 2];
+                int[] grown = UnmovedArray.New<int>(Length * 2);
                 History.CopyTo(grown, 0);
                 Array.Clear(History);
                 History = grown;

@@ -1,3 +1,5 @@
+using Lamina.Compute.Model;
+
 namespace Lamina.Node.Scheduling;
 
 /// <summary>
@@ -10,7 +12,7 @@ internal sealed class Draft(int maxTokens, IDrafter drafter)
     private const int FirstPause = 4;
     private const int LongestPause = 128;
 
-    private readonly int[] _tokens = new int[maxTokens];
+    private readonly int[] _tokens = UnmovedArray.New<int>(maxTokens);
     private int _count;
     private int _length = Math.Min(FirstLength, maxTokens);
     private int _pause = FirstPause;

@@ -66,7 +66,7 @@ internal sealed class PrefixCache
             return false;
         }
 
-        var entry = new Entry(key, block, ++_serials, parentSerial, tokens.ToArray());
+        var entry = new Entry(key, block, ++_serials, parentSerial, UnmovedArray.Of(tokens));
         _byKey.Add(key, entry);
         _byBlock[block] = entry;
         return true;
@@ -128,6 +128,7 @@ internal sealed class PrefixCache
         MemoryMarshal.Write(text, parentSerial);
         MemoryMarshal.AsBytes(tokens).CopyTo(text[8..]);
         HMACSHA256.HashData(_secret, text, mac);
+        CryptographicOperations.ZeroMemory(text);
         return MemoryMarshal.Read<UInt128>(mac) >> (128 - _keyBits);
     }
 

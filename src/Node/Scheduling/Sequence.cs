@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
 using Lamina.Compute.Model.Adapters;
 
 namespace Lamina.Node.Scheduling;
@@ -26,7 +27,7 @@ internal sealed class Sequence
         Owner = owner;
         Arrival = arrival;
         TokenCount = submit.PromptTokens.Length + submit.EmittedTokens.Length;
-        _tokens = new int[TokenCount + 64];
+        _tokens = UnmovedArray.New<int>(TokenCount + 64);
         submit.PromptTokens.CopyTo(_tokens, 0);
         submit.EmittedTokens.CopyTo(_tokens, submit.PromptTokens.Length);
         _settings = Pipeline.TailSettings.Of(submit);
@@ -132,7 +133,7 @@ internal sealed class Sequence
         _logProbs?.Add(logProb);
         if (TokenCount == _tokens.Length)
         {
-            int[] grown = new int[TokenCount * 2];
+            int[] grown = UnmovedArray.New<int>(TokenCount * 2);
             _tokens.CopyTo(grown, 0);
             Array.Clear(_tokens);
             _tokens = grown;

@@ -88,6 +88,9 @@ internal sealed class CoordinatorLink : ILinkHandler, IGenerationOwner
         }
     }
 
+    /// <summary>Its tokens came for the head alone.</summary>
+    public void OnTaken(GenerationProtocol.Submit submit) => submit.Forget();
+
     public void OnToken(GenerationId generation, int index, int token, float logProb, ReadOnlySpan<TokenLogProb> top)
     {
         lock (_gate)
