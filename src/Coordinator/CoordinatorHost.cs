@@ -163,6 +163,7 @@ public sealed record DeploymentView(
     IReadOnlyList<StageView> Stages,
     long LoadedBytes,
     long TotalBytes,
-    string? Problem);
+    string? Problem,
+    bool Refused = false);
 
 public sealed record StageView(int Pipeline, int Stage, string Node, int ProcessId, int FirstLayer, int EndLayer, StagePhase Phase, long MemoryBytes);

@@ -14,6 +14,7 @@ public static class DeploymentProtocol
     /// <param name="Model">Null while the sender has not got the model.</param>
     /// <param name="ImportedBytes">How far the sender's import is.</param>
     /// <param name="Problem">Why the sender cannot import it, or null.</param>
+    /// <param name="Refused">Whether that is its policy, and not a failure.</param>
     [MessagePackObject]
     public sealed record KeepDeployment(
         [property: Key(0)] TenantId Tenant,
@@ -23,12 +24,14 @@ public static class DeploymentProtocol
         [property: Key(4)] long ImportedBytes,
         [property: Key(5)] long ImportBytes,
         [property: Key(6)] string? Problem,
-        [property: Key(7)] DeploymentShown? Known) : IWireMessage;
+        [property: Key(7)] DeploymentShown? Known,
+        [property: Key(8)] bool Refused = false) : IWireMessage;
 
     /// <summary>The deployment as its owner sees it, to every coordinator: after each change, and every second.</summary>
     /// <param name="Version">Rises with each; a lower one is late and means nothing.</param>
     /// <param name="Sources">Where the model's blobs are served.</param>
     /// <param name="Owner">The sending coordinator's name.</param>
+    /// <param name="Refused">Whether the policy of the coordinators is what keeps the model from being served.</param>
     [MessagePackObject]
     public sealed record DeploymentShown(
         [property: Key(0)] TenantId Tenant,
@@ -44,7 +47,8 @@ public static class DeploymentProtocol
         [property: Key(10)] long ImportedBytes,
         [property: Key(11)] long ImportBytes,
         [property: Key(12)] IReadOnlyList<EpochShown> Epochs,
-        [property: Key(13)] string Owner) : IWireMessage;
+        [property: Key(13)] string Owner,
+        [property: Key(14)] bool Refused = false) : IWireMessage;
 
     /// <summary>To the owner: the sender has no generations left on an epoch that was replaced.</summary>
     [MessagePackObject]

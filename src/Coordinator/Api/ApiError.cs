@@ -10,6 +10,8 @@ namespace Lamina.Coordinator.Api;
 /// </summary>
 public sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, int? RetryAfterSeconds = null)
 {
+    public const string SuspendedCode = "suspended";
+
     private const string InvalidRequest = "invalid_request_error";
 
     /// <summary>What the caller has left of its rates, told in the headers.</summary>
@@ -38,6 +40,9 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
     public static ApiError GrammarExhausted(string reason) => new(400, InvalidRequest, "grammar_exhausted", reason);
 
     public static ApiError ModelNotFound() => new(404, InvalidRequest, "model_not_found", "the model does not exist here; GET /v1/models lists those that do", "model");
+
+    /// <summary>By the trust that the cell asks for, or a hash that its operator named; the operator's log and status say which.</summary>
+    public static ApiError ModelRefused() => new(403, InvalidRequest, "model_refused", "the policy of this cell does not allow the model to run: what vouches for it is too little, or names another file", "model");
 
     public static ApiError NodeNotFound() => new(404, InvalidRequest, "node_not_found", "no node of that name is up");
 
@@ -78,7 +83,7 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
     public static ApiError MissingScope(string message) => new(403, InvalidRequest, "insufficient_permissions", message);
 
     /// <param name="what">A tenant, key, model or node.</param>
-    public static ApiError Suspended(string what) => new(403, InvalidRequest, "suspended", $"this {what} is suspended");
+    public static ApiError Suspended(string what) => new(403, InvalidRequest, SuspendedCode, $"this {what} is suspended");
 
     public static ApiError TenantSuspended() => new(403, InvalidRequest, "tenant_suspended", "the tenant of this API key is suspended");
 

@@ -18,6 +18,11 @@ public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells)
             throw ApiError.ModelNotFound().AsException();
         }
 
+        if (view.Refused)
+        {
+            throw ApiError.ModelRefused().AsException();
+        }
+
         if (view.Phase == DeploymentPhase.Failed)
         {
             throw ApiError.Unavailable("the model could not be deployed", retryAfterSeconds: 30).AsException();

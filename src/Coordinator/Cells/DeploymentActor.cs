@@ -32,7 +32,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
     private readonly DeploymentShow _show;
     private readonly long _bornAt = Environment.TickCount64;
     private readonly HashSet<Address> _heard = [];
-    private readonly Dictionary<Address, string?> _problems = [];
+    private readonly Dictionary<Address, (string? Text, bool Refused)> _problems = [];
     private readonly Dictionary<int, HashSet<Address>> _drained = [];
     private readonly SortedSet<string> _sources = new(StringComparer.Ordinal);
     private DeploymentProtocol.DeploymentShown? _known;
@@ -117,7 +117,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
             _known = known;
         }
 
-        _problems[from] = keep.Model is null ? keep.Problem : null;
+        _problems[from] = keep.Model is null ? (keep.Problem, keep.Refused) : default;
         if (keep.Model is { } model && (_offer is null || _offer.Digest == model.Digest))
         {
             _offer ??= model;
@@ -198,9 +198,11 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
     {
         if (_offer is null)
         {
-            if (_state!.Model is null && !_state.GaveUp && _problems.Count > 0 && Coordinators().All(c => _problems.GetValueOrDefault(c) is not null))
+            if (_state!.Model is null && !_state.GaveUp && _problems.Count > 0 && Coordinators().All(c => _problems.GetValueOrDefault(c).Text is not null))
             {
-                Apply(new DeploymentEvent.ImportFailed(_problems.Values.First(problem => problem is not null)!));
+                // A refusal says more than that another coordinator has no file.
+                (string? text, bool refused) = _problems.Values.Where(problem => problem.Text is not null).OrderByDescending(problem => problem.Refused).First();
+                Apply(new DeploymentEvent.ImportFailed(text!, refused));
             }
 
             return;

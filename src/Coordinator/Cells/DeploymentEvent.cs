@@ -9,7 +9,8 @@ public abstract record DeploymentEvent
 
     public sealed record ModelImported(ModelFacts Model) : DeploymentEvent;
 
-    public sealed record ImportFailed(string Reason) : DeploymentEvent;
+    /// <param name="Refused">Whether the policy forbids the model, and nothing failed.</param>
+    public sealed record ImportFailed(string Reason, bool Refused = false) : DeploymentEvent;
 
     /// <summary>The nodes that are up now.</summary>
     public sealed record NodesSeen(IReadOnlyList<NodeView> Nodes) : DeploymentEvent;

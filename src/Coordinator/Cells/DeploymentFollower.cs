@@ -4,6 +4,7 @@ using Lamina.Cluster.Models;
 using Lamina.Compute.Model;
 using Lamina.Coordinator.Generations;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Models.Trust;
 using Lamina.Coordinator.Planning;
 using Microsoft.Extensions.Logging;
 
@@ -34,6 +35,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         public long ImportedBytes { get; set; }
         public long ImportBytes { get; set; }
         public string? Problem { get; set; }
+
+        /// <summary>Whether the problem is the policy of this coordinator's cell.</summary>
+        public bool Refused { get; set; }
         public bool Fetching { get; set; }
         public long ShownAt { get; set; } = Environment.TickCount64;
 
@@ -52,7 +56,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
     private sealed record Got(DeploymentId Deployment, ServedModel Model, ModelOffer Offer) : INoSerializationVerificationNeeded;
 
-    private sealed record NotGot(DeploymentId Deployment, string Problem) : INoSerializationVerificationNeeded;
+    private sealed record NotGot(DeploymentId Deployment, string Problem, bool Refused) : INoSerializationVerificationNeeded;
 
     private sealed record Dialled(DeploymentId Deployment, int Epoch, IReadOnlyList<HeadLink> Links) : INoSerializationVerificationNeeded;
 
@@ -105,7 +109,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         Followed followed = _followed[id];
         bool silent = Environment.TickCount64 - followed.ShownAt > s_silence.TotalMilliseconds;
         _deployments.Tell(new DeploymentProtocol.KeepDeployment(
-            _cell.Tenant, id, followed.Settings, followed.Model, followed.ImportedBytes, followed.ImportBytes, followed.Problem, silent ? _cell.Shown.GetValueOrDefault(id) : null));
+            _cell.Tenant, id, followed.Settings, followed.Model, followed.ImportedBytes, followed.ImportBytes, followed.Problem, silent ? _cell.Shown.GetValueOrDefault(id) : null, followed.Refused));
     }
 
     private void OnShown(DeploymentProtocol.DeploymentShown shown)
@@ -245,7 +249,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             return got with { Offer = got.Offer with { DraftDigest = draft.Digest.ToString(), DraftBytes = draftBytes } };
         }
 
-        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message));
+        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException));
     }
 
     private async Task<AdapterOffer[]> ImportAdaptersAsync(IReadOnlyList<AdapterOptions> adapters, ServedModel model)
@@ -293,7 +297,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             throw new IOException($"no coordinator gave the metadata of model {id} ({string.Join("; ", problems)})");
         }
 
-        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message));
+        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException));
     }
 
     private Got Take(DeploymentId id, StoredModel stored, DeploymentSettings settings)
@@ -319,7 +323,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         string? deployed = _cell.Shown.GetValueOrDefault(got.Deployment)?.Model?.Digest;
         bool imported = !followed.Fetching;
         followed.Fetching = false;
-        (followed.Problem, followed.ImportBytes) = (null, 0);
+        (followed.Problem, followed.Refused, followed.ImportBytes) = (null, false, 0);
         if (imported)
         {
             // Only who has the file offers it: others have no tensors.
@@ -346,7 +350,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             return;
         }
 
-        followed.Problem = failed.Problem;
+        (followed.Problem, followed.Refused) = (failed.Problem, failed.Refused);
         KeepOne(failed.Deployment);
     }
 }

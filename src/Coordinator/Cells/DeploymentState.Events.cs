@@ -15,7 +15,7 @@ public sealed partial record DeploymentState
             case DeploymentEvent.ModelImported imported:
                 return this with { Model = imported.Model, ImportedBytes = ImportBytes };
             case DeploymentEvent.ImportFailed failed:
-                return this with { GaveUp = true, Problem = failed.Reason };
+                return this with { GaveUp = true, Problem = failed.Reason, Refused = failed.Refused };
             case DeploymentEvent.NodesSeen seen:
                 return OnNodes(seen.Nodes, effects);
             case DeploymentEvent.NodesProbed probed:

@@ -45,6 +45,9 @@ public sealed partial record DeploymentState
 
     public bool GaveUp { get; init; }
 
+    /// <summary>The model may not run here, whatever becomes of the nodes.</summary>
+    public bool Refused { get; init; }
+
     /// <summary>Nodes with which a better epoch could not be built beside the serving one; not tried again with the same.</summary>
     private ImmutableArray<(NodeName, int, bool)> TriedBeside { get; init; } = [];
 
@@ -78,7 +81,7 @@ public sealed partial record DeploymentState
         (long done, long total) = shown.Length == 0
             ? (ImportedBytes, ImportBytes)
             : (shown.Sum(epoch => epoch.Stages.Sum(stage => stage.LoadedBytes)), shown.Sum(epoch => epoch.Stages.Sum(stage => stage.Plan.WeightBytes)));
-        return new DeploymentView(Spec.Id.Value, Phase, shown.Select(epoch => epoch.Epoch).DefaultIfEmpty(LastEpoch).Max(), stages, done, total, Serving is null ? Problem : null);
+        return new DeploymentView(Spec.Id.Value, Phase, shown.Select(epoch => epoch.Epoch).DefaultIfEmpty(LastEpoch).Max(), stages, done, total, Serving is null ? Problem : null, Serving is null && Refused);
     }
 
     /// <summary>The next state and what to do, in order. Late and foreign reports change nothing.</summary>

@@ -39,7 +39,7 @@ internal static class DeploymentWire
         }
 
         return new DeploymentProtocol.DeploymentShown(
-            state.Spec.Tenant, state.Spec.Id, settings, 0, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs, owner);
+            state.Spec.Tenant, state.Spec.Id, settings, 0, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs, owner, state.Refused);
     }
 
     /// <summary>
@@ -71,6 +71,7 @@ internal static class DeploymentWire
         LastEpoch = shown.LastEpoch,
         WasReady = shown.WasReady,
         Problem = shown.Problem,
+        Refused = shown.Refused,
         ImportedBytes = shown.ImportedBytes,
         ImportBytes = shown.ImportBytes,
     };
