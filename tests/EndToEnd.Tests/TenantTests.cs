@@ -68,12 +68,12 @@ public sealed partial class TenantTests
         Assert.False(await cut.ReadsToItsEndAsync());
         Assert.True(await whole.ReadsToItsEndAsync());
 
-        // So does a suspended tenant, until it is resumed.
-        Assert.Contains("suspended tenant beta", await LaminaAsync(asOperator, "tenant", "suspend", "beta", "--url", admin), StringComparison.Ordinal);
+        // So does a suspended tenant, until the suspension is lifted.
+        Assert.Contains("suspended tenant beta", await LaminaAsync(asOperator, "suspend", "tenant", "beta", "--url", admin), StringComparison.Ordinal);
         await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", beta) == HttpStatusCode.Forbidden, TimeSpan.FromSeconds(5), "the suspended tenant still works");
         Assert.Contains("suspended since", await LaminaAsync("tenant", "list", "--store", store), StringComparison.Ordinal);
-        await LaminaAsync("tenant", "resume", "beta", "--store", store);
-        await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", beta) == HttpStatusCode.OK, s_limit, "the tenant was not resumed");
+        await LaminaAsync("lift", "tenant", "beta", "--store", store);
+        await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", beta) == HttpStatusCode.OK, s_limit, "the suspension was not lifted");
 
         string list = await LaminaAsync("key", "list", "--json", "--store", store);
         Assert.Equal(3, JsonNode.Parse(list)!["keys"]!.AsArray().Count);

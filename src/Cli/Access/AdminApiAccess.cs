@@ -30,12 +30,6 @@ internal sealed class AdminApiAccess : IAccessAdmin
     public async Task<Tenant> AddTenantAsync(TenantId tenant, CancellationToken cancellation) =>
         TenantOf(await SendAsync(HttpMethod.Post, "admin/tenants", new JsonObject { ["id"] = tenant.Value }, cancellation));
 
-    public async Task<Tenant> SuspendTenantAsync(TenantId tenant, CancellationToken cancellation) =>
-        TenantOf(await SendAsync(HttpMethod.Post, $"admin/tenants/{Escape(tenant.Value)}/suspend", null, cancellation));
-
-    public async Task<Tenant> ResumeTenantAsync(TenantId tenant, CancellationToken cancellation) =>
-        TenantOf(await SendAsync(HttpMethod.Post, $"admin/tenants/{Escape(tenant.Value)}/resume", null, cancellation));
-
     public async Task<Tenant> RemoveTenantAsync(TenantId tenant, CancellationToken cancellation) =>
         TenantOf(await SendAsync(HttpMethod.Delete, $"admin/tenants/{Escape(tenant.Value)}", null, cancellation));
 

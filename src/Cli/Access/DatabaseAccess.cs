@@ -16,10 +16,6 @@ internal sealed class DatabaseAccess(StateDatabase state) : IAccessAdmin
 
     public Task<Tenant> AddTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.AddAsync(tenant, cancellation);
 
-    public Task<Tenant> SuspendTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.SuspendAsync(tenant, cancellation);
-
-    public Task<Tenant> ResumeTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.ResumeAsync(tenant, cancellation);
-
     public Task<Tenant> RemoveTenantAsync(TenantId tenant, CancellationToken cancellation) => _tenants.RemoveAsync(tenant, cancellation);
 
     public Task<IReadOnlyList<ApiKey>> ListKeysAsync(TenantId? tenant, CancellationToken cancellation) => _keys.ListAsync(tenant, cancellation);

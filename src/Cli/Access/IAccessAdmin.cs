@@ -11,10 +11,6 @@ internal interface IAccessAdmin : IDisposable
 
     Task<Tenant> AddTenantAsync(TenantId tenant, CancellationToken cancellation);
 
-    Task<Tenant> SuspendTenantAsync(TenantId tenant, CancellationToken cancellation);
-
-    Task<Tenant> ResumeTenantAsync(TenantId tenant, CancellationToken cancellation);
-
     Task<Tenant> RemoveTenantAsync(TenantId tenant, CancellationToken cancellation);
 
     /// <param name="tenant">Null lists all, operators' included.</param>

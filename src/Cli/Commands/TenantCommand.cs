@@ -11,12 +11,10 @@ internal static class TenantCommand
 {
     public static Command Create()
     {
-        Command command = new("tenant", "Add, list, suspend, resume and remove tenants.")
+        Command command = new("tenant", "Add, list and remove tenants; 'lamina suspend tenant' stops one.")
         {
             List(),
             Change("add", "Add a tenant, so that it can have keys.", "added", (access, tenant, cancellation) => access.AddTenantAsync(tenant, cancellation)),
-            Change("suspend", "Refuse a tenant's keys and end its streams, within a second.", "suspended", (access, tenant, cancellation) => access.SuspendTenantAsync(tenant, cancellation)),
-            Change("resume", "Lift a suspension.", "resumed", (access, tenant, cancellation) => access.ResumeTenantAsync(tenant, cancellation)),
             Change("remove", "Remove a tenant with all its keys.", "removed", (access, tenant, cancellation) => access.RemoveTenantAsync(tenant, cancellation)),
         };
         AccessTarget.AddTo(command);

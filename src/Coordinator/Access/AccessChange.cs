@@ -18,9 +18,15 @@ internal static class AccessChange
         async context =>
         {
             T result = await change(context);
-            FactRow version = await context.Facts.SingleAsync(fact => fact.Name == FactRow.AccessVersion, cancellation);
-            version.Value = (long.Parse(version.Value, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+            await CountUpAsync(context, cancellation);
             return result;
         },
         cancellation);
+
+    /// <summary>For changes of more than tenants and keys.</summary>
+    public static async Task CountUpAsync(StateContext context, CancellationToken cancellation)
+    {
+        FactRow version = await context.Facts.SingleAsync(fact => fact.Name == FactRow.AccessVersion, cancellation);
+        version.Value = (long.Parse(version.Value, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+    }
 }

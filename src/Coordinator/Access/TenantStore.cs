@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
 using Microsoft.EntityFrameworkCore;
 
@@ -52,9 +53,10 @@ public sealed class TenantStore(StateDatabase state, TimeProvider time)
     }
 
     /// <summary>Ends what runs on the tenant's behalf and refuses its keys until it is resumed.</summary>
-    public Task<Tenant> SuspendAsync(TenantId tenant, CancellationToken cancellation) => SetAsync(tenant, row => row.Suspended ??= Now, cancellation);
+    public Task<Tenant> SuspendAsync(TenantId tenant, CancellationToken cancellation) =>
+        SetAsync(tenant, context => TenantSuspension.SetAsync(context, tenant.Value, "", Now, cancellation), cancellation);
 
-    public Task<Tenant> ResumeAsync(TenantId tenant, CancellationToken cancellation) => SetAsync(tenant, row => row.Suspended = null, cancellation);
+    public Task<Tenant> ResumeAsync(TenantId tenant, CancellationToken cancellation) => SetAsync(tenant, context => TenantSuspension.LiftAsync(context, tenant.Value, cancellation), cancellation);
 
     /// <summary>Removes a tenant with all its keys and what else hangs on it.</summary>
     public Task<Tenant> RemoveAsync(TenantId tenant, CancellationToken cancellation) => AccessChange.RunAsync(
@@ -62,6 +64,7 @@ public sealed class TenantStore(StateDatabase state, TimeProvider time)
         async context =>
         {
             TenantRow row = await RequireAsync(context, tenant, cancellation);
+            await TenantSuspension.LiftAsync(context, tenant.Value, cancellation);
             context.Tenants.Remove(row);
             return TenantOf(row);
         },
@@ -72,12 +75,12 @@ public sealed class TenantStore(StateDatabase state, TimeProvider time)
 
     private long Now => time.GetUtcNow().ToUnixTimeMilliseconds();
 
-    private Task<Tenant> SetAsync(TenantId tenant, Action<TenantRow> change, CancellationToken cancellation) => AccessChange.RunAsync(
+    private Task<Tenant> SetAsync(TenantId tenant, Func<StateContext, Task> change, CancellationToken cancellation) => AccessChange.RunAsync(
         state,
         async context =>
         {
             TenantRow row = await RequireAsync(context, tenant, cancellation);
-            change(row);
+            await change(context);
             return TenantOf(row);
         },
         cancellation);

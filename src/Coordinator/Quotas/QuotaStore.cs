@@ -90,9 +90,15 @@ internal static class ControlChange
         async context =>
         {
             T result = await change(context);
-            FactRow version = await context.Facts.SingleAsync(fact => fact.Name == Version, cancellation);
-            version.Value = (long.Parse(version.Value, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+            await CountUpAsync(context, cancellation);
             return result;
         },
         cancellation);
+
+    /// <summary>For changes of more than quotas and suspensions.</summary>
+    public static async Task CountUpAsync(StateContext context, CancellationToken cancellation)
+    {
+        FactRow version = await context.Facts.SingleAsync(fact => fact.Name == Version, cancellation);
+        version.Value = (long.Parse(version.Value, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture);
+    }
 }

@@ -13,7 +13,11 @@ public sealed class SuspensionStore(StateDatabase state)
         state,
         async context =>
         {
-            if (await context.Suspensions.FindAsync([suspension.Kind.ToString(), suspension.Tenant?.Value ?? "", suspension.Name], cancellation) is null)
+            if (suspension.Kind == SuspensionKind.Tenant)
+            {
+                await TenantSuspension.SetAsync(context, suspension.Name, suspension.Reason, suspension.Since.ToUnixTimeMilliseconds(), cancellation);
+            }
+            else if (await context.Suspensions.FindAsync([suspension.Kind.ToString(), suspension.Tenant?.Value ?? "", suspension.Name], cancellation) is null)
             {
                 context.Suspensions.Add(new SuspensionRow
                 {
@@ -31,6 +35,11 @@ public sealed class SuspensionStore(StateDatabase state)
         state,
         async context =>
         {
+            if (kind == SuspensionKind.Tenant)
+            {
+                return await TenantSuspension.LiftAsync(context, name, cancellation);
+            }
+
             SuspensionRow? row = await context.Suspensions.FindAsync([kind.ToString(), tenant?.Value ?? "", name], cancellation);
             if (row is not null)
             {
