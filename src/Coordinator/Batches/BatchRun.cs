@@ -7,7 +7,7 @@ namespace Lamina.Coordinator.Batches;
 
 /// <summary>What the batches of one tenant share.</summary>
 /// <param name="Slots">Requests that are computed at the same time.</param>
-internal sealed record BatchWorkshop(FileStore Files, BatchOptions Options, TimeProvider Time, IReadOnlyDictionary<string, BeginAnswer> Endpoints, BatchAccess Access, SemaphoreSlim Slots);
+internal sealed record BatchWorkshop(FileStore Files, BatchOptions Options, TimeProvider Time, IReadOnlyDictionary<string, BeginLine> Endpoints, BatchAccess Access, SemaphoreSlim Slots);
 
 /// <summary>One batch from its validation to its files. Everything it needs to go on after a crash is on disk: its record, and the journal of its answers.</summary>
 internal sealed class BatchRun
@@ -162,10 +162,20 @@ internal sealed class BatchRun
         ReadOnlyMemory<byte> body = BatchInput.BodyOf(text);
         for (int attempt = 0; ; attempt++)
         {
-            LineAnswer? answer = await TryAsync(body, cancellation);
+            LineAnswer? answer = await TryAsync(body, $"{_record.Id}/{line.CustomId}", cancellation);
             if (answer is { MayPass: false })
             {
-                await journal.AppendAsync(answer.Failed, answer.ToLine(line.CustomId));
+                bool kept = false;
+                try
+                {
+                    await journal.AppendAsync(answer.Failed, answer.ToLine(line.CustomId));
+                    kept = true;
+                }
+                finally
+                {
+                    answer.Settle?.Invoke(kept);
+                }
+
                 return;
             }
 
@@ -174,7 +184,7 @@ internal sealed class BatchRun
     }
 
     /// <summary>Null when the caller may not go on for the moment. A batch whose key is gone is cancelled.</summary>
-    private async Task<LineAnswer?> TryAsync(ReadOnlyMemory<byte> body, CancellationToken cancellation)
+    private async Task<LineAnswer?> TryAsync(ReadOnlyMemory<byte> body, string line, CancellationToken cancellation)
     {
         await _shop.Slots.WaitAsync(cancellation);
         try
@@ -192,7 +202,7 @@ internal sealed class BatchRun
             }
 
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _shop.Access.EndOf(_caller));
-            return await LineAnswer.OfAsync(_shop.Endpoints[_record.Endpoint], _caller, body, ending.Token);
+            return await LineAnswer.OfAsync(_shop.Endpoints[_record.Endpoint], _caller, body, line, ending.Token);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {

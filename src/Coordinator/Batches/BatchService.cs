@@ -15,7 +15,7 @@ internal sealed class BatchService : IAsyncDisposable
     private readonly Lock _opening = new();
     private readonly string _storePath;
     private readonly BatchOptions _options;
-    private readonly IReadOnlyDictionary<string, BeginAnswer> _endpoints;
+    private readonly IReadOnlyDictionary<string, BeginLine> _endpoints;
     private readonly BatchAccess _access;
     private readonly Func<IReadOnlyList<Cell>> _cells;
     private readonly TimeProvider _time;
@@ -24,7 +24,7 @@ internal sealed class BatchService : IAsyncDisposable
 
     /// <param name="endpoints">What a batch may ask for, by route.</param>
     public BatchService(
-        string storePath, BatchOptions options, IReadOnlyDictionary<string, BeginAnswer> endpoints, BatchAccess access, Func<IReadOnlyList<Cell>> cells, TimeProvider time, ILogger logger)
+        string storePath, BatchOptions options, IReadOnlyDictionary<string, BeginLine> endpoints, BatchAccess access, Func<IReadOnlyList<Cell>> cells, TimeProvider time, ILogger logger)
     {
         (_storePath, _options, _endpoints, _access, _cells, _time, _logger) = (storePath, options, endpoints, access, cells, time, logger);
         _sweep = time.CreateTimer(_ => Sweep(), null, TimeSpan.Zero, s_sweepInterval);

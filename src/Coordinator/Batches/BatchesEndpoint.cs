@@ -18,7 +18,7 @@ internal sealed class BatchesEndpoint(BatchService batches)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(ListRoute, CreateAsync);
+        routes.MapPost(ListRoute, CreateAsync).Counted();
         routes.MapGet(ListRoute, ListAsync);
         routes.MapGet(ItemRoute, context => WriteAsync(context, Of(context).Require(Id(context))));
         routes.MapPost(CancelRoute, context => WriteAsync(context, Of(context).Cancel(Id(context))));

@@ -35,7 +35,7 @@ internal sealed class TenantBatches : IAsyncDisposable
 
     /// <summary>Throws <see cref="IOException"/> while another process holds the folder.</summary>
     public static TenantBatches Open(
-        TenantId tenant, string folder, BatchOptions options, IReadOnlyDictionary<string, BeginAnswer> endpoints, BatchAccess access, TimeProvider time, ILogger logger)
+        TenantId tenant, string folder, BatchOptions options, IReadOnlyDictionary<string, BeginLine> endpoints, BatchAccess access, TimeProvider time, ILogger logger)
     {
         DurableFile.CreateFolder(folder);
         FileStream held = DurableFile.Open(Path.Combine(folder, "lock"), FileMode.OpenOrCreate);

@@ -1,6 +1,7 @@
 using System.Threading.RateLimiting;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Batches;
@@ -11,12 +12,16 @@ namespace Lamina.Coordinator.Quotas;
 /// <summary>What every request for work passes: the tenant's turn at the processor, its quota, and a row in the ledger.</summary>
 internal sealed class Metering : IDisposable
 {
+    /// <summary>Of one tenant at a time, so that its connections leave room for those of others whatever its quota says.</summary>
+    private const int MaxAnswers = 2048;
+
     private readonly FrontDoor _door = new();
     private readonly QuotaDesk _desk;
     private readonly UsageLedger? _ledger;
     private readonly RunningAnswers _running;
     private readonly Action<MeteredAnswer, string> _ended;
     private readonly Counter _refusals;
+    private readonly Counter _stalled;
 
     /// <param name="ledger">Null where no state is kept.</param>
     /// <param name="ended">Told of each answer when no more of it is made, with how it went.</param>
@@ -27,6 +32,7 @@ internal sealed class Metering : IDisposable
         _ledger = ledger;
         _running = running;
         _refusals = Metrics.WithCustomRegistry(metrics).CreateCounter("lamina_quota_refusals_total", "Requests refused by a quota.", ["tenant", "reason"]);
+        _stalled = Metrics.WithCustomRegistry(metrics).CreateCounter("lamina_stalled_readers_total", "Connections cut because their readers took nothing for too long.", ["tenant"]);
     }
 
     /// <summary>The tenant's turn at the processor, for parsing and tokenising. Throws <see cref="ApiException"/> when too many of its requests wait, or when it is suspended.</summary>
@@ -44,6 +50,31 @@ internal sealed class Metering : IDisposable
         return lease;
     }
 
+    /// <summary>Takes one of the caller's requests for what needs no place and costs no tokens. Throws <see cref="ApiException"/> when none is left, or when it is suspended.</summary>
+    /// <returns>What is left.</returns>
+    public async ValueTask<RateLimits> CountAsync(Caller caller, CancellationToken cancellation)
+    {
+        _running.RequireNotSuspended(caller, null);
+        IQuotaGovernor governor = _desk.Of(caller.Tenant);
+        var request = Guid.NewGuid();
+        QuotaVerdict verdict = await governor.AdmitAsync(request, caller.Key ?? "", default, cancellation);
+        RequireAdmitted(caller, verdict);
+        governor.Settle(request, 0, 0);
+        return verdict.Limits;
+    }
+
+    /// <summary>Throws <see cref="ApiException"/> when the caller may not use the model: as if it did not exist, or because it is suspended.</summary>
+    public void RequireAllowed(Caller caller, string model, string digest)
+    {
+        TenantQuotas rules = _desk.RulesOf(caller.Tenant);
+        if (!rules.Of(caller.Key).Allows(model) || !rules.Tenant.Allows(model))
+        {
+            throw ApiError.ModelNotFound().AsException();
+        }
+
+        _running.RequireNotSuspended(caller, digest);
+    }
+
     /// <summary>Reserves what the answer may come to need and begins its row. Throws <see cref="ApiException"/> when the quota refuses it.</summary>
     /// <param name="retry">What is the same when the request is repeated; empty when it cannot be.</param>
     /// <param name="row">The row that another coordinator began for the same answer; null for one of its own.</param>
@@ -51,24 +82,19 @@ internal sealed class Metering : IDisposable
     {
         AnswerMeter meter = answer.Meter;
         string key = caller.Key ?? "";
-        QuotaRules own = _desk.RulesOf(caller.Tenant).Of(caller.Key);
-        if (!own.Allows(meter.Model) || !_desk.RulesOf(caller.Tenant).Tenant.Allows(meter.Model))
+        RequireAllowed(caller, meter.Model, meter.Digest);
+        if (_running.CountOf(caller.Tenant) >= MaxAnswers)
         {
-            throw ApiError.ModelNotFound().AsException();
+            _refusals.WithLabels(caller.Tenant.Value, "answers").Inc();
+            throw ApiError.Overloaded("too many of your answers are under way; try again later").AsException();
         }
 
-        _running.RequireNotSuspended(caller, meter.Digest);
         IQuotaGovernor governor = _desk.Of(caller.Tenant);
         Guid reservation = Guid.NewGuid();
         QuotaVerdict verdict = await governor.AdmitAsync(reservation, key, meter.Cost, cancellation);
-        if (verdict.Decision.Refusal is { } reason)
-        {
-            _refusals.WithLabels(caller.Tenant.Value, QuotaErrors.Label(reason)).Inc();
-            throw QuotaErrors.Of(reason, verdict).AsException();
-        }
-
+        RequireAdmitted(caller, verdict);
         Receipt? receipt = _ledger is null
-            ? new Receipt(null, row ?? reservation, -1, false, 0)
+            ? new Receipt(null, row ?? reservation, -1, false, 0, 0)
             : _ledger.Begin(row ?? reservation, retry, caller.Tenant, key, meter.Model, (int)meter.Cost.PromptTokens, goesOn: row is not null);
         if (receipt is null)
         {
@@ -76,38 +102,58 @@ internal sealed class Metering : IDisposable
             throw ApiError.Unavailable("usage cannot be recorded at the moment; try again later").AsException();
         }
 
-        meter.Share = LaneShare.Of(caller.Tenant, key, own);
+        meter.Share = LaneShare.Of(caller.Tenant, key, _desk.RulesOf(caller.Tenant).Of(caller.Key));
         return new MeteredAnswer(caller, answer, receipt, verdict.Limits, governor, reservation, _running, _ended);
     }
 
-    /// <summary>The same endpoint for requests that come without a connection: each is admitted and charged when it is run.</summary>
-    public BeginAnswer Metered(BeginAnswer begin) => (caller, body, priority) =>
+    /// <summary>
+    /// The same endpoint for requests that come without a connection: each is admitted and charged when it is run. Its row stays open until the answer is said to be kept, so that a line
+    /// which a crash repeats goes on with its row.
+    /// </summary>
+    public BeginLine Metered(BeginAnswer begin) => (caller, body, priority, line) =>
     {
         _running.RequireNotSuspended(caller, null);
         PendingAnswer answer = begin(caller, body, priority);
-        Guid retry = AnswerOrigin.Of(caller, "batch", SHA256.HashData(body.Span)).Id;
-        return answer with { Run = cancellation => RunAsync(caller, answer, retry, cancellation) };
+        Guid retry = AnswerOrigin.Of(caller, $"batch {line}", SHA256.HashData(body.Span)).Id;
+        Receipt? receipt = null;
+        return answer with
+        {
+            Run = cancellation => RunAsync(caller, answer, retry, taken => receipt = taken, cancellation),
+            Settle = kept =>
+            {
+                if (kept)
+                {
+                    receipt?.Close(UsageOutcome.Completed);
+                }
+                else
+                {
+                    receipt?.Retract();
+                }
+            },
+        };
     };
+
+    public void CountStalled(TenantId tenant) => _stalled.WithLabels(tenant.Value).Inc();
 
     public void Dispose() => _door.Dispose();
 
-    private async IAsyncEnumerable<byte[]> RunAsync(Caller caller, PendingAnswer answer, Guid retry, [EnumeratorCancellation] CancellationToken cancellation)
+    private void RequireAdmitted(Caller caller, QuotaVerdict verdict)
+    {
+        if (verdict.Decision.Refusal is { } reason)
+        {
+            _refusals.WithLabels(caller.Tenant.Value, QuotaErrors.Label(reason)).Inc();
+            throw QuotaErrors.Of(reason, verdict).AsException();
+        }
+    }
+
+    private async IAsyncEnumerable<byte[]> RunAsync(Caller caller, PendingAnswer answer, Guid retry, Action<Receipt> began, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using MeteredAnswer metered = await AdmitAsync(caller, answer, retry, cancellation);
-        UsageOutcome outcome = UsageOutcome.Failed;
-        try
+        began(metered.Receipt);
+        await foreach (NumberedEvent next in metered.RunAsync(cancellation))
         {
-            await foreach (NumberedEvent next in metered.RunAsync(cancellation))
-            {
-                metered.Receipt.Sending(next.TokensBefore, next.Tokens);
-                yield return next.Json;
-            }
-
-            outcome = UsageOutcome.Completed;
-        }
-        finally
-        {
-            metered.Receipt.Close(outcome);
+            metered.Receipt.Sending(next.TokensBefore, next.Tokens);
+            yield return next.Json;
         }
     }
 }

@@ -8,7 +8,7 @@ internal sealed class Receipt
     private readonly UsageLedger? _ledger;
     private readonly Lock _lock = new();
     private readonly int _slot;
-    private long _charged;
+    private readonly (bool Begun, long Start, long End) _before;
 
     /// <summary>Tokens of the answer that were counted: from here up to <see cref="_end"/>.</summary>
     private long _start;
@@ -17,15 +17,13 @@ internal sealed class Receipt
     private bool _closed;
 
     /// <param name="ledger">Null where no state is kept.</param>
-    /// <param name="charged">What an interrupted request of the same kind was charged already.</param>
-    public Receipt(UsageLedger? ledger, Guid id, int slot, bool begun, long charged)
+    /// <param name="begun">Whether this goes on with a request that was charged already: for the tokens from <paramref name="start"/> up to <paramref name="end"/>.</param>
+    public Receipt(UsageLedger? ledger, Guid id, int slot, bool begun, long start, long end)
     {
         _ledger = ledger;
         _slot = slot;
         Id = id;
-        _begun = begun;
-        _charged = charged;
-        _end = charged;
+        _before = (_begun, _start, _end) = (begun, start, end);
     }
 
     public Guid Id { get; }
@@ -41,7 +39,7 @@ internal sealed class Receipt
         {
             lock (_lock)
             {
-                return _charged;
+                return _end - _start;
             }
         }
     }
@@ -65,10 +63,26 @@ internal sealed class Receipt
 
             // Whoever goes back before the start is charged the whole way up to it at once.
             _begun = true;
-            _charged += Math.Max(0, tokens - _end) + Math.Max(0, _start - before);
             (_start, _end) = (Math.Min(_start, before), Math.Max(_end, tokens));
-            _ledger?.Store(_slot, _charged);
+            _ledger?.Store(_slot, _begun, _start, _end);
         }
+    }
+
+    /// <summary>Nothing of what was counted here reached anybody after all, nor will it: it is as it was before.</summary>
+    public void Retract()
+    {
+        lock (_lock)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            (_begun, _start, _end) = _before;
+            _ledger?.Store(_slot, _begun, _start, _end);
+        }
+
+        Close(UsageOutcome.Interrupted);
     }
 
     /// <summary>No more will be sent. The first call counts.</summary>

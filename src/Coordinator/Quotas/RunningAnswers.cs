@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 
 namespace Lamina.Coordinator.Quotas;
@@ -7,6 +8,7 @@ namespace Lamina.Coordinator.Quotas;
 internal sealed class RunningAnswers
 {
     private readonly ConcurrentDictionary<MeteredAnswer, bool> _answers = new();
+    private readonly ConcurrentDictionary<TenantId, int> _counts = new();
     private volatile SuspensionList _suspensions = SuspensionList.Empty;
 
     public SuspensionList Suspensions => _suspensions;
@@ -16,13 +18,22 @@ internal sealed class RunningAnswers
     public void Add(MeteredAnswer answer)
     {
         _answers[answer] = true;
+        _counts.AddOrUpdate(answer.Caller.Tenant, 1, (_, count) => count + 1);
         if (IsSuspended(answer))
         {
             answer.Suspend();
         }
     }
 
-    public void Remove(MeteredAnswer answer) => _answers.TryRemove(answer, out _);
+    public void Remove(MeteredAnswer answer)
+    {
+        if (_answers.TryRemove(answer, out _))
+        {
+            _counts.AddOrUpdate(answer.Caller.Tenant, 0, (_, count) => count - 1);
+        }
+    }
+
+    public int CountOf(TenantId tenant) => _counts.GetValueOrDefault(tenant);
 
     /// <summary>Takes over a new list and ends what it hits. Returns how many answers that were.</summary>
     public int Change(SuspensionList suspensions)

@@ -16,6 +16,9 @@ internal sealed class UsageLedger : IAsyncDisposable
     private const int BatchSize = 256;
     private const int MaxFiles = 16;
 
+    /// <summary>Entered requests that are kept in memory for their repetition.</summary>
+    private const int MaxRepeatable = 32_768;
+
     private static readonly TimeSpan s_moveInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(1);
 
@@ -24,6 +27,11 @@ internal sealed class UsageLedger : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Channel<int> _ended = Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true });
+
+    /// <summary>
+    /// Entered requests by what their repetition is known by, which goes on with them and is not charged again: those that did not come to their end, and those of earlier
+    /// processes that did, as the last of an answer may have been lost with the process.
+    /// </summary>
     private readonly ConcurrentDictionary<Guid, UsageRow> _interrupted = new();
 
     /// <summary>Requests that go on after a crash, with what the database has of them.</summary>
@@ -94,14 +102,15 @@ internal sealed class UsageLedger : IAsyncDisposable
         UsageRow? earlier = null;
         bool repeated = retry != Guid.Empty && _interrupted.TryRemove(retry, out earlier);
         var content = new SlotContent(
-            repeated ? Guid.Parse(earlier!.Id) : id, retry, tenant.Value, key, model, repeated ? earlier!.Started : Now, promptTokens, repeated, repeated ? earlier!.GeneratedTokens : 0, null);
+            repeated ? Guid.Parse(earlier!.Id) : id, retry, tenant.Value, key, model, repeated ? earlier!.Started : Now, promptTokens, repeated,
+            repeated ? earlier!.FirstToken : 0, repeated ? earlier!.GeneratedTokens : 0, null);
         int slot = _slots.Take(content);
         if (repeated)
         {
             (slot < 0 ? _interrupted : _goingOn)[slot < 0 ? retry : content.Id] = earlier!;
         }
 
-        return slot < 0 ? null : new Receipt(this, content.Id, slot, content.Begun, content.Generated) { FromBegin = goesOn };
+        return slot < 0 ? null : new Receipt(this, content.Id, slot, content.Begun, content.First, content.First + content.Generated) { FromBegin = goesOn };
     }
 
     /// <summary>What a tenant used, by day, key and model, with what runs at the moment.</summary>
@@ -156,7 +165,7 @@ internal sealed class UsageLedger : IAsyncDisposable
         _moving.Dispose();
     }
 
-    internal void Store(int slot, long generated) => _slots.Store(slot, begun: true, generated);
+    internal void Store(int slot, bool begun, long first, long end) => _slots.Store(slot, begun, first, end);
 
     internal void Close(int slot, UsageOutcome outcome)
     {
@@ -189,9 +198,10 @@ internal sealed class UsageLedger : IAsyncDisposable
 
     private async Task ReadInterruptedAsync(CancellationToken cancellation)
     {
-        foreach (UsageRow row in await _store.InterruptedAsync(Now, cancellation))
+        foreach (UsageRow row in await _store.RepeatableAsync(Now, MaxRepeatable, cancellation))
         {
-            _interrupted[Guid.Parse(row.Retry!)] = row;
+            // Newest first.
+            _interrupted.TryAdd(Guid.Parse(row.Retry!), row);
         }
 
         await _store.ForgetOldAsync(Now, cancellation);
@@ -249,6 +259,11 @@ internal sealed class UsageLedger : IAsyncDisposable
 
         foreach ((int slot, SlotContent content) in slots.Zip(contents))
         {
+            if (content is { Begun: true, Outcome: not UsageOutcome.Completed } && content.Retry != Guid.Empty && _interrupted.Count < MaxRepeatable)
+            {
+                _interrupted[content.Retry] = UsageStore.RowOf(content);
+            }
+
             _goingOn.TryRemove(content.Id, out _);
             _slots.Release(slot);
         }

@@ -6,9 +6,10 @@ namespace Lamina.Coordinator.Quotas;
 /// <summary>A metered request as its slot holds it.</summary>
 /// <param name="Retry">Tells a repeated request after a crash from a new one; empty when it cannot be repeated.</param>
 /// <param name="Begun">Whether anything was handed to the client, by which its prompt is charged.</param>
-/// <param name="Generated">Tokens handed to the client.</param>
+/// <param name="First">Tokens of the answer before the first that was handed out here: a client that went on with it had them from elsewhere.</param>
+/// <param name="Generated">Tokens handed to the client, those from <paramref name="First"/> on.</param>
 /// <param name="Outcome">Null while it runs.</param>
-internal sealed record SlotContent(Guid Id, Guid Retry, string Tenant, string Key, string Model, long Started, int PromptTokens, bool Begun, long Generated, UsageOutcome? Outcome);
+internal sealed record SlotContent(Guid Id, Guid Retry, string Tenant, string Key, string Model, long Started, int PromptTokens, bool Begun, long First, long Generated, UsageOutcome? Outcome);
 
 internal enum UsageOutcome { Interrupted = 0, Completed = 1, Cancelled = 2, Failed = 3 }
 
@@ -36,7 +37,10 @@ internal sealed class UsageSlots : IDisposable
     private const int Running = 1;
     private const int Ended = 2;
 
+    // The progress: whether it has begun, 31 bits of the tokens before the first that was handed out, 31 of those up to the last.
     private const long BegunBit = 1L << 62;
+    private const int FirstAt = 31;
+    private const long TokensMask = (1L << FirstAt) - 1;
 
     private readonly FileStream _file;
     private readonly MemoryMappedFile _map;
@@ -114,7 +118,7 @@ internal sealed class UsageSlots : IDisposable
         WriteText(At(slot, TenantAt), KeyAt - TenantAt, content.Tenant);
         WriteText(At(slot, KeyAt), ModelAt - KeyAt, content.Key);
         WriteText(At(slot, ModelAt), SlotBytes - ModelAt, content.Model);
-        Store(slot, content.Begun, content.Generated);
+        Store(slot, content.Begun, content.First, content.First + content.Generated);
 
         // Last, so that a slot that is found running is whole.
         Thread.MemoryBarrier();
@@ -123,9 +127,11 @@ internal sealed class UsageSlots : IDisposable
     }
 
     /// <summary>Counts what is about to be handed to the client. Durable against the process' death when it returns.</summary>
-    public void Store(int slot, bool begun, long generated)
+    /// <param name="first">Tokens of the answer before the first that is handed out.</param>
+    /// <param name="end">Tokens of the answer up to the last one.</param>
+    public void Store(int slot, bool begun, long first, long end)
     {
-        _view.Write(At(slot, ProgressAt), (begun ? BegunBit : 0) | generated);
+        _view.Write(At(slot, ProgressAt), (begun ? BegunBit : 0) | (Math.Min(first, TokensMask) << FirstAt) | Math.Min(end, TokensMask));
         Volatile.Write(ref _dirty, true);
     }
 
@@ -150,11 +156,12 @@ internal sealed class UsageSlots : IDisposable
     public SlotContent Read(int slot)
     {
         long progress = _view.ReadInt64(At(slot, ProgressAt));
+        long first = (progress >> FirstAt) & TokensMask;
         bool ended = _view.ReadInt32(At(slot, StateAt)) == Ended;
         return new SlotContent(
             ReadId(At(slot, IdAt)), ReadId(At(slot, RetryAt)), ReadText(At(slot, TenantAt), KeyAt - TenantAt), ReadText(At(slot, KeyAt), ModelAt - KeyAt),
             ReadText(At(slot, ModelAt), SlotBytes - ModelAt), _view.ReadInt64(At(slot, StartedAt)), _view.ReadInt32(At(slot, PromptAt)), (progress & BegunBit) != 0,
-            progress & ~BegunBit, ended ? (UsageOutcome)_view.ReadInt32(At(slot, OutcomeAt)) : null);
+            first, (progress & TokensMask) - first, ended ? (UsageOutcome)_view.ReadInt32(At(slot, OutcomeAt)) : null);
     }
 
     /// <summary>All slots that are taken.</summary>

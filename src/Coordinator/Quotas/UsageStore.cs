@@ -14,6 +14,9 @@ public sealed class UsageRow
     public required long Started { get; init; }
     public required long PromptTokens { get; set; }
     public required long GeneratedTokens { get; set; }
+
+    /// <summary>Tokens of the answer before the first that was charged.</summary>
+    public long FirstToken { get; set; }
     public required string Outcome { get; set; }
 
     /// <summary>By what a repetition of an interrupted request is known; null when it cannot be repeated.</summary>
@@ -29,6 +32,7 @@ public sealed class UsageRow
         row.Property(usage => usage.Started).HasColumnName("started");
         row.Property(usage => usage.PromptTokens).HasColumnName("prompt_tokens");
         row.Property(usage => usage.GeneratedTokens).HasColumnName("generated_tokens");
+        row.Property(usage => usage.FirstToken).HasColumnName("first_token");
         row.Property(usage => usage.Outcome).HasColumnName("outcome");
         row.Property(usage => usage.Retry).HasColumnName("retry");
     }
@@ -78,11 +82,18 @@ internal sealed class UsageStore(StateDatabase state)
         },
         cancellation);
 
-    /// <summary>Requests of the last day that a crash interrupted and that may be repeated.</summary>
-    public Task<UsageRow[]> InterruptedAsync(long now, CancellationToken cancellation) => state.RunAsync(
+    /// <summary>Requests of the last day that may be repeated, newest first.</summary>
+    public Task<UsageRow[]> RepeatableAsync(long now, int most, CancellationToken cancellation) => state.RunAsync(
         context => context.Usage.AsNoTracking()
-            .Where(row => row.Retry != null && row.Outcome == nameof(UsageOutcome.Interrupted) && row.Started > now - RepeatableMilliseconds).ToArrayAsync(cancellation),
+            .Where(row => row.Retry != null && row.Started > now - RepeatableMilliseconds).OrderByDescending(row => row.Started).Take(most).ToArrayAsync(cancellation),
         cancellation);
+
+    public static UsageRow RowOf(SlotContent request) => new()
+    {
+        Id = request.Id.ToString("n"), Tenant = request.Tenant, Key = request.Key, Model = request.Model, Started = request.Started, PromptTokens = request.PromptTokens,
+        FirstToken = request.First, GeneratedTokens = request.Generated, Outcome = (request.Outcome ?? UsageOutcome.Interrupted).ToString(),
+        Retry = request.Retry == Guid.Empty ? null : request.Retry.ToString("n"),
+    };
 
     /// <summary>A tenant's days, both ends included.</summary>
     public Task<UsageDayRow[]> DaysAsync(string tenant, long firstDay, long lastDay, CancellationToken cancellation) => state.RunAsync(
@@ -103,15 +114,12 @@ internal sealed class UsageStore(StateDatabase state)
         bool isNew = row is null;
         if (row is null)
         {
-            row = new UsageRow
-            {
-                Id = id, Tenant = request.Tenant, Key = request.Key, Model = request.Model, Started = request.Started, PromptTokens = request.PromptTokens,
-                GeneratedTokens = request.Generated, Outcome = "", Retry = request.Retry == Guid.Empty ? null : request.Retry.ToString("n"),
-            };
+            row = RowOf(request);
             context.Usage.Add(row);
         }
 
         row.PromptTokens = Math.Max(promptBefore, request.PromptTokens);
+        row.FirstToken = request.Generated >= generatedBefore ? request.First : row.FirstToken;
         row.GeneratedTokens = Math.Max(generatedBefore, request.Generated);
 
         // Where another coordinator went on with the answer, how that ended counts, whichever of them is entered first.

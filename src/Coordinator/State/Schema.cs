@@ -52,5 +52,6 @@ internal static class Schema
             CREATE TABLE suspensions (kind TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL, since BIGINT NOT NULL, PRIMARY KEY (kind, tenant, name));
             INSERT INTO facts (name, value) VALUES ('control_version', '0');
             """),
+        new(3, "where charges begin", "ALTER TABLE usage ADD COLUMN first_token BIGINT NOT NULL DEFAULT 0;"),
     ];
 }

@@ -43,6 +43,9 @@ internal sealed class BatchBench : IAsyncDisposable
     /// <summary>What was asked, in order; repeated where a request was tried again.</summary>
     public ConcurrentQueue<string> Asked { get; } = new();
 
+    /// <summary>Lines whose answers were said to be kept (true) or not, in order.</summary>
+    public ConcurrentQueue<(string Line, bool Kept)> Settled { get; } = new();
+
     public int MostRunning { get; private set; }
 
     public string FolderOf(BatchRecord batch) => Path.Combine(_folder, "acme", "runs", batch.Id);
@@ -53,7 +56,7 @@ internal sealed class BatchBench : IAsyncDisposable
     {
         Directory.CreateDirectory(_folder);
         Batches = TenantBatches.Open(
-            Caller.Tenant, Root, Options, new Dictionary<string, BeginAnswer> { [Endpoint] = Begin }, Access, Time, NullLogger.Instance);
+            Caller.Tenant, Root, Options, new Dictionary<string, BeginLine> { [Endpoint] = Begin }, Access, Time, NullLogger.Instance);
     }
 
     public ValueTask CloseAsync() => Batches.DisposeAsync();
@@ -82,7 +85,8 @@ internal sealed class BatchBench : IAsyncDisposable
         return Batches.Require(batch);
     }
 
-    public Task<BatchRecord> EndAsync(string batch) => UntilAsync(batch, record => record.HasEnded);
+    /// <summary>Waits until it has ended and what it wrote while it ran is gone.</summary>
+    public Task<BatchRecord> EndAsync(string batch) => UntilAsync(batch, record => record.HasEnded && !Directory.Exists(FolderOf(record)));
 
     /// <summary>The lines of a file, each custom id with what it got: a status and text, or the code of an error.</summary>
     public (string CustomId, int Status, string Text)[] Read(string? file)
@@ -109,12 +113,15 @@ internal sealed class BatchBench : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority)
+    private PendingAnswer Begin(Caller caller, ReadOnlyMemory<byte> body, int priority, string line)
     {
         Assert.Equal((Caller, -1), (caller, priority));
         using JsonDocument json = JsonDocument.Parse(body);
         string ask = json.RootElement.GetProperty("ask").GetString()!;
-        return new PendingAnswer("request", ask == "stream", 0, null, cancellation => RunAsync(ask, cancellation)) { Meter = new AnswerMeter("m", "sha256:0", default) };
+        return new PendingAnswer("request", ask == "stream", 0, null, cancellation => RunAsync(ask, cancellation)) 
+        {
+            Meter = new AnswerMeter("m", "sha256:0", default), Settle = kept => Settled.Enqueue((line, kept)),
+        };
     }
 
     private async IAsyncEnumerable<byte[]> RunAsync(string ask, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)

@@ -172,7 +172,7 @@ public class BatchIsolationTests
     {
         string folder = Directory.CreateTempSubdirectory("lamina-isolation-").FullName;
         await using (var service = new BatchService(
-            folder, new BatchOptions(), new Dictionary<string, BeginAnswer>(), BatchAccess.Open, () => [], TimeProvider.System, NullLogger.Instance))
+            folder, new BatchOptions(), new Dictionary<string, BeginLine>(), BatchAccess.Open, () => [], TimeProvider.System, NullLogger.Instance))
         {
             TenantBatches mine = service.Of(new Caller(new TenantId("mine"), "a"));
             TenantBatches other = service.Of(new Caller(new TenantId("other"), "a"));

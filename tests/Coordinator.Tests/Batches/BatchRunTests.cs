@@ -21,6 +21,15 @@ public class BatchRunTests
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(bench.Root, "runs")));
     }
 
+    /// <summary>Whether its answer is on disk decides whether a line is charged; each is known by a name of its own, also beside lines of the same words.</summary>
+    [Fact]
+    public async Task Line_OnDisk_IsSettledUnderItsOwnName()
+    {
+        await using var bench = new BatchBench((ask, _) => Task.FromResult(ask == "bad" ? (400, "invalid_value") : (200, ask)));
+        BatchRecord batch = await bench.EndAsync((await bench.CreateAsync("same", "bad", "same")).Id);
+        Assert.Equal([($"{batch.Id}/id-0", true), ($"{batch.Id}/id-1", false), ($"{batch.Id}/id-2", true)], bench.Settled.Order());
+    }
+
     [Fact]
     public async Task Batch_OnlyAnswers_HasNoErrorFile()
     {

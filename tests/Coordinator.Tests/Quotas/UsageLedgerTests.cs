@@ -72,6 +72,66 @@ public sealed class UsageLedgerTests : IDisposable
         another.Close(UsageOutcome.Completed);
     }
 
+    /// <summary>A client that had the first tokens from elsewhere and goes on here is charged from there on, also when this coordinator dies, too.</summary>
+    [Fact]
+    public async Task Request_ThatBeganInItsMiddleAndWasInterrupted_IsChargedForNoTokenTwice()
+    {
+        StateDatabase state = await OpenStateAsync();
+        var retry = Guid.NewGuid();
+        string crashed = await CrashAsync(state, retry, sent: 4, first: 10);
+        await using UsageLedger ledger = await OpenAsync(state, crashed);
+        Assert.Equal((1, 7, 4), await SumAsync(ledger));
+        Receipt receipt = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        receipt.Sending(13, 14);
+        Assert.Equal((1, 7, 4), await SumAsync(ledger));
+        receipt.Sending(14, 16);
+        Assert.Equal((1, 7, 6), await SumAsync(ledger));
+        receipt.Close(UsageOutcome.Completed);
+        await ledger.FlushAsync(default);
+        Assert.Equal((1, 7, 6), await SumAsync(ledger));
+    }
+
+    /// <summary>The last of an answer was handed to the connection, and the process died before it left: the row had ended, and still nothing is charged twice.</summary>
+    [Fact]
+    public async Task Request_ThatEndedRightBeforeACrash_IsNotChargedAgainWhenRepeated()
+    {
+        StateDatabase state = await OpenStateAsync();
+        var retry = Guid.NewGuid();
+        await using (UsageLedger ended = await OpenAsync(state))
+        {
+            Receipt whole = ended.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+            whole.Sending(0, 5);
+            whole.Close(UsageOutcome.Completed);
+        }
+
+        await using UsageLedger ledger = await OpenAsync(state);
+        Receipt repeated = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        repeated.Sending(4, 5);
+        repeated.Close(UsageOutcome.Completed);
+        await ledger.FlushAsync(default);
+        Assert.Equal((1, 7, 5), await SumAsync(ledger));
+    }
+
+    [Fact]
+    public async Task Request_WhoseAnswerCouldNotBeKept_IsAsItWasBefore()
+    {
+        StateDatabase state = await OpenStateAsync();
+        await using UsageLedger ledger = await OpenAsync(state);
+        var retry = Guid.NewGuid();
+        Receipt lost = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        lost.Sending(0, 5);
+        Assert.Equal((1, 7, 5), await SumAsync(ledger));
+        lost.Retract();
+        await ledger.FlushAsync(default);
+        Assert.Equal((0, 0, 0), await SumAsync(ledger));
+
+        Receipt again = ledger.Begin(Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
+        again.Sending(0, 5);
+        again.Close(UsageOutcome.Completed);
+        await ledger.FlushAsync(default);
+        Assert.Equal((1, 7, 5), await SumAsync(ledger));
+    }
+
     [Fact]
     public async Task Crash_BetweenTheDatabaseAndTheSlot_ChargesNothingTwice()
     {
@@ -135,7 +195,7 @@ public sealed class UsageLedgerTests : IDisposable
     [Fact]
     public void Receipt_WithAnyReaders_ChargesEachTokenSentAtLeastOnceAndNoneTwice() => Gen.Select(Gen.Int[1, 5].Array[1, 20], Gen.Int[0, 19].Array[1, 6]).Sample((sizes, starts) =>
     {
-        var receipt = new Receipt(null, Guid.NewGuid(), -1, false, 0);
+        var receipt = new Receipt(null, Guid.NewGuid(), -1, false, 0, 0);
         long[] ends = [.. sizes.Select((_, i) => (long)sizes.Take(i + 1).Sum())];
         var sent = new HashSet<int>();
         foreach (int start in starts)
@@ -171,14 +231,14 @@ public sealed class UsageLedgerTests : IDisposable
     }
 
     /// <summary>A ledger's folder as a process leaves it that was killed in the midst of a request.</summary>
-    private async Task<string> CrashAsync(StateDatabase state, Guid retry, long sent, Guid? row = null)
+    private async Task<string> CrashAsync(StateDatabase state, Guid retry, long sent, Guid? row = null, long first = 0)
     {
         string crashed = Path.Combine(_folder, "crashed");
         await using UsageLedger ledger = await OpenAsync(state, Path.Combine(_folder, "alive"));
         Receipt receipt = ledger.Begin(row ?? Guid.NewGuid(), retry, s_tenant, "key", "m", 7)!;
         for (long token = 1; token <= sent; token++)
         {
-            receipt.Sending(token - 1, token);
+            receipt.Sending(first + token - 1, first + token);
         }
 
         CopyFolder(Path.Combine(_folder, "alive"), crashed);

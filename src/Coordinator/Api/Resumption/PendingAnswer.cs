@@ -11,6 +11,9 @@ internal sealed record PendingAnswer(string Id, bool Stream, ulong Seed, string?
     /// <summary>Whether each event names its type, as those of the Responses API do.</summary>
     public bool Typed { get; init; }
 
+    /// <summary>To be called after <see cref="Run"/>, however it ended, where an answer is kept instead of sent: whether it is. Null where nobody asks.</summary>
+    public Action<bool>? Settle { get; init; }
+
     /// <summary>What it may cost, and what it has cost so far.</summary>
     public required AnswerMeter Meter { get; init; }
 }

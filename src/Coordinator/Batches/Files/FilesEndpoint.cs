@@ -18,7 +18,7 @@ internal sealed class FilesEndpoint(BatchService batches)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(ListRoute, UploadAsync);
+        routes.MapPost(ListRoute, UploadAsync).Counted();
         routes.MapGet(ListRoute, ListAsync);
         routes.MapGet(ItemRoute, context => WriteAsync(context, Of(context).Files.Require(Id(context))));
         routes.MapGet(ContentRoute, ContentAsync);
