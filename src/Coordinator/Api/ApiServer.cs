@@ -69,6 +69,7 @@ internal sealed class ApiServer : IAsyncDisposable
         }
 
         var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry, (answer, result) => Record(quotas.Auditor, cells(), answer, result));
+        app.Use(new RequestQuota(metering).InvokeAsync);
         BatchService batches = MapAll(app, options, cells, access, quotas, metering, metrics, archive, logger);
         if (options.SecurityContact is { } contact)
         {
@@ -124,7 +125,7 @@ internal sealed class ApiServer : IAsyncDisposable
         completions.Map(app);
         new ResponsesEndpoint(models, metrics, TimeProvider.System, responder, archive).Map(app);
         new GenerationsEndpoint(responder).Map(app);
-        new TextEndpoints(models, TimeProvider.System).Map(app);
+        new TextEndpoints(models, metering, TimeProvider.System).Map(app);
         var encoders = new EncoderEndpoints(models, metrics, responder);
         encoders.Map(app);
         new ModelsEndpoint(models).Map(app);
@@ -134,7 +135,7 @@ internal sealed class ApiServer : IAsyncDisposable
         new NodesEndpoint(models).Map(app);
         new UsageEndpoint(quotas, TimeProvider.System).Map(app);
 
-        var batched = new Dictionary<string, BeginAnswer>
+        var batched = new Dictionary<string, BeginLine>
         {
             [ChatCompletionsEndpoint.Route] = metering.Metered(chats.Begin),
             [CompletionsEndpoint.Route] = metering.Metered(completions.Begin),

@@ -5,6 +5,7 @@ using Lamina.Compute.Tokenization;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -12,7 +13,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Lamina.Coordinator.Api;
 
 /// <summary>What a model makes of texts before it computes: <c>POST /tokenize</c>, <c>/detokenize</c> and <c>/apply-template</c>, in llama.cpp's shapes.</summary>
-internal sealed class TextEndpoints(ModelLookup models, TimeProvider time)
+internal sealed class TextEndpoints(ModelLookup models, Metering metering, TimeProvider time)
 {
     public const string TokenizeRoute = "/tokenize";
     public const string DetokenizeRoute = "/detokenize";
@@ -20,22 +21,29 @@ internal sealed class TextEndpoints(ModelLookup models, TimeProvider time)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost(TokenizeRoute, context => AnswerAsync(context, Tokenize));
-        routes.MapPost(DetokenizeRoute, context => AnswerAsync(context, Detokenize));
-        routes.MapPost(ApplyTemplateRoute, context => AnswerAsync(context, ApplyTemplate));
+        routes.MapPost(TokenizeRoute, context => AnswerAsync(context, Tokenize)).Counted();
+        routes.MapPost(DetokenizeRoute, context => AnswerAsync(context, Detokenize)).Counted();
+        routes.MapPost(ApplyTemplateRoute, context => AnswerAsync(context, ApplyTemplate)).Counted();
     }
 
     private async Task AnswerAsync(HttpContext context, Func<Caller, JsonFields, Action<Utf8JsonWriter>> answer)
     {
         ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
-        using JsonDocument document = JsonFields.Parse(body);
-        Action<Utf8JsonWriter> write = answer(Caller.Of(context), JsonFields.Of(document.RootElement));
-        await JsonBody.WriteAsync(context, json =>
+        Caller caller = Caller.Of(context);
+        byte[] whole;
+        using (await metering.EnterAsync(caller, context.RequestAborted))
         {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        });
+            using JsonDocument document = JsonFields.Parse(body);
+            Action<Utf8JsonWriter> write = answer(caller, JsonFields.Of(document.RootElement));
+            whole = JsonBody.Of(json =>
+            {
+                json.WriteStartObject();
+                write(json);
+                json.WriteEndObject();
+            });
+        }
+
+        await JsonBody.WriteAsync(context, whole);
     }
 
     private Action<Utf8JsonWriter> Tokenize(Caller caller, JsonFields fields)
@@ -47,7 +55,7 @@ internal sealed class TextEndpoints(ModelLookup models, TimeProvider time)
         bool withPieces = fields.TakeBool("with_pieces") ?? false;
         fields.RefuseOthers();
 
-        Tokenizer tokenizer = models.Require(caller, name).Model.Tokenizer;
+        Tokenizer tokenizer = Require(caller, name).Tokenizer;
         int[] text = tokenizer.Encode(content, parseSpecial ? [Range.All] : null);
         int[] tokens =
         [
@@ -84,7 +92,7 @@ internal sealed class TextEndpoints(ModelLookup models, TimeProvider time)
         }
 
         fields.RefuseOthers();
-        Tokenizer tokenizer = models.Require(caller, name).Model.Tokenizer;
+        Tokenizer tokenizer = Require(caller, name).Tokenizer;
         int[] tokens = [.. list.EnumerateArray().Select((token, i) => (int)JsonFields.Integer(token, $"tokens[{i}]", 0, tokenizer.VocabularySize - 1))];
         string content = tokenizer.Decode(tokens, special: true);
         return json => json.WriteString("content", content);
@@ -95,8 +103,15 @@ internal sealed class TextEndpoints(ModelLookup models, TimeProvider time)
         string name = TakeModel(fields);
         ChatConversation conversation = ChatConversation.Read(fields);
         fields.RefuseOthers();
-        RenderedPrompt prompt = PromptEncoder.Render(models.Require(caller, name).Model, conversation, time.GetUtcNow().UtcDateTime);
+        RenderedPrompt prompt = PromptEncoder.Render(Require(caller, name), conversation, time.GetUtcNow().UtcDateTime);
         return json => json.WriteString("prompt", prompt.Text);
+    }
+
+    private ServedModel Require(Caller caller, string name)
+    {
+        ServedModel model = models.Require(caller, name).Model;
+        metering.RequireAllowed(caller, model.Name, model.Stored.Digest.ToString());
+        return model;
     }
 
     private static string TakeModel(JsonFields fields) => JsonFields.Text(fields.TakeRequired("model"), "model", ApiLimits.MaxModelNameLength);

@@ -80,7 +80,7 @@ internal sealed record TenantBudget
         }
 
         QuotaReason? place = tenant.PlaceShortage(cost) ?? own.PlaceShortage(cost);
-        bool mustWait = place is not null || HasWaiting(key);
+        bool mustWait = place is not null || (cost.Generations > 0 && HasWaiting(key));
         if (mustWait && (tenant.Waiting >= (tenant.Rules.QueueLength ?? MaxWaiting) || own.Waiting >= (own.Rules.QueueLength ?? MaxWaiting)))
         {
             decision = QuotaDecision.Refuse(place ?? QuotaReason.ConcurrentGenerations, PlaceEstimate(tenant, own));
@@ -116,7 +116,7 @@ internal sealed record TenantBudget
             Tenant = Back(Tenant),
             Keys = Keys.SetItem(reservation.Key, Back(Keys[reservation.Key])),
             Running = Running.Remove(id),
-            MeanDuration = ((MeanDuration * 7) + Math.Max(1, now - reservation.At)) / 8,
+            MeanDuration = cost.Generations == 0 ? MeanDuration : ((MeanDuration * 7) + Math.Max(1, now - reservation.At)) / 8,
         };
         return after.StartWaiting(now, out started);
     }

@@ -48,6 +48,38 @@ public sealed class MeteringTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
     }
 
+    /// <summary>What takes the processor's time without computing an answer counts as well, and keeps to the same models.</summary>
+    [Fact]
+    public async Task SideRoutes_PassTheSameQuota()
+    {
+        (string Route, string Body)[] side =
+        [
+            ("/tokenize", $$"""{"model":"{{Model}}","content":"abc"}"""), ("/detokenize", $$"""{"model":"{{Model}}","tokens":[5]}"""),
+            ("/apply-template", $$"""{"model":"{{Model}}","messages":[{"role":"user","content":"abc"}]}"""),
+        ];
+        await SetAsync(new QuotaRules { RequestsPerMinute = 3 });
+        foreach ((string route, string body) in side)
+        {
+            using HttpResponseMessage counted = await PostAsync(route, body);
+            Assert.Equal((HttpStatusCode.OK, "3"), (counted.StatusCode, Header(counted, "x-ratelimit-limit-requests")));
+        }
+
+        // One comes free every twenty seconds; four that come at once find at most one of them.
+        HttpStatusCode[] beyond = await Task.WhenAll(new[] { side[0], side[1], side[2], ("/v1/batches", "{}") }.Select(async one =>
+        {
+            using HttpResponseMessage response = await PostAsync(one.Item1, one.Item2);
+            return response.StatusCode;
+        }));
+        Assert.InRange(beyond.Count(status => status == HttpStatusCode.TooManyRequests), 3, 4);
+
+        await SetAsync(new QuotaRules { Models = ["other"] });
+        foreach ((string route, string body) in side)
+        {
+            using HttpResponseMessage hidden = await PostAsync(route, body);
+            Assert.Equal(HttpStatusCode.NotFound, hidden.StatusCode);
+        }
+    }
+
     [Fact]
     public async Task Usage_AfterAnswers_IsWhatTheirUsageSaid()
     {
@@ -93,6 +125,8 @@ public sealed class MeteringTests : IAsyncLifetime
         using HttpResponseMessage served = await AskAsync(2);
         Assert.Equal(HttpStatusCode.OK, served.StatusCode);
     }
+
+    private Task<HttpResponseMessage> PostAsync(string route, string body) => _cell.Http.PostAsync(route, new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
 
     private static string Header(HttpResponseMessage response, string name) => Assert.Single(response.Headers.GetValues(name));
 
