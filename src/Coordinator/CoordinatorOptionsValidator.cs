@@ -111,6 +111,7 @@ internal static class CoordinatorOptionsValidator
         Validate(cell.Import, $"{key}:Import");
         Require(cell.Streams.PadToBytes is >= 0 and <= 16384, $"{key}:Streams:PadToBytes", cell.Streams.PadToBytes, "0 to 16384");
         Require(cell.Streams.IntervalMilliseconds is >= 0 and <= 1000, $"{key}:Streams:IntervalMilliseconds", cell.Streams.IntervalMilliseconds, "0 to 1000");
+        Require(cell.Streams.StallSeconds is >= 1 and <= 3600, $"{key}:Streams:StallSeconds", cell.Streams.StallSeconds, "1 to 3600");
         ValidateQuotas(cell.Quotas, $"{key}:Quotas");
         var names = new HashSet<DeploymentId>();
         for (int i = 0; i < cell.Models.Count; i++)

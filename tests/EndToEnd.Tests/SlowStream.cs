@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace Lamina.EndToEnd.Tests;
 
-/// <summary>A streamed answer of several megabytes of which only the beginning was read, so that the server cannot have ended it: more than sockets hold is still to come.</summary>
+/// <summary>A streamed answer of most of a megabyte for each of its choices of which only the beginning was read, so that the server cannot have ended it: more than sockets hold is still to come.</summary>
 internal sealed class SlowStream : IDisposable
 {
     private readonly HttpClient _http;
@@ -19,7 +19,7 @@ internal sealed class SlowStream : IDisposable
         _reader = reader;
     }
 
-    public static async Task<SlowStream> OpenAsync(string address, string key)
+    public static async Task<SlowStream> OpenAsync(string address, string key, int choices = 8, int tokens = 450)
     {
         SocketsHttpHandler handler = new()
         {
@@ -37,9 +37,9 @@ internal sealed class SlowStream : IDisposable
             ["model"] = "tiny",
             ["messages"] = ChatApi.User("Tell me a story about a red fox in the forest."),
             ["stream"] = true,
-            ["max_tokens"] = 450,
-            ["min_tokens"] = 450,
-            ["n"] = 8,
+            ["max_tokens"] = tokens,
+            ["min_tokens"] = tokens,
+            ["n"] = choices,
             ["logprobs"] = true,
             ["top_logprobs"] = 20,
         };

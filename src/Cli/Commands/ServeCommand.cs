@@ -4,6 +4,7 @@ using Lamina.Cli.Output;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Quotas;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Cli.Commands;
@@ -24,6 +25,10 @@ internal sealed record ServeOptions
     /// <summary>Tenants side by side instead of <see cref="Models"/>, each with models and nodes of its own.</summary>
     public IReadOnlyList<ServeTenant> Tenants { get; init; } = [];
 
+    /// <summary>As those of a coordinator's cell, for the tenant of <see cref="Models"/>.</summary>
+    public TenantQuotas? Quotas { get; init; }
+    public StreamOptions? Streams { get; init; }
+
     /// <summary>Folder of the model store and of the database with tenants and keys; without it both go with this run.</summary>
     public string? StorePath { get; init; }
 
@@ -41,6 +46,10 @@ internal sealed record ServeTenant
     public int Nodes { get; init; } = 1;
     public int Threads { get; init; }
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
+
+    /// <summary>As those of a coordinator's cell.</summary>
+    public TenantQuotas? Quotas { get; init; }
+    public StreamOptions? Streams { get; init; }
 }
 
 /// <summary><c>lamina serve</c>: coordinator and nodes on this machine, until Ctrl-C.</summary>
@@ -57,7 +66,7 @@ internal static class ServeCommand
         Option<string?> draft = ModelRunOptions.DraftOption();
         Option<string> kvType = ModelRunOptions.KvTypeOption();
         Option<string?> device = ModelRunOptions.DeviceOption();
-        Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Device, Models or Tenants, StorePath, Tls), instead of MODEL and the other options." };
+        Option<string?> config = new("--config") { Description = "Configuration file with a section Serve (Listen, Nodes, Threads, Device, Models or Tenants, Quotas, Streams, StorePath, Tls), instead of MODEL and the other options." };
         Command command = new("serve", "Serve models on this machine: API, status page and node processes, until Ctrl-C.") { models, nodes, listen, threads, context, speculate, draft, kvType, device, config };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -98,6 +107,11 @@ internal static class ServeCommand
             throw new UsageException("the section Serve needs either Models, with at least one Path, or Tenants that name theirs");
         }
 
+        if (serve.Tenants.Count > 0 && (serve.Quotas is not null || serve.Streams is not null))
+        {
+            throw new UsageException("Quotas and Streams of the section Serve are those of its Models; beside Tenants each of them has its own");
+        }
+
         if (serve.Tenants.FirstOrDefault(tenant => tenant.Models.Count == 0) is { } empty)
         {
             throw new UsageException($"the tenant {empty.Tenant} of the section Serve names no model; it needs Models with at least one Path");
@@ -114,7 +128,9 @@ internal static class ServeCommand
                 tenant.Tenant,
                 Bounds.Within(tenant.Nodes, 1, 64, $"Nodes of tenant {tenant.Tenant}"),
                 Bounds.Within(tenant.Threads, 0, 1024, $"Threads of tenant {tenant.Tenant}"),
-                Resolved(tenant.Models, tenant.Nodes)))],
+                Resolved(tenant.Models, tenant.Nodes)) { Quotas = tenant.Quotas ?? new(), Streams = tenant.Streams ?? new() })],
+            Quotas = serve.Quotas ?? new(),
+            Streams = serve.Streams ?? new(),
             StorePath = serve.StorePath is { } store ? Path.GetFullPath(store) : null,
             RequireKeys = serve.RequireKeys,
             Tls = serve.Tls,

@@ -4,6 +4,7 @@ using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Cells;
+using Lamina.Coordinator.Quotas;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Cli.Embedded;
@@ -23,6 +24,10 @@ internal sealed record EmbeddedCellOptions
     /// <summary>Tenants side by side, each with a cell and nodes of its own, instead of one local tenant with <see cref="Nodes"/> and <see cref="Models"/>.</summary>
     public IReadOnlyList<EmbeddedTenant> Tenants { get; init; } = [];
 
+    /// <summary>Of the local tenant.</summary>
+    public TenantQuotas Quotas { get; init; } = TenantQuotas.Unlimited;
+    public StreamOptions Streams { get; init; } = new();
+
     /// <summary>Folder of the model store and the database, which stays; null = both go with this run.</summary>
     public string? StorePath { get; init; }
     public bool? RequireKeys { get; init; }
@@ -33,7 +38,11 @@ internal sealed record EmbeddedCellOptions
 }
 
 /// <param name="Threads">Compute threads per stage; 0 shares the cores out among all nodes.</param>
-internal sealed record EmbeddedTenant(TenantId Tenant, int Nodes, int Threads, IReadOnlyList<ModelOptions> Models);
+internal sealed record EmbeddedTenant(TenantId Tenant, int Nodes, int Threads, IReadOnlyList<ModelOptions> Models)
+{
+    public TenantQuotas Quotas { get; init; } = TenantQuotas.Unlimited;
+    public StreamOptions Streams { get; init; } = new();
+}
 
 /// <summary>
 /// Whole cells on loopback, one for each tenant: the coordinator in this process, each node a process of its own, PKIs made for this run. Everything it made, processes
@@ -75,7 +84,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     {
         WorkFolder work = WorkFolder.Create();
         string folder = work.Path;
-        IReadOnlyList<EmbeddedTenant> tenants = options.Tenants.Count > 0 ? options.Tenants : [new EmbeddedTenant(LocalTenant, options.Nodes, options.Threads, options.Models)];
+        IReadOnlyList<EmbeddedTenant> tenants = options.Tenants.Count > 0 ? options.Tenants : [new EmbeddedTenant(LocalTenant, options.Nodes, options.Threads, options.Models) { Quotas = options.Quotas, Streams = options.Streams }];
         List<EphemeralPki> pkis = [];
         CoordinatorHost? host = null;
         List<NodeProcess> nodes = [];
@@ -166,6 +175,8 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             KeyPath = files.KeyPath,
             TrustBundlePath = files.TrustBundlePath,
             Models = tenant.Models,
+            Quotas = tenant.Quotas,
+            Streams = tenant.Streams,
         };
     }
 

@@ -1,3 +1,4 @@
+using Lamina.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -21,6 +22,10 @@ internal sealed class ErrorGuard(ILogger logger)
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
             // The client has gone.
+        }
+        catch (StalledReaderException)
+        {
+            // Its connection is cut.
         }
         catch (ApiException e)
         {

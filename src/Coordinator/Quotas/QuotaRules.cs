@@ -81,11 +81,11 @@ public sealed record TenantQuotas
 {
     public static TenantQuotas Unlimited { get; } = new();
 
-    /// <summary>For all keys together.</summary>
-    public QuotaRules Tenant { get; init; } = QuotaRules.Unlimited;
+    /// <summary>For all keys together. Instances of their own, here and below: a configuration is bound into what stands here.</summary>
+    public QuotaRules Tenant { get; init; } = new();
 
     /// <summary>For each key that has no rules of its own.</summary>
-    public QuotaRules EachKey { get; init; } = QuotaRules.Unlimited;
+    public QuotaRules EachKey { get; init; } = new();
 
     /// <summary>By the key's id.</summary>
     public IReadOnlyDictionary<string, QuotaRules> Keys { get; init; } = new Dictionary<string, QuotaRules>();

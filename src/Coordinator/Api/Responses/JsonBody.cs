@@ -8,6 +8,9 @@ namespace Lamina.Coordinator.Api.Responses;
 /// <summary>Writes JSON answers: control characters, quotes and whatever means something to HTML are escaped, other text is not.</summary>
 internal static class JsonBody
 {
+    /// <summary>What a slow reader must take within the limit for stalled ones.</summary>
+    private const int PieceBytes = 64 << 10;
+
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.Create(UnicodeRanges.All) };
 
     public static byte[] Of(Action<Utf8JsonWriter> write)
@@ -31,6 +34,9 @@ internal static class JsonBody
     {
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.Length;
-        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+        for (int at = 0; at < body.Length; at += PieceBytes)
+        {
+            await context.Response.Body.WriteAsync(body.AsMemory(at, Math.Min(PieceBytes, body.Length - at)), context.RequestAborted).AsTask().CutAfterAsync(context, StalledReader.DefaultLimit);
+        }
     }
 }

@@ -22,14 +22,23 @@ internal static class SseWriter
     public static async Task WriteAsync(
         HttpContext context, IAsyncEnumerable<NumberedEvent> events, bool typed = false, Func<Receipt?>? receipt = null, Action? begins = null, StreamOptions? shape = null)
     {
+        TimeSpan stall = shape is null ? StalledReader.DefaultLimit : TimeSpan.FromSeconds(shape.StallSeconds);
         PacedBody? paced = shape is { IsOn: true } ? new PacedBody(context.Response.Body, shape, TimeProvider.System, context.RequestAborted) : null;
-        await using (paced)
+        try
         {
-            await WriteAsync(context, paced, events, typed, receipt, begins);
+            await WriteAsync(context, paced, stall, events, typed, receipt, begins);
+        }
+        finally
+        {
+            if (paced is not null)
+            {
+                await paced.DisposeAsync().AsTask().CutAfterAsync(context, stall);
+            }
         }
     }
 
-    private static async Task WriteAsync(HttpContext context, PacedBody? paced, IAsyncEnumerable<NumberedEvent> events, bool typed, Func<Receipt?>? receipt, Action? begins)
+    private static async Task WriteAsync(
+        HttpContext context, PacedBody? paced, TimeSpan stall, IAsyncEnumerable<NumberedEvent> events, bool typed, Func<Receipt?>? receipt, Action? begins)
     {
         bool started = false;
         try
@@ -44,12 +53,12 @@ internal static class SseWriter
                 }
 
                 byte[] frame = Frame($"{(typed ? $"event: {TypeOf(next.Json)}\n" : "")}id: {next.Number.ToString(CultureInfo.InvariantCulture)}\n", next.Json);
-                await SendAsync(context, paced, frame, receipt?.Invoke() is { } counted ? () => counted.Sending(next.TokensBefore, next.Tokens) : null);
+                await SendAsync(context, paced, stall, frame, receipt?.Invoke() is { } counted ? () => counted.Sending(next.TokensBefore, next.Tokens) : null);
             }
         }
         catch (ApiException e) when (started)
         {
-            await SendAsync(context, paced, Frame(typed ? "event: error\n" : "", typed ? e.Error.ToTypedEvent() : e.Error.ToBody()), null);
+            await SendAsync(context, paced, stall, Frame(typed ? "event: error\n" : "", typed ? e.Error.ToTypedEvent() : e.Error.ToBody()), null);
             return;
         }
 
@@ -60,7 +69,7 @@ internal static class SseWriter
 
         if (!typed)
         {
-            await SendAsync(context, paced, s_done, null);
+            await SendAsync(context, paced, stall, s_done, null);
         }
     }
 
@@ -74,14 +83,11 @@ internal static class SseWriter
         return frame;
     }
 
-    private static async Task SendAsync(HttpContext context, PacedBody? paced, byte[] frame, Action? sending)
-    {
-        if (paced is not null)
-        {
-            await paced.WriteAsync(frame, sending);
-            return;
-        }
+    private static Task SendAsync(HttpContext context, PacedBody? paced, TimeSpan stall, byte[] frame, Action? sending) =>
+        (paced is not null ? paced.WriteAsync(frame, sending) : SendAsync(context, frame, sending)).CutAfterAsync(context, stall);
 
+    private static async Task SendAsync(HttpContext context, byte[] frame, Action? sending)
+    {
         sending?.Invoke();
         await context.Response.Body.WriteAsync(frame, context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);

@@ -185,17 +185,26 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
     /// <param name="begins">Called before the response begins.</param>
     private async Task WriteAsync(HttpContext context, bool stream, bool typed, IAsyncEnumerable<NumberedEvent> events, Func<Receipt?> receipt, Action? begins = null)
     {
-        if (stream)
+        TenantId tenant = Caller.Of(context).Tenant;
+        try
         {
-            await SseWriter.WriteAsync(context, events, typed, receipt, begins, shapes.GetValueOrDefault(Caller.Of(context).Tenant));
-            return;
-        }
+            if (stream)
+            {
+                await SseWriter.WriteAsync(context, events, typed, receipt, begins, shapes.GetValueOrDefault(tenant));
+                return;
+            }
 
-        await foreach (NumberedEvent whole in events)
+            await foreach (NumberedEvent whole in events)
+            {
+                begins?.Invoke();
+                receipt()?.Sending(whole.TokensBefore, whole.Tokens);
+                await JsonBody.WriteAsync(context, whole.Json);
+            }
+        }
+        catch (StalledReaderException)
         {
-            begins?.Invoke();
-            receipt()?.Sending(whole.TokensBefore, whole.Tokens);
-            await JsonBody.WriteAsync(context, whole.Json);
+            metering.CountStalled(tenant);
+            throw;
         }
     }
 }
