@@ -1,10 +1,12 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
+using Lamina.EndToEnd.Tests.Security;
 using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests;
@@ -19,33 +21,62 @@ internal sealed partial class ConfiguredCell : IDisposable
     private readonly List<LaminaProcess> _processes = [];
     private readonly Dictionary<string, LaminaProcess> _nodes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _controlPorts = new(StringComparer.Ordinal);
-    private PkiFolder _pki = null!;
+    private readonly Dictionary<string, (Endpoint Port, CertificateFiles Files)> _linkPorts = new(StringComparer.Ordinal);
+    private HttpsFiles? _https;
+    private string _model = "";
+    private IReadOnlyDictionary<string, string>? _environment;
+    private bool _asksForKeys;
     private string _seed = "";
     private string _coordinatorConfiguration = "";
 
     public static TenantId Tenant { get; } = new("acme");
 
+    public PkiFolder Pki { get; private set; } = null!;
+
+    /// <summary>Of the coordinator and of each node that was started, with the files it was given.</summary>
+    public IEnumerable<(Endpoint Port, CertificateFiles Files)> LinkPorts => _linkPorts.Values;
+
+    public string Key { get; private set; } = "";
+
+    /// <summary>Of everything that the cell keeps on disk.</summary>
+    public string FolderPath => _folder;
+
     public LaminaProcess Coordinator { get; private set; } = null!;
 
     public IReadOnlyDictionary<string, LaminaProcess> Nodes => _nodes;
 
-    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromMinutes(3) };
+    public HttpClient Http { get; private set; } = null!;
 
     public string Logs => string.Join('\n', _processes.Select(process => $"--- process {process.Id}\n{process.Error}"));
 
     /// <summary>Issues certificates, starts all processes and waits until the model serves and every node is known.</summary>
     /// <param name="plannedNodes">Nodes the deployment is planned for.</param>
-    public static async Task<ConfiguredCell> StartAsync(int nodes, int plannedNodes)
+    /// <param name="https">Null answers in plain HTTP.</param>
+    /// <param name="model">Null = the built-in one.</param>
+    /// <param name="environment">Of every process.</param>
+    /// <param name="asksForKeys">Whether callers need a key; <see cref="Http"/> has one then, <see cref="Key"/>.</param>
+    public static async Task<ConfiguredCell> StartAsync(
+        int nodes, int plannedNodes, HttpsFiles? https = null, string? model = null, IReadOnlyDictionary<string, string>? environment = null, bool asksForKeys = false)
     {
-        var cell = new ConfiguredCell();
+        var cell = new ConfiguredCell { _https = https, _model = model ?? Repository.File("models/lamina-tiny-q8_0.gguf"), _environment = environment, _asksForKeys = asksForKeys };
+        cell.Http = cell.NewClient();
         try
         {
-            cell._pki = PkiFolder.Init(Path.Combine(cell._folder, "pki"), "test");
-            cell._pki.AddTenant(Tenant);
+            cell.Pki = PkiFolder.Init(Path.Combine(cell._folder, "pki"), "test");
+            cell.Pki.AddTenant(Tenant);
             cell.StartCoordinator(plannedNodes);
             string line = await cell.Coordinator.WaitForLineAsync("coordinator: API at", s_limit);
             cell._seed = Seed().Match(line).Groups[1].Value;
             cell.Http.BaseAddress = new Uri(Address().Match(line).Value);
+            if (asksForKeys)
+            {
+                using LaminaProcess created = await LaminaProcess.RunAsync(s_limit, "key", "create", Tenant.Value, "--scope", "inference,usage", "--config", cell._coordinatorConfiguration);
+                Assert.True(created.ExitCode == 0, created.Error);
+                cell.Key = created.Output.Trim();
+                cell.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", cell.Key);
+                await Eventually.TrueAsync(async () => (await cell.Http.GetAsync("v1/models")).IsSuccessStatusCode, s_limit, "the key was never taken");
+            }
+
             foreach (int number in Enumerable.Range(1, nodes))
             {
                 cell.StartNode($"node-{number}");
@@ -61,10 +92,18 @@ internal sealed partial class ConfiguredCell : IDisposable
         }
     }
 
+    /// <summary>A client with connections of its own.</summary>
+    public HttpClient NewClient()
+    {
+        var handler = new SocketsHttpHandler();
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => _https!.Issued(certificate);
+        return new HttpClient(handler) { BaseAddress = Http?.BaseAddress, Timeout = TimeSpan.FromMinutes(3) };
+    }
+
     /// <summary>Starts a node, or starts it again under its name, address and cache.</summary>
     public LaminaProcess StartNode(string name)
     {
-        CertificateFiles files = _pki.Issue(Tenant, PeerRole.Node, name, s_loopback);
+        CertificateFiles files = Pki.Issue(Tenant, PeerRole.Node, name, s_loopback);
         LaminaProcess process = Start("node", new Dictionary<string, object>
         {
             ["Node"] = new Dictionary<string, object>
@@ -76,6 +115,7 @@ internal sealed partial class ConfiguredCell : IDisposable
                 ["TrustBundlePath"] = files.TrustBundlePath,
                 ["Seeds"] = new[] { _seed },
                 ["CachePath"] = Path.Combine(_folder, "cache-" + name),
+                ["LinkPort"] = LinkPortOf(name, files),
                 ["ControlPort"] = _controlPorts.TryGetValue(name, out int port) ? port : _controlPorts[name] = FreePort(),
                 ["Threads"] = 1,
             },
@@ -89,7 +129,7 @@ internal sealed partial class ConfiguredCell : IDisposable
     {
         LaminaProcess.Send(Coordinator.Id, 9);
         await Coordinator.WaitForExitAsync(s_limit);
-        Coordinator = LaminaProcess.Start("coordinator", "--config", _coordinatorConfiguration);
+        Coordinator = LaminaProcess.Start(["coordinator", "--config", _coordinatorConfiguration], _environment);
         _processes.Add(Coordinator);
         await Coordinator.WaitForLineAsync("coordinator: API at", s_limit);
         foreach (string name in _nodes.Keys.ToArray())
@@ -150,29 +190,37 @@ internal sealed partial class ConfiguredCell : IDisposable
 
     private void StartCoordinator(int plannedNodes)
     {
-        CertificateFiles files = _pki.Issue(Tenant, PeerRole.Coordinator, "front", s_loopback);
-        Coordinator = Start("coordinator", new Dictionary<string, object>
+        CertificateFiles files = Pki.Issue(Tenant, PeerRole.Coordinator, "front", s_loopback);
+        var coordinator = new Dictionary<string, object>
         {
-            ["Coordinator"] = new Dictionary<string, object>
+            ["Listen"] = $"127.0.0.1:{FreePort()}",
+            ["StorePath"] = Path.Combine(_folder, "store"),
+            ["Cells"] = new[]
             {
-                ["Listen"] = $"127.0.0.1:{FreePort()}",
-                ["StorePath"] = Path.Combine(_folder, "store"),
-                ["Cells"] = new[]
+                new Dictionary<string, object>
                 {
-                    new Dictionary<string, object>
-                    {
-                        ["Tenant"] = Tenant.Value,
-                        ["Name"] = "front",
-                        ["ControlPort"] = FreePort(),
-                        ["LinkPort"] = FreePort(),
-                        ["CertificatePath"] = files.CertificatePath,
-                        ["KeyPath"] = files.KeyPath,
-                        ["TrustBundlePath"] = files.TrustBundlePath,
-                        ["Models"] = new[] { new Dictionary<string, object> { ["Path"] = Repository.File("models/lamina-tiny-q8_0.gguf"), ["Nodes"] = plannedNodes } },
-                    },
+                    ["Tenant"] = Tenant.Value,
+                    ["Name"] = "front",
+                    ["ControlPort"] = FreePort(),
+                    ["LinkPort"] = LinkPortOf("", files),
+                    ["CertificatePath"] = files.CertificatePath,
+                    ["KeyPath"] = files.KeyPath,
+                    ["TrustBundlePath"] = files.TrustBundlePath,
+                    ["Models"] = new[] { new Dictionary<string, object> { ["Path"] = _model, ["Nodes"] = plannedNodes } },
                 },
             },
-        });
+        };
+        if (_asksForKeys)
+        {
+            coordinator["RequireKeys"] = true;
+        }
+
+        if (_https is not null)
+        {
+            coordinator["Tls"] = new { _https.CertificatePath, _https.KeyPath };
+        }
+
+        Coordinator = Start("coordinator", new Dictionary<string, object> { ["Coordinator"] = coordinator });
     }
 
     private LaminaProcess Start(string command, Dictionary<string, object> configuration)
@@ -180,10 +228,13 @@ internal sealed partial class ConfiguredCell : IDisposable
         string path = Path.Combine(_folder, $"{command}-{_processes.Count}.json");
         _coordinatorConfiguration = command == "coordinator" ? path : _coordinatorConfiguration;
         File.WriteAllText(path, JsonSerializer.Serialize(configuration));
-        LaminaProcess process = LaminaProcess.Start(command, "--config", path);
+        LaminaProcess process = LaminaProcess.Start([command, "--config", path], _environment);
         _processes.Add(process);
         return process;
     }
+
+    private int LinkPortOf(string process, CertificateFiles files) =>
+        (_linkPorts.TryGetValue(process, out (Endpoint Port, CertificateFiles Files) known) ? known : _linkPorts[process] = (new Endpoint("127.0.0.1", FreePort()), files)).Port.Port;
 
     private static int FreePort()
     {
@@ -192,7 +243,7 @@ internal sealed partial class ConfiguredCell : IDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    [GeneratedRegex("http://[^/]+/")]
+    [GeneratedRegex("https?://[^/]+/")]
     private static partial Regex Address();
 
     [GeneratedRegex(@"control ([^)]+)\)")]
