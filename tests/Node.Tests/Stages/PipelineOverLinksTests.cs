@@ -105,8 +105,11 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
     {
         await _cell.StartNodesAsync("a");
         await _cell.DeployAsync(1, "a");
-        _cell.Tell("a", new NodeCommands.UnloadStage(TestCell.Tenant, _cell.Address(1, 0)));
         NodeEvents.NodeDescribed Last() => _cell.Reports.OfType<NodeEvents.NodeDescribed>().Last();
+
+        // What the node said before it loaded anything must not be taken for what it says after.
+        await _cell.ReportAsync<NodeEvents.NodeDescribed>(_ => Last().Stages.Count == 1, () => _cell.Tell("a", new NodeCommands.DescribeNode(TestCell.Tenant)));
+        _cell.Tell("a", new NodeCommands.UnloadStage(TestCell.Tenant, _cell.Address(1, 0)));
         await _cell.ReportAsync<NodeEvents.NodeDescribed>(_ => Last() is { Stages.Count: 0, MemoryUsedBytes: 0 }, () => _cell.Tell("a", new NodeCommands.DescribeNode(TestCell.Tenant)));
         LinkClosedException e = await Assert.ThrowsAsync<LinkClosedException>(() => _cell.OpenHeadAsync("a", 1));
         Assert.Contains("stage tiny/1/0/0 is not on this node", e.Message, StringComparison.Ordinal);
