@@ -70,6 +70,9 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>True once this coordinator is about to end: it finishes what runs and takes nothing new.</summary>
     public bool IsRefusing { get; private set; }
 
+    /// <summary>Peers that this coordinator's ports have refused so far, by reason.</summary>
+    internal IEnumerable<(RefusalReason Reason, long Count)> PeerRefusals => Enum.GetValues<RefusalReason>().Select(reason => (reason, _context.Certificates.Refusals(reason)));
+
     /// <summary>The cell's other coordinators.</summary>
     internal CellPeers Peers { get; }
 

@@ -16,14 +16,14 @@ public sealed class CoordinatorHost : IAsyncDisposable
 {
     private readonly ApiServer _api;
     private readonly AdminServer? _admin;
-    private readonly PlanWatch _plans;
+    private readonly CellWatch _watch;
     private readonly IReadOnlyList<Cell> _cells;
     private volatile bool _isLeaving;
 
     private CoordinatorHost(ApiServer api, AdminServer? admin, IReadOnlyList<Cell> cells, AccessControl? access, QuotaControl quotas)
     {
         Quotas = quotas;
-        _plans = new PlanWatch(() => cells, quotas.Auditor);
+        _watch = new CellWatch(() => cells, quotas.Auditor);
         _api = api;
         _admin = admin;
         _cells = cells;
@@ -144,7 +144,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
 
         await Task.WhenAll(_api.DisposeAsync().AsTask(), _admin?.DisposeAsync().AsTask() ?? Task.CompletedTask);
         await Task.WhenAll(_cells.Select(cell => cell.DisposeAsync().AsTask()));
-        await _plans.DisposeAsync();
+        await _watch.DisposeAsync();
         await Quotas.DisposeAsync();
         if (Access is not null)
         {

@@ -46,7 +46,13 @@ internal static class LinkHandshake
 
             LinkHello hello = Wire.Decode<LinkHello>(payload);
             PeerIdentity peer = handshake.Peer!;
-            LinkDecision decision = Judge(hello, peer) is { } wrong ? new LinkDecision(null, wrong) : router(hello, peer);
+            string? wrong = Judge(hello, peer);
+            if (wrong is not null)
+            {
+                certificates.Count(RefusalReason.Claim);
+            }
+
+            LinkDecision decision = wrong is not null ? new LinkDecision(null, wrong) : router(hello, peer);
             if (decision.Accepted is not { } accepted)
             {
                 string refusal = decision.Refusal ?? "refused";

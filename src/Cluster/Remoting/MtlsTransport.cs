@@ -220,7 +220,7 @@ internal sealed class MtlsTransport : Transport
             : null;
         if (wrong is not null)
         {
-            _certificates.Count(RefusalReason.Protocol);
+            _certificates.Count(RefusalReason.Claim);
             return wrong;
         }
 

@@ -7,7 +7,7 @@ namespace Lamina.Coordinator.Audit;
 /// <summary>
 /// One thing that happened: who, what, when, with what result. Never what was said: no field takes text of prompts or answers.
 /// </summary>
-/// <param name="Actor">A key's id, <c>local</c> for the user of a loopback address, or <c>system</c>.</param>
+/// <param name="Actor">A key's id, <c>local</c> for the user of a loopback address, <c>peer</c> for a process at a cell's port, or <c>system</c>.</param>
 /// <param name="Action">A closed set: <c>generation</c>, <c>refusal</c>, <c>plan</c>, <c>admin</c>, <c>log</c>.</param>
 public sealed record AuditRecord(DateTimeOffset Time, string Actor, string? Tenant, string Action, string Result)
 {

@@ -28,6 +28,11 @@ internal sealed class Auditor(AuditLog? log, TimeProvider time)
             Model = deployment.Name, Epoch = deployment.Epoch, Target = string.Join(' ', deployment.Stages.Select(stage => $"{stage.Node}:{stage.FirstLayer}-{stage.EndLayer - 1}")),
         });
 
+    /// <summary>Peers of a cell were refused at this coordinator's ports: strangers, or members that claimed what their certificate does not say. The log of the process has each with its address.</summary>
+    /// <param name="count">Since the last record of the reason.</param>
+    public void PeersRefused(TenantId tenant, string reason, long count) => log?.Add(
+        new AuditRecord(time.GetUtcNow(), "peer", tenant.Value, "refusal", reason) { Target = "cell", Suppressed = count > 1 ? count - 1 : null });
+
     /// <summary>Records refusals, of credentials and by quota or suspension, at a bounded rate.</summary>
     public async Task RefusalsAsync(HttpContext context, RequestDelegate next)
     {
