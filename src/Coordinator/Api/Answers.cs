@@ -195,6 +195,11 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             timer.End(GenerationOutcome.Failed);
             events.TryComplete(ApiError.Unavailable("the model is not served any more").AsException());
         }
+        finally
+        {
+            // Whoever waits on the outer token may come here before that token has passed its end on to this one, which then never would: the generation would hold its place for ever.
+            await stop.CancelAsync();
+        }
     }
 
     private int MaxTokens(int[] prompt, int defaultMaxTokens) => Math.Min(options.MaxTokens ?? defaultMaxTokens, model.ContextLength - prompt.Length);

@@ -59,6 +59,23 @@ public sealed class BackPressureTests : IAsyncLifetime
         Assert.Equal(whole.GetProperty("choices")[0].GetProperty("text").GetString(), text);
     }
 
+    [Fact]
+    public async Task Stream_AbandonedUnread_FreesThePlacesOfAllItsChoices()
+    {
+        string body = $$"""{"model":"long","prompt":[1,2,3],"max_tokens":{{Tokens}},"min_tokens":{{Tokens}},"temperature":1,"logprobs":20,"stream":true,"n":6}""";
+        using (var slow = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096, LingerState = new LingerOption(true, 0) })
+        {
+            Uri address = _cell.Http.BaseAddress!;
+            await slow.ConnectAsync(address.Host, address.Port);
+            await slow.SendAsync(Encoding.ASCII.GetBytes(
+                $"POST /v1/completions HTTP/1.1\r\nHost: {address.Authority}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+            await UntilAsync(load => load is { Running: 6, TokensPerSecond: > 0 });
+            await UntilAsync(load => load is { Running: 6, TokensPerSecond: 0 });
+        }
+
+        await UntilAsync(load => load is { Running: 0, Waiting: 0 } && _cell.Cell.LoadOf("long", out int active).Running + active == 0);
+    }
+
     private async Task UntilAsync(Func<GenerationProtocol.HeadLoad, bool> condition)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
