@@ -28,6 +28,9 @@ internal static class CellConfiguration
               log-dead-letters = off # would print messages
               log-dead-letters-during-shutdown = off
 
+              # Nothing here is due to less than 100 ms; ticks of 10 ms, the default, wake an idle process a hundred times a second for each cell.
+              scheduler.tick-duration = 40ms
+
               actor {
                 provider = cluster
                 serialization-settings.allow-unregistered-types = false
