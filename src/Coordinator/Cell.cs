@@ -27,6 +27,7 @@ public sealed class Cell : IAsyncDisposable
     private CellSystem? _system;
     private CellRenewal? _renewal;
     private IActorRef? _registry;
+    private IActorRef? _deployments;
     private IActorRef? _governors;
     private int _coordinators;
     private bool _isOnlyCoordinator;
@@ -88,6 +89,26 @@ public sealed class Cell : IAsyncDisposable
         return true;
     }
 
+    /// <summary>
+    /// What planning a deployment anew would replace as things are now, as its owner would decide it; null where there is no such deployment, or none that this coordinator knows the
+    /// model of.
+    /// </summary>
+    /// <param name="roll">Loads also those pipelines anew whose plan comes out as it was.</param>
+    internal IReadOnlyList<DeploymentState.Replacement>? PreviewReplan(string deployment, bool roll)
+    {
+        if (_context.Shown.GetValueOrDefault(new DeploymentId(deployment)) is not { Model: { } offer } shown || FindModel(deployment) is not { } model)
+        {
+            return null;
+        }
+
+        DeploymentState state = DeploymentWire.Look(shown);
+        state = state with { Model = DeploymentWire.Facts(offer, model, state.Spec, shown.Sources), Nodes = state.Nodes.AddRange(Nodes.Select(node => KeyValuePair.Create(node.Name, node))) };
+        return state.Replacements(roll);
+    }
+
+    /// <summary>Has a deployment's pipelines planned anew and replaced one after the other, each by one that is built beside it; answers go on.</summary>
+    internal void Replan(string deployment, bool roll) => _deployments?.Tell(new DeploymentProtocol.ReplanDeployment(Tenant, new DeploymentId(deployment), roll));
+
     /// <summary>Completes, with the reason, when the cell goes on without this coordinator: a process that was cut off must begin anew.</summary>
     internal Task<string> Stopped => _system?.Stopped ?? Task.FromResult("it did not join");
 
@@ -110,6 +131,10 @@ public sealed class Cell : IAsyncDisposable
         active = router?.Active ?? 0;
         return router?.Load ?? new GenerationProtocol.HeadLoad(0, 0, 0, 0, 0);
     }
+
+    /// <summary>What the head of one of a deployment's pipelines reports.</summary>
+    public GenerationProtocol.HeadLoad LoadOf(string deployment, int epoch) =>
+        _context.Routers.GetValueOrDefault(new DeploymentId(deployment))?.LoadOf(epoch) ?? new GenerationProtocol.HeadLoad(0, 0, 0, 0, 0);
 
     /// <summary>Decides about the tenant's requests: here where this is its only coordinator, else by the cell's one governor.</summary>
     internal IQuotaGovernor CreateGovernor(TenantBudget start, TimeProvider time) => _governors is null
@@ -221,7 +246,7 @@ public sealed class Cell : IAsyncDisposable
         _renewal = CellRenewal.Start(options, _context.Certificates, _context.Logger);
         CellIssuer? issuer = _renewal?.Issuer;
         _registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, issuer, _context.Logger)), "node-registry");
-        IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
+        IActorRef deployments = _deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
         _coordinators = Math.Max(1, options.Seeds.Count);
         _governors = _isOnlyCoordinator ? null : await GovernorSharding.StartRegionAsync(_system.System, governor);
         _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);

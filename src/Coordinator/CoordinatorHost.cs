@@ -166,4 +166,6 @@ public sealed record DeploymentView(
     string? Problem,
     bool Refused = false);
 
-public sealed record StageView(int Pipeline, int Stage, string Node, int ProcessId, int FirstLayer, int EndLayer, StagePhase Phase, long MemoryBytes);
+/// <param name="Pipeline">Its place among those shown.</param>
+/// <param name="Epoch">Of its pipeline.</param>
+public sealed record StageView(int Pipeline, int Stage, string Node, int ProcessId, int FirstLayer, int EndLayer, StagePhase Phase, long MemoryBytes, int Epoch = 0);

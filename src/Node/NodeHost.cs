@@ -87,7 +87,7 @@ public sealed class NodeHost : IAsyncDisposable
                 options.Tenant, options.Name, listener.Endpoint, memory.Limit, 0, threads, Speed(device, threads), Version(), Environment.ProcessId, [], Device: device.Name);
             cell = await CellSystem.StartAsync(CellOptions(options, certificates, loggers.CreateLogger("Lamina.Node.Cell")), cancellation).ConfigureAwait(false);
             var drained = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-            IActorRef actor = cell.System.ActorOf(NodeActor.Props(services, self, drained), NodeActor.Name);
+            IActorRef actor = cell.System.ActorOf(NodeActor.Props(services, self, new NodeSensors(device), drained), NodeActor.Name);
             logger.LogInformation("node {Node} listens for links on {Endpoint}, may use {Bytes} bytes and {Threads} threads, computes on {Device} ({Description})", options.Name, listener.Endpoint, memory.Limit, threads, device.Name, device.Description);
             return new NodeHost(certificates, listener, stages, metrics, cell, actor, drained.Task) { _device = device };
         }

@@ -56,6 +56,14 @@ public static class DeploymentProtocol
         [property: Key(0)] TenantId Tenant,
         [property: Key(1)] DeploymentId Deployment,
         [property: Key(2)] int Epoch) : IWireMessage;
+
+    /// <summary>To the owner: an operator wants the deployment's pipelines planned anew with the nodes that are up, each built beside the one that serves.</summary>
+    /// <param name="Roll">Those also whose plan comes out as it was.</param>
+    [MessagePackObject]
+    public sealed record ReplanDeployment(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] DeploymentId Deployment,
+        [property: Key(2)] bool Roll) : IWireMessage;
 }
 
 /// <summary>What an operator wants of a deployment, apart from its file.</summary>

@@ -16,6 +16,10 @@ public static class NodeEvents
     /// <param name="BytesPerSecond">Measured streaming speed of its kernels, for the planner.</param>
     /// <param name="Device">What its stages compute on: cpu, or cuda:N.</param>
     /// <param name="Leaving">It takes no new stages and ends once the present ones have been placed elsewhere.</param>
+    /// <param name="CpuShare">Share of <paramref name="Cores"/> that its process used since it was described last; above 1 when it used others as well.</param>
+    /// <param name="DeviceShare">Share of the last moments in which its GPU computed; null without one.</param>
+    /// <param name="TemperatureCelsius">Of the GPU that it computes on, else of the machine's warmest processor; null where no sensor tells.</param>
+    /// <param name="CertificateEnds">Unix seconds; 0 from a node that does not say.</param>
     [MessagePackObject]
     public sealed record NodeDescribed(
         [property: Key(0)] TenantId Tenant,
@@ -29,7 +33,11 @@ public static class NodeEvents
         [property: Key(8)] int ProcessId,
         [property: Key(9)] IReadOnlyList<StageStatus> Stages,
         [property: Key(10)] bool Leaving = false,
-        [property: Key(11)] string Device = "cpu") : INodeEvent;
+        [property: Key(11)] string Device = "cpu",
+        [property: Key(12)] double CpuShare = 0,
+        [property: Key(13)] double? DeviceShare = null,
+        [property: Key(14)] double? TemperatureCelsius = null,
+        [property: Key(15)] long CertificateEnds = 0) : INodeEvent;
 
     /// <summary>The node's certificate ends soon. Both texts are PEM: the present certificate, and a signing request for the key of the next.</summary>
     [MessagePackObject]
@@ -71,6 +79,9 @@ public static class NodeEvents
         [property: Key(4)] string Reason) : INodeEvent;
 }
 
+/// <param name="BusyShare">Share of the time since it was described last in which it computed.</param>
+/// <param name="Queued">Frames that wait for its compute thread.</param>
+/// <param name="LinkSeconds">Round trip to whom it sends its rows or tokens; 0 before the first ping, and of a pipeline's only stage.</param>
 [MessagePackObject]
 public sealed record StageStatus(
     [property: Key(0)] StageAddress Address,
@@ -78,7 +89,9 @@ public sealed record StageStatus(
     [property: Key(2)] int FirstLayer,
     [property: Key(3)] int EndLayer,
     [property: Key(4)] long MemoryBytes,
-    [property: Key(5)] double BusyShare);
+    [property: Key(5)] double BusyShare,
+    [property: Key(6)] int Queued = 0,
+    [property: Key(7)] double LinkSeconds = 0);
 
 public enum StagePhase { Fetching = 0, Loading = 1, Loaded = 2, Ready = 3, Stopped = 4 }
 

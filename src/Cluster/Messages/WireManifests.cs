@@ -28,6 +28,7 @@ internal static class WireManifests
         Of<GovernorProtocol.HoldQuota>(13),
         Of<GovernorProtocol.QuotaDecided>(14),
         Of<MirrorProtocol.CoordinatorShown>(15),
+        Of<DeploymentProtocol.ReplanDeployment>(16),
         Of<NodeEvents.NodeDescribed>(32),
         Of<NodeEvents.StageProgress>(33),
         Of<NodeEvents.StageLoaded>(34),

@@ -78,6 +78,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
         Receive<DeploymentProtocol.KeepDeployment>(keep => keep.Tenant == cell.Tenant, OnKeep);
         Receive<DeploymentProtocol.EpochDrained>(drained => drained.Tenant == cell.Tenant, drained => OnDrained(drained.Epoch, AddressOf(Sender)));
+        Receive<DeploymentProtocol.ReplanDeployment>(replan => replan.Tenant == cell.Tenant, replan => Apply(new DeploymentEvent.ReplanAsked(replan.Roll)));
         Receive<OwnDrained>(drained => OnDrained(drained.Epoch, AkkaCluster.Get(Context.System).SelfAddress));
         Receive<NodeRegistryActor.NodeTable>(table => OnNodes(table.Nodes));
         Receive<Settled>(_ => OnSettled());
@@ -211,8 +212,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         Endpoint[] sources = [.. _sources.Select(Endpoint.Parse)];
         if (_cell.Board.FindModel(_id.Value) is { } model && model.Stored.Digest.ToString() == _offer.Digest && _state!.Model?.Sources.SequenceEqual(sources) != true)
         {
-            ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, _state!.Spec.KvType);
-            Apply(new DeploymentEvent.ModelImported(new ModelFacts(_offer.Digest, cost with { DraftBytes = _offer.DraftBytes }, sources, !model.Generates, _offer.DraftDigest, _offer.Adapters?.Select(adapter => adapter.Digest).ToArray())));
+            Apply(new DeploymentEvent.ModelImported(DeploymentWire.Facts(_offer, model, _state!.Spec, sources)));
         }
     }
 

@@ -39,6 +39,10 @@ public abstract record DeploymentEvent
 
     /// <summary>An epoch that is being built has not moved for a long time.</summary>
     public sealed record Stalled(int Epoch) : DeploymentEvent;
+
+    /// <summary>Somebody wants every pipeline planned anew with the nodes that are up.</summary>
+    /// <param name="Roll">Loads also those anew whose plan comes out as it was.</param>
+    public sealed record ReplanAsked(bool Roll) : DeploymentEvent;
 }
 
 /// <summary>What a deployment wants done.</summary>

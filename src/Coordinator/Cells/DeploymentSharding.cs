@@ -38,6 +38,7 @@ internal static class DeploymentSharding
         {
             DeploymentProtocol.KeepDeployment keep => keep.Deployment.Value,
             DeploymentProtocol.EpochDrained drained => drained.Deployment.Value,
+            DeploymentProtocol.ReplanDeployment replan => replan.Deployment.Value,
             _ => null,
         };
     }

@@ -49,6 +49,8 @@ public sealed partial record DeploymentState
                 return this with { Retiring = Retiring.Remove(old) };
             case DeploymentEvent.Stalled stalled when Building?.Epoch == stalled.Epoch:
                 return OnEpochLost(stalled.Epoch, "loading made no progress", permanent: false, effects);
+            case DeploymentEvent.ReplanAsked asked:
+                return this with { ToReplace = [.. Replacements(asked.Roll).Where(one => one.Plan is not null).Select(one => one.Standing.Epoch)], TriedBeside = [] };
             default:
                 return this;
         }
@@ -144,6 +146,7 @@ public sealed partial record DeploymentState
             GaveUp = false,
             Problem = null,
             TriedBeside = [],
+            ToReplace = ToReplace.RemoveAll(asked => asked == old?.Epoch),
         };
     }
 
@@ -167,8 +170,8 @@ public sealed partial record DeploymentState
             effects.Add(new DeploymentEffect.StopServing(epoch));
             if (Serving is not null)
             {
-                // The serving epoch stays; a better one is tried again when the nodes change.
-                return this with { Building = null, TriedBeside = Present() };
+                // The serving epoch stays; a better one is tried again when the nodes change. What somebody asked for ends with its first failure.
+                return this with { Building = null, TriedBeside = Present(), ToReplace = [] };
             }
 
             bool giveUp = permanent || Failures + 1 >= MaxFailures;

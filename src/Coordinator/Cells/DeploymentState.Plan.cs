@@ -1,4 +1,5 @@
 using Lamina.Cluster.Messages;
+using Lamina.Compute.Model;
 using Lamina.Coordinator.Planning;
 
 namespace Lamina.Coordinator.Cells;
@@ -65,9 +66,17 @@ public sealed partial record DeploymentState
         int stages = Math.Min(WantedStages, candidates.Count);
         NodeName[] leaving = [.. standing.Stages.Select(stage => stage.Plan.Node).Where(name => Nodes.TryGetValue(name, out NodeView? node) && node.Leaving).Distinct()];
         bool isBetter = stages > standing.Stages.Length;
-        if (!isBetter && leaving.Length == 0)
+        if (!isBetter && leaving.Length == 0 && !ToReplace.Contains(standing.Epoch))
         {
             return null;
+        }
+
+        if (!isBetter && leaving.Length == 0)
+        {
+            // It could be planned when it was asked for; if the nodes have changed so much since that it cannot, it stays as it is.
+            return ReplacementOf(standing).Plan is { } asked
+                ? Build(asked, standing.Epoch, effects)
+                : (this with { ToReplace = ToReplace.Remove(standing.Epoch) }).DecideBeside(effects);
         }
 
         string? problem = null;
@@ -90,6 +99,28 @@ public sealed partial record DeploymentState
         effects.AddRange(leaving.Select(name => new DeploymentEffect.Tell(name, new NodeCommands.LeaveNow(Spec.Tenant, problem ?? "no other node is up"))));
         return this with { TriedBeside = Present() };
     }
+
+    /// <summary>A pipeline that serves and what would take its place.</summary>
+    /// <param name="Plan">Null when nothing would: it is as it would be planned now, or the sentence says why not.</param>
+    public sealed record Replacement(EpochState Standing, Plan? Plan, string? Problem);
+
+    /// <summary>What asking for new plans would replace, as things are now.</summary>
+    /// <param name="roll">Also what would be planned as it is.</param>
+    public IReadOnlyList<Replacement> Replacements(bool roll) => Model is null
+        ? []
+        : [.. Standing.Select(ReplacementOf).Select(one => !roll && one.Plan is not null && IsSame(one.Standing.Plan, one.Plan) ? one with { Plan = null } : one)];
+
+    /// <summary>Planned beside what serves: on the nodes that no other pipeline uses, in the memory that is left there.</summary>
+    private Replacement ReplacementOf(EpochState standing)
+    {
+        IReadOnlyList<NodeView> candidates = [.. Available.Where(node => !Standing.Any(other => other != standing && other.Uses(node.Name)))];
+        PlanResult result = MakePlan(Math.Min(WantedStages, candidates.Count), candidates);
+        return new Replacement(standing, result.Plan, result.Problem);
+    }
+
+    private static bool IsSame(Plan a, Plan b) => a.Pipelines.SelectMany(Places).SequenceEqual(b.Pipelines.SelectMany(Places));
+
+    private static IEnumerable<(NodeName, LayerRange)> Places(PipelinePlan pipeline) => pipeline.Stages.Select(stage => (stage.Node, stage.Layers));
 
     private DeploymentState DecideOneMore(List<DeploymentEffect> effects)
     {

@@ -51,6 +51,9 @@ public sealed partial record DeploymentState
     /// <summary>Nodes with which a better epoch could not be built beside the serving one; not tried again with the same.</summary>
     private ImmutableArray<(NodeName, int, bool)> TriedBeside { get; init; } = [];
 
+    /// <summary>Epochs that somebody wants replaced, one after the other; forgotten by a new owner.</summary>
+    public ImmutableArray<int> ToReplace { get; init; } = [];
+
     private static readonly IComparer<NodeName> s_byName = Comparer<NodeName>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
 
     public static DeploymentState Begin(DeploymentSpec spec) => new() { Spec = spec };
@@ -77,7 +80,7 @@ public sealed partial record DeploymentState
     {
         EpochState[] shown = !Standing.IsEmpty ? [.. Standing] : Building is not null ? [Building] : [];
         IReadOnlyList<StageView> stages = [.. shown.SelectMany((epoch, pipeline) => epoch.Stages.Select(stage => new StageView(
-            pipeline, stage.Address.Stage, stage.Plan.Node.Value, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End, stage.Phase, stage.MemoryBytes)))];
+            pipeline, stage.Address.Stage, stage.Plan.Node.Value, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End, stage.Phase, stage.MemoryBytes, epoch.Epoch)))];
         (long done, long total) = shown.Length == 0
             ? (ImportedBytes, ImportBytes)
             : (shown.Sum(epoch => epoch.Stages.Sum(stage => stage.LoadedBytes)), shown.Sum(epoch => epoch.Stages.Sum(stage => stage.Plan.WeightBytes)));

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
+using Lamina.Coordinator.Models;
 using Lamina.Coordinator.Planning;
 
 namespace Lamina.Coordinator.Cells;
@@ -53,6 +54,13 @@ internal static class DeploymentWire
             Retiring = [.. Epochs(shown, EpochRole.Retiring)],
             GaveUp = false,
         };
+    }
+
+    /// <summary>What planning needs to know of the model, from what this coordinator has of it.</summary>
+    public static ModelFacts Facts(ModelOffer offer, ServedModel model, DeploymentSpec spec, IReadOnlyList<Endpoint> sources)
+    {
+        ModelCost cost = ModelCost.Of(model.Shape, model.Stored.TensorBytes(), model.ContextLength, spec.KvType);
+        return new ModelFacts(offer.Digest, cost with { DraftBytes = offer.DraftBytes }, sources, !model.Generates, offer.DraftDigest, offer.Adapters?.Select(adapter => adapter.Digest).ToArray());
     }
 
     /// <summary>The state for looking at.</summary>

@@ -4,6 +4,9 @@ using Lamina.Coordinator.Planning;
 namespace Lamina.Coordinator.Cells;
 
 /// <summary>A node as it described itself last.</summary>
+/// <param name="CpuShare">Of its cores, since the description before; more than 1 when it used others as well.</param>
+/// <param name="DeviceShare">Share of time in which its GPU computed; null without one.</param>
+/// <param name="CertificateEnds">Null from a node that does not say.</param>
 public sealed record NodeView(
     NodeName Name,
     Endpoint Link,
@@ -15,10 +18,18 @@ public sealed record NodeView(
     long BytesPerSecond,
     IReadOnlyList<StageStatus> Stages,
     bool Leaving = false,
-    string Device = "cpu")
+    string Device = "cpu",
+    double CpuShare = 0,
+    double? DeviceShare = null,
+    double? TemperatureCelsius = null,
+    DateTimeOffset? CertificateEnds = null)
 {
     public static NodeView Of(NodeEvents.NodeDescribed node) => new(
-        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages, node.Leaving, node.Device);
+        node.Node, node.LinkEndpoint, node.ProcessId, node.Version, node.Cores, node.MemoryBytes, node.MemoryUsedBytes, node.BytesPerSecond, node.Stages, node.Leaving, node.Device,
+        node.CpuShare, node.DeviceShare, node.TemperatureCelsius, EndOf(node.CertificateEnds));
+
+    /// <summary>A node may say anything: a time that no calendar has counts as none.</summary>
+    private static DateTimeOffset? EndOf(long unixSeconds) => unixSeconds is > 0 and < 253_402_300_800 ? DateTimeOffset.FromUnixTimeSeconds(unixSeconds) : null;
 
     /// <summary>True when both describe the same process: a node that was restarted holds no stages.</summary>
     public bool IsSameProcess(NodeView other) => ProcessId == other.ProcessId && Link == other.Link;

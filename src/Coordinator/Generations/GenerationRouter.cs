@@ -22,14 +22,14 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     public int Active => _places.Held;
 
     /// <summary>Sum of what the serving heads report.</summary>
-    public GenerationProtocol.HeadLoad Load
+    public GenerationProtocol.HeadLoad Load => Sum(ServingHeads());
+
+    /// <summary>What the heads of one epoch report; zeros where none of its links is held.</summary>
+    public GenerationProtocol.HeadLoad LoadOf(int epoch)
     {
-        get
+        lock (_lock)
         {
-            IReadOnlyList<HeadLink> heads = ServingHeads();
-            return new GenerationProtocol.HeadLoad(
-                heads.Sum(head => head.Load.Running), heads.Sum(head => head.Load.Waiting), heads.Sum(head => head.Load.FreeKvBlocks),
-                heads.Sum(head => head.Load.KvBlocks), heads.Sum(head => head.Load.TokensPerSecond));
+            return Sum(_epochs.GetValueOrDefault(epoch, []));
         }
     }
 
@@ -287,6 +287,10 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
             return chosen;
         }
     }
+
+    private static GenerationProtocol.HeadLoad Sum(IReadOnlyList<HeadLink> heads) => new(
+        heads.Sum(head => head.Load.Running), heads.Sum(head => head.Load.Waiting), heads.Sum(head => head.Load.FreeKvBlocks),
+        heads.Sum(head => head.Load.KvBlocks), heads.Sum(head => head.Load.TokensPerSecond));
 
     private static int Burden(HeadLink head) => head.Running + head.Load.Waiting;
 

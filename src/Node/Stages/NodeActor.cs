@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Lamina.Cluster.Messages;
+using Lamina.Node.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Node.Stages;
@@ -13,6 +14,7 @@ internal sealed class NodeActor : ReceiveActor
     public const string Name = "node";
 
     private readonly StageServices _services;
+    private readonly NodeSensors _sensors;
     private readonly NodeEvents.NodeDescribed _self;
     private readonly Dictionary<StageAddress, Child> _stages = [];
     private readonly Dictionary<DeploymentId, int> _newestEpochs = [];
@@ -22,9 +24,10 @@ internal sealed class NodeActor : ReceiveActor
 
     /// <param name="self">What does not change of the node's description.</param>
     /// <param name="drained">Completed with the reason once a node that is to leave holds no stage any more, or has nowhere to put them.</param>
-    public NodeActor(StageServices services, NodeEvents.NodeDescribed self, TaskCompletionSource<string> drained)
+    public NodeActor(StageServices services, NodeEvents.NodeDescribed self, NodeSensors sensors, TaskCompletionSource<string> drained)
     {
         _services = services;
+        _sensors = sensors;
         _self = self;
         _drained = drained;
 
@@ -43,8 +46,8 @@ internal sealed class NodeActor : ReceiveActor
         Receive<Terminated>(OnTerminated);
     }
 
-    public static Props Props(StageServices services, NodeEvents.NodeDescribed self, TaskCompletionSource<string> drained) =>
-        Akka.Actor.Props.Create(() => new NodeActor(services, self, drained));
+    public static Props Props(StageServices services, NodeEvents.NodeDescribed self, NodeSensors sensors, TaskCompletionSource<string> drained) =>
+        Akka.Actor.Props.Create(() => new NodeActor(services, self, sensors, drained));
 
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
     {
@@ -84,7 +87,16 @@ internal sealed class NodeActor : ReceiveActor
     private NodeEvents.NodeDescribed Description()
     {
         StageStatus[] stages = [.. _stages.Values.Select(child => child.Status(_services.Registry))];
-        return _self with { MemoryUsedBytes = _services.Memory.Used, Stages = stages, Leaving = _leaving };
+        return _self with
+        {
+            MemoryUsedBytes = _services.Memory.Used,
+            Stages = stages,
+            Leaving = _leaving,
+            CpuShare = _sensors.CpuShare(_self.Cores),
+            DeviceShare = _sensors.Device?.Utilisation,
+            TemperatureCelsius = _sensors.TemperatureCelsius,
+            CertificateEnds = _services.Certificates.NotAfter.ToUnixTimeSeconds(),
+        };
     }
 
     /// <summary>The coordinators are told at once; they place what is here elsewhere and then unload it.</summary>
@@ -230,7 +242,8 @@ internal sealed class NodeActor : ReceiveActor
             TimeSpan age = unit?.Meter.Age ?? default;
             double share = age > _age ? (busy - _busy) / (age - _age) : 0;
             (_busy, _age) = (busy, age);
-            return new StageStatus(Plan.Address, Phase, Plan.FirstLayer, Plan.EndLayer, unit?.MemoryBytes ?? 0, share);
+            return new StageStatus(
+                Plan.Address, Phase, Plan.FirstLayer, Plan.EndLayer, unit?.MemoryBytes ?? 0, share, unit?.Queued ?? 0, unit?.LinkRoundTrip.TotalSeconds ?? 0);
         }
     }
 }

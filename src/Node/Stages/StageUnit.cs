@@ -17,6 +17,7 @@ internal sealed class StageUnit : IDisposable
     private readonly PipelineHead? _head;
     private readonly StageRunner? _runner;
     private readonly Action<StageFault> _failed;
+    private volatile Link? _next;
     private bool _hasPredecessor;
     private bool _hasTail;
     private readonly Lock _freeing = new();
@@ -51,6 +52,9 @@ internal sealed class StageUnit : IDisposable
 
     public PipelineHead? Head => _head;
 
+    /// <summary>Of the link to the next stage, or from the tail to the head; zero where there is none.</summary>
+    public TimeSpan LinkRoundTrip => _next?.RoundTrip ?? TimeSpan.Zero;
+
     private bool IsTail => Plan.Address.Stage == Plan.StageCount - 1;
 
     /// <summary>Opens the link to the next stage, or from the tail to the head. Throws <see cref="LinkClosedException"/> when it cannot.</summary>
@@ -73,6 +77,7 @@ internal sealed class StageUnit : IDisposable
         Link link = await LinkDialler.DialAsync(target, name.Value, hello, options, certificates, cancellation).ConfigureAwait(false);
         Track(link);
         link.Start(new OutgoingLink(this));
+        _next = link;
         _output.Target = new LinkFrameSink(link, Plan.Address.Epoch);
     }
 

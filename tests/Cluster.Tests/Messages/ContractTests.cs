@@ -22,7 +22,7 @@ public sealed class ContractTests
         string[] expected =
         [
             "1 DescribeNode", "2 LoadStage", "3 ConnectStage", "4 UnloadStage", "5 KeepDeployment", "6 DeploymentShown", "7 EpochDrained", "8 DrainNode", "9 LeaveNow", "10 RenewCertificate",
-            "11 ReserveQuota", "12 SettleQuota", "13 HoldQuota", "14 QuotaDecided", "15 CoordinatorShown",
+            "11 ReserveQuota", "12 SettleQuota", "13 HoldQuota", "14 QuotaDecided", "15 CoordinatorShown", "16 ReplanDeployment",
             "32 NodeDescribed", "33 StageProgress", "34 StageLoaded", "35 StageReady", "36 StageFailed", "37 RenewalRequested",
         ];
 

@@ -281,6 +281,66 @@ public class DeploymentStateTests
         Assert.Equal((500 + 1500 + 2000, 6000), ((int)_state.ToView().LoadedBytes, (int)_state.ToView().TotalBytes));
     }
 
+    [Fact]
+    public void Replan_NothingBetter_ChangesNothing()
+    {
+        Serve();
+        Assert.Null(Assert.Single(_state.Replacements(roll: false)).Plan);
+
+        Happen(new DeploymentEvent.ReplanAsked(Roll: false));
+
+        Assert.Empty(_effects);
+        Assert.Empty(_state.ToReplace);
+    }
+
+    [Fact]
+    public void Replan_AFasterNodeCame_IsPreviewedAndBuiltBesideWhatServes()
+    {
+        Serve();
+        NodeView[] nodes = [Node("a"), Node("b"), Node("c"), Node("d") with { BytesPerSecond = 100_000 }];
+        Happen(Seen(nodes));
+        Assert.Empty(_effects);
+
+        // Two slow nodes need a second for the one layer that each must have, the fast one less than that for four.
+        DeploymentState.Replacement preview = Assert.Single(_state.Replacements(roll: false));
+        Assert.Equal(4, Assert.Single(preview.Plan!.Pipelines[0].Stages, stage => stage.Node == new NodeName("d")).Layers.Count);
+        Happen(new DeploymentEvent.ReplanAsked(Roll: false));
+
+        Assert.Equal(preview.Plan.Pipelines[0].Stages.Select((stage, i) => $"{stage.Node} load 2/0/{i} {stage.Layers.First}-{stage.Layers.End} of 3"), Told());
+        Assert.Equal(DeploymentPhase.Ready, _state.Phase);
+        Finish(2, [.. preview.Plan.Pipelines[0].Stages.Select(stage => stage.Node.Value)]);
+        Assert.Contains(new DeploymentEffect.Drain(1), _effects);
+        Assert.Empty(_state.ToReplace);
+    }
+
+    [Fact]
+    public void Roll_OfThePlanThatServes_LoadsItAnewOnce()
+    {
+        Serve();
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true));
+        Assert.Equal(["a load 2/0/0 0-2 of 3", "b load 2/0/1 2-4 of 3", "c load 2/0/2 4-6 of 3"], Told());
+        Assert.Equal(1, _state.Serving!.Epoch);
+
+        Finish(2, "a", "b", "c");
+        _effects.Clear();
+        Happen(new DeploymentEvent.Drained(1), Seen(Node("a"), Node("b"), Node("c")));
+
+        Assert.Equal(["a unload 1/0/0", "b unload 1/0/1", "c unload 1/0/2"], Told());
+        Assert.Equal((2, null), (_state.Serving!.Epoch, _state.Building));
+    }
+
+    [Fact]
+    public void Roll_ThatFails_LeavesWhatServesAndEnds()
+    {
+        Serve();
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true), new DeploymentEvent.StageFailed(Address(2, 1), new NodeName("b"), StageFailure.OutOfMemory, "no room"));
+        _effects.Clear();
+        Happen(Seen(Node("a"), Node("b"), Node("c"), Node("d")));
+
+        Assert.Equal((DeploymentPhase.Ready, 1), (_state.Phase, _state.Serving!.Epoch));
+        Assert.Empty(_effects);
+    }
+
     private void Start() => Happen(Imported(), Seen(Node("a"), Node("b"), Node("c")));
 
     private void Serve()

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Cells;
 
 namespace Lamina.Coordinator.Api.Status;
@@ -21,6 +22,10 @@ internal static class StatusJson
             json.WriteNumber("memoryBytes", node.MemoryBytes);
             json.WriteNumber("memoryUsedBytes", node.MemoryUsedBytes);
             json.WriteString("version", node.Version);
+            json.WriteBoolean("leaving", node.Leaving);
+            json.WriteNumber("cpuShare", Rounded(node.CpuShare, 3));
+            WriteKnown(json, "deviceShare", node.DeviceShare);
+            WriteKnown(json, "temperatureCelsius", node.TemperatureCelsius);
             json.WriteEndObject();
         }
 
@@ -50,10 +55,28 @@ internal static class StatusJson
         json.WriteNumber("active", deployment.Active);
         json.WriteNumber("freeKvBlocks", deployment.Load.FreeKvBlocks);
         json.WriteNumber("kvBlocks", deployment.Load.KvBlocks);
-        json.WriteNumber("tokensPerSecond", double.IsFinite(deployment.Load.TokensPerSecond) ? Math.Round(deployment.Load.TokensPerSecond, 1) : 0);
-        json.WriteStartArray("stages");
-        foreach (StageView stage in view.Stages)
+        json.WriteNumber("tokensPerSecond", Rounded(deployment.Load.TokensPerSecond, 1));
+        json.WriteStartArray("pipelines");
+        foreach (PipelineStatus pipeline in deployment.Pipelines)
         {
+            json.WriteStartObject();
+            json.WriteNumber("pipeline", pipeline.Pipeline);
+            json.WriteNumber("epoch", pipeline.Epoch);
+            json.WriteNumber("running", pipeline.Load.Running);
+            json.WriteNumber("waiting", pipeline.Load.Waiting);
+            json.WriteNumber("freeKvBlocks", pipeline.Load.FreeKvBlocks);
+            json.WriteNumber("kvBlocks", pipeline.Load.KvBlocks);
+            json.WriteNumber("tokensPerSecond", Rounded(pipeline.Load.TokensPerSecond, 1));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        StageStatus?[] reports = [.. deployment.Pipelines.SelectMany(pipeline => pipeline.Stages)];
+        json.WriteStartArray("stages");
+        for (int i = 0; i < view.Stages.Count; i++)
+        {
+            StageView stage = view.Stages[i];
+            StageStatus? report = i < reports.Length ? reports[i] : null;
             json.WriteStartObject();
             json.WriteNumber("pipeline", stage.Pipeline);
             json.WriteNumber("stage", stage.Stage);
@@ -62,10 +85,28 @@ internal static class StatusJson
             json.WriteNumber("lastLayer", stage.EndLayer - 1);
             json.WriteString("phase", stage.Phase.ToString());
             json.WriteNumber("memoryBytes", stage.MemoryBytes);
+            json.WriteNumber("busyShare", Rounded(report?.BusyShare ?? 0, 3));
+            json.WriteNumber("queued", report?.Queued ?? 0);
+            json.WriteNumber("linkSeconds", Rounded(report?.LinkSeconds ?? 0, 6));
             json.WriteEndObject();
         }
 
         json.WriteEndArray();
         json.WriteEndObject();
     }
+
+    private static void WriteKnown(Utf8JsonWriter json, string name, double? value)
+    {
+        if (value is { } known)
+        {
+            json.WriteNumber(name, Rounded(known, 3));
+        }
+        else
+        {
+            json.WriteNull(name);
+        }
+    }
+
+    /// <summary>What a node reports may be no number at all, which JSON has no word for.</summary>
+    private static double Rounded(double value, int digits) => double.IsFinite(value) ? Math.Round(value, digits) : 0;
 }
