@@ -19,7 +19,7 @@ internal sealed class SlowStream : IDisposable
         _reader = reader;
     }
 
-    public static async Task<SlowStream> OpenAsync(string address, string key, int choices = 8, int tokens = 450)
+    public static async Task<SlowStream> OpenAsync(string address, string key, string model = "tiny", int choices = 8, int tokens = 450)
     {
         SocketsHttpHandler handler = new()
         {
@@ -34,7 +34,7 @@ internal sealed class SlowStream : IDisposable
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         JsonObject body = new()
         {
-            ["model"] = "tiny",
+            ["model"] = model,
             ["messages"] = ChatApi.User("Tell me a story about a red fox in the forest."),
             ["stream"] = true,
             ["max_tokens"] = tokens,

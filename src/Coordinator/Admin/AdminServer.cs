@@ -44,9 +44,10 @@ internal sealed class AdminServer : IAsyncDisposable
         new TenantEndpoints(access).Map(app);
         new KeyEndpoints(access).Map(app);
         new CellEndpoints(cells).Map(app);
+        new DeploymentEndpoints(cells, quotas).Map(app);
         new ControlEndpoints(quotas, access, cells, TimeProvider.System).Map(app);
         new RunningEndpoints(quotas, TimeProvider.System).Map(app);
-        new DashboardEndpoints(access.Ring, sessions, new DashboardFeed(cells, quotas, TimeProvider.System), certificate is not null).Map(app);
+        new DashboardEndpoints(access.Ring, sessions, new DashboardFeed(cells, quotas, certificate, TimeProvider.System), certificate is not null).Map(app);
         return new AdminServer(app, await WebListener.StartAsync(app, listen, "admin listener", cancellation));
     }
 

@@ -6,6 +6,7 @@ using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Api.Status;
 using Lamina.Coordinator.Batches;
 using Lamina.Coordinator.Batches.Files;
+using Lamina.Coordinator.Dashboard;
 using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
@@ -70,6 +71,7 @@ internal sealed class ApiServer : IAsyncDisposable
 
         var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry, (answer, result) => Record(quotas.Auditor, cells(), answer, result));
         app.Use(new RequestQuota(metering).InvokeAsync);
+        new TenantPage(new DashboardFeed(cells, quotas, certificate, TimeProvider.System), quotas).Map(app);
         BatchService batches = MapAll(app, options, cells, access, quotas, metering, metrics, archive, logger);
         if (options.SecurityContact is { } contact)
         {

@@ -18,33 +18,14 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
     public const string PageRoute = "/dashboard";
     public const string CsrfHeader = "X-Lamina-Csrf";
 
-    private const string ContentSecurityPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
     private const int MaxKeyLength = 256;
-
-    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
-
-    private static readonly (string Route, string Name, string ContentType)[] s_assets =
-    [
-        (PageRoute, "dashboard.html", "text/html; charset=utf-8"),
-        (PageRoute + "/dashboard.css", "dashboard.css", "text/css; charset=utf-8"),
-        (PageRoute + "/dashboard.js", "dashboard.js", "text/javascript; charset=utf-8"),
-        (PageRoute + "/chart.js", "chart.js", "text/javascript; charset=utf-8"),
-        (PageRoute + "/view.js", "view.js", "text/javascript; charset=utf-8"),
-    ];
 
     /// <summary>The <c>__Host-</c> prefix makes a browser refuse the cookie unless it came by HTTPS, from this very host, for all of it.</summary>
     public static string CookieName(bool isHttps) => isHttps ? "__Host-lamina" : "lamina";
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        foreach ((string route, string name, string contentType) in s_assets)
-        {
-            byte[] body = Asset(name);
-            routes.MapGet(route, context => WriteAsync(context, contentType, body)).AllowEverybody();
-        }
-
+        PageAssets.Map(routes, "dashboard.html", PageRoute, "dashboard.css", "dashboard.js", "chart.js", "view.js", "usage.js", "quotas.js");
         routes.MapPost(PageRoute + "/login", LogInAsync).AllowEverybody();
         routes.MapGet(PageRoute + "/session", SessionAsync);
         routes.MapPost(PageRoute + "/logout", LogOutAsync);
@@ -80,22 +61,11 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
         return Task.CompletedTask;
     }
 
-    /// <summary>A snapshot at once and every second from then on, until the page or the session goes.</summary>
-    private async Task EventsAsync(HttpContext context)
+    private Task EventsAsync(HttpContext context)
     {
         AdminCaller caller = AdminCaller.Of(context);
         string? cookie = context.Request.Cookies[CookieName(isHttps)];
-        context.Response.ContentType = "text/event-stream";
-        context.Response.Headers.CacheControl = "no-store";
-        using var timer = new PeriodicTimer(s_interval);
-        do
-        {
-            await context.Response.Body.WriteAsync("data: "u8.ToArray(), context.RequestAborted);
-            await context.Response.Body.WriteAsync(JsonBody.Of(json => feed.Write(json, caller)), context.RequestAborted);
-            await context.Response.Body.WriteAsync("\n\n"u8.ToArray(), context.RequestAborted);
-            await context.Response.Body.FlushAsync(context.RequestAborted);
-        }
-        while (await timer.WaitForNextTickAsync(context.RequestAborted) && (cookie is null || sessions.Find(cookie) is not null));
+        return EventStream.WriteAsync(context, json => feed.Write(json, caller), () => cookie is null || sessions.Find(cookie) is not null);
     }
 
     private DashboardSession SessionOf(HttpContext context) =>
@@ -113,27 +83,5 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
             json.WriteBoolean("operator", session.Tenant is null);
             json.WriteEndObject();
         });
-    }
-
-    private static Task WriteAsync(HttpContext context, string contentType, byte[] body)
-    {
-        IHeaderDictionary headers = context.Response.Headers;
-        headers.ContentSecurityPolicy = ContentSecurityPolicy;
-        headers.XContentTypeOptions = "nosniff";
-        headers["Referrer-Policy"] = "no-referrer";
-        headers["Cross-Origin-Opener-Policy"] = "same-origin";
-        headers.CacheControl = "no-cache";
-        context.Response.ContentType = contentType;
-        context.Response.ContentLength = body.Length;
-        return context.Response.Body.WriteAsync(body, context.RequestAborted).AsTask();
-    }
-
-    private static byte[] Asset(string name)
-    {
-        using Stream stream = typeof(DashboardEndpoints).Assembly.GetManifestResourceStream($"Lamina.Coordinator.Dashboard.{name}")
-            ?? throw new InvalidOperationException($"{name} is not built in");
-        using var buffer = new MemoryStream();
-        stream.CopyTo(buffer);
-        return buffer.ToArray();
     }
 }

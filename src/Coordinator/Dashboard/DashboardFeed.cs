@@ -1,31 +1,49 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Admin;
+using Lamina.Coordinator.Api.Listening;
 using Lamina.Coordinator.Api.Status;
+using Lamina.Coordinator.Cells;
 using Lamina.Coordinator.Quotas;
 
 namespace Lamina.Coordinator.Dashboard;
 
-/// <summary>What the dashboard shows at one moment: the cells that its reader may see, their certificates and what runs in them.</summary>
-internal sealed class DashboardFeed(Func<IReadOnlyList<Cell>> cells, QuotaControl quotas, TimeProvider time)
+/// <summary>What the dashboard shows at one moment: the cells that its reader may see, the certificates they work with and what runs in them.</summary>
+internal sealed class DashboardFeed(Func<IReadOnlyList<Cell>> cells, QuotaControl quotas, ServerCertificate? https, TimeProvider time)
 {
     /// <summary>The oldest are shown: what runs long is what somebody looks for.</summary>
     private const int MostGenerations = 100;
 
     public void Write(Utf8JsonWriter json, AdminCaller caller)
     {
+        Cell[] seen = [.. cells().Where(cell => caller.MaySee(cell.Tenant))];
         json.WriteStartObject();
         json.WriteNumber("at", time.GetUtcNow().ToUnixTimeMilliseconds());
         json.WriteStartArray("cells");
-        foreach (Cell cell in cells().Where(cell => caller.MaySee(cell.Tenant)))
+        foreach (Cell cell in seen)
         {
             json.WriteStartObject();
             json.WritePropertyName("status");
             StatusJson.Write(json, StatusView.Of(cell));
-            json.WriteString("certificateEnds", cell.CertificateEnds.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
-            json.WriteNumber("certificateDaysLeft", Math.Round((cell.CertificateEnds - time.GetUtcNow()).TotalDays, 1));
             json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("certificates");
+        if (https is not null)
+        {
+            WriteCertificate(json, null, "HTTPS", https.NotAfter);
+        }
+
+        foreach (Cell cell in seen)
+        {
+            WriteCertificate(json, cell.Tenant, "coordinator", cell.CertificateEnds);
+            foreach (NodeView node in cell.Nodes.Where(node => node.CertificateEnds is not null))
+            {
+                WriteCertificate(json, cell.Tenant, node.Name.Value, node.CertificateEnds!.Value);
+            }
         }
 
         json.WriteEndArray();
@@ -43,6 +61,17 @@ internal sealed class DashboardFeed(Func<IReadOnlyList<Cell>> cells, QuotaContro
         }
 
         json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <param name="tenant">Null for what serves all of them.</param>
+    private void WriteCertificate(Utf8JsonWriter json, TenantId? tenant, string whose, DateTimeOffset ends)
+    {
+        json.WriteStartObject();
+        json.WriteString("tenant", tenant?.Value);
+        json.WriteString("whose", whose);
+        json.WriteString("ends", ends.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
+        json.WriteNumber("daysLeft", Math.Round((ends - time.GetUtcNow()).TotalDays, 1));
         json.WriteEndObject();
     }
 }

@@ -1,7 +1,9 @@
-// A line for each series over the last minutes, drawn on a canvas: no dependency, a few kilobytes. The same figures stand in the tables, so the picture is decoration to a screen reader.
+// Two charts, without dependency. The same figures stand in tables and texts beside them, so the pictures are decoration to a screen reader.
 const spanSeconds = 300;
 const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
+export const fills = 6;
 
+// A line for each series over the last minutes, drawn on a canvas.
 export class FlowChart {
   constructor(parent) {
     this.series = new Map();
@@ -56,20 +58,29 @@ export class FlowChart {
   }
 }
 
-// Columns of [day, tokens] as SVG, which scales with the page; the table below it holds the same figures.
-export function columns(days) {
-  const space = "http://www.w3.org/2000/svg";
-  const drawing = document.createElementNS(space, "svg");
-  drawing.setAttribute("viewBox", `0 0 ${Math.max(1, days.length) * 12} 40`);
-  drawing.setAttribute("preserveAspectRatio", "none");
-  drawing.setAttribute("class", "columns");
-  drawing.setAttribute("aria-hidden", "true");
-  const top = Math.max(1, ...days.map(day => day[1]));
-  days.forEach(([, tokens], index) => {
-    const column = document.createElementNS(space, "rect");
-    const height = Math.max(1, 40 * tokens / top);
-    for (const [name, value] of Object.entries({ x: index * 12 + 1, y: 40 - height, width: 10, height })) column.setAttribute(name, value);
-    drawing.append(column);
+const space = "http://www.w3.org/2000/svg";
+function drawn(name, attributes) {
+  const made = document.createElementNS(space, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+// Stacked columns as SVG, which scales with the page: for each day the amounts of all parts, in their order.
+export function columns(days, label) {
+  const drawing = drawn("svg", { viewBox: `0 0 ${Math.max(1, days.length) * 12} 60`, preserveAspectRatio: "none", class: "columns", "aria-hidden": "true" });
+  const top = Math.max(1, ...days.map(day => day.amounts.reduce((sum, amount) => sum + amount, 0)));
+  days.forEach((day, index) => {
+    let y = 60;
+    day.amounts.forEach((amount, part) => {
+      const height = 60 * amount / top;
+      y -= height;
+      const column = drawn("rect", { x: index * 12 + 1, y, width: 10, height, class: `part-${part % fills}` });
+      const title = drawn("title", {});
+      title.textContent = label(day.day, part, amount);
+      column.append(title);
+      drawing.append(column);
+    });
   });
+  drawing.append(drawn("path", { d: `M0 59.7H${Math.max(1, days.length) * 12}`, class: "axis" }));
   return drawing;
 }

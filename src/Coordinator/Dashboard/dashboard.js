@@ -1,11 +1,14 @@
 // The dashboard: signs in, follows /dashboard/events, asks before every change. The session's cookie cannot be read here; the token that goes with changes lives in this module alone.
-import { FlowChart, columns } from "/dashboard/chart.js";
-import { button, cell, element, table } from "/dashboard/view.js";
+import { FlowChart } from "./chart.js";
+import { askRules, quotaTable, rulesText } from "./quotas.js";
+import { usage } from "./usage.js";
+import { answers, button, byId, cell, certificates, element, focusOn, refill, table } from "./view.js";
 
-const byId = id => document.getElementById(id);
 let session = null;
 let events = null;
 let chart = null;
+let tenants = [];
+let keys = [];
 
 async function call(method, path, body) {
   const answer = await fetch(path, {
@@ -23,19 +26,24 @@ async function call(method, path, body) {
 
 function say(text) { byId("state").textContent = text; }
 
-function ask(title, text, verb) {
+// Asks before a change. The focus goes back to the button that asked, which may have been drawn anew meanwhile.
+async function ask(title, text, verb, list = []) {
+  const from = document.activeElement?.getAttribute("aria-label");
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
+  byId("confirm-list").replaceChildren(...list.map(line => element("li", { text: line })));
   byId("confirm-yes").textContent = verb;
   const dialog = byId("confirm");
   dialog.returnValue = "no";
   dialog.showModal();
-  return new Promise(resolve => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+  const answer = await new Promise(resolve => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+  if (from) focusOn(from);
+  return answer;
 }
 
 // Runs a change that its reader has confirmed, then shows the lists anew.
-async function change(title, text, verb, method, path, body) {
-  if (!await ask(title, text, verb)) return;
+async function change(title, text, verb, method, path, { body, list } = {}) {
+  if (!await ask(title, text, verb, list)) return;
   try {
     await call(method, path, body);
     say(`${title}: done`);
@@ -45,33 +53,82 @@ async function change(title, text, verb, method, path, body) {
   await showLists();
 }
 
-function drain(tenant, node, deployments) {
-  const touched = deployments.length
-    ? `Its layers of ${deployments.map(d => `${d.name} (${d.active} generations)`).join(", ")} move to other nodes; running answers go on.`
-    : "It holds no layers.";
-  return change(`Drain ${node}`, `${touched} Then the node leaves the cell and ends.`, "Drain", "POST", `/admin/cells/${tenant}/nodes/${node}/drain`);
+// Looks first whom a change would touch; without an answer there is nothing to confirm.
+async function preview(title, path, then) {
+  let found;
+  try {
+    found = await call("GET", path);
+  } catch (error) {
+    say(`${title}: ${error.message}`);
+    return;
+  }
+  await then(found);
 }
 
-// Builds a list anew without taking it from under its reader: not while a button is held down, and the focus goes back to the button it was on.
-function refill(list, build) {
-  if (list.matches(":has(button:active)")) return;
-  const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-  list.replaceChildren(...build());
-  if (focused) list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+const touched = (affected, verb) => [
+  `${affected.answers} running ${affected.answers === 1 ? "answer" : "answers"} ${verb}`,
+  ...(affected.keys.length ? [`keys that are answered now: ${affected.keys.join(", ")}`] : []),
+];
+
+const places = stages => stages.map(s => `${s.node} ${s.firstLayer}–${s.lastLayer}`).join(", ");
+
+function drain(tenant, node, deployments) {
+  const text = deployments.length
+    ? `Its layers of ${deployments.map(d => `${d.name} (${d.active} generations)`).join(", ")} move to other nodes; running answers go on.`
+    : "It holds no layers.";
+  return change(`Drain ${node}`, `${text} Then the node leaves the cell and ends.`, "Drain", "POST", `/admin/cells/${tenant}/nodes/${node}/drain`);
 }
+
+function replan(tenant, name, roll) {
+  const path = `/admin/cells/${tenant}/deployments/${name}/${roll ? "roll" : "replan"}`, title = `${roll ? "Roll" : "Re-plan"} ${name}`;
+  return preview(title, path, async plan => {
+    const replaced = plan.pipelines.filter(p => p.replaced);
+    const lines = plan.pipelines.map(p => p.replaced ? `epoch ${p.epoch}: ${places(p.now)} becomes ${places(p.then)}` : `epoch ${p.epoch}: ${places(p.now)} stays${p.problem ? `, because ${p.problem}` : ""}`);
+    if (!replaced.length) {
+      say(`${title}: nothing would change; ${lines.join("; ") || "no pipeline serves"}`);
+      return;
+    }
+    await change(title, `${replaced.length} of ${plan.pipelines.length} ${plan.pipelines.length === 1 ? "pipeline is" : "pipelines are"} loaded anew, each beside the one that serves until it takes its place.`,
+      roll ? "Roll" : "Re-plan", "POST", path, { list: [...lines, ...touched(plan.affected, "would go on")] });
+  });
+}
+
+function pause(tenant) {
+  return preview(`Suspend ${tenant}`, `/admin/suspensions/preview?kind=tenant&name=${tenant}`, found => change(
+    `Suspend ${tenant}`, "Its keys stop working within a second.", "Suspend", "POST", `/admin/tenants/${tenant}/suspend`, { list: touched(found.affected, "would end") }));
+}
+
+function revoke(key) {
+  return preview(`Revoke ${key.name}`, `/admin/suspensions/preview?kind=key&name=${key.id}`, found => change(
+    `Revoke ${key.name}`, "It stops working within a second. This cannot be undone.", "Revoke", "POST", `/admin/keys/${key.id}/revoke`, { list: touched(found.affected, "would end") }));
+}
+
+async function editQuotas(tenant, scope) {
+  const title = `Quotas of ${scope.name} of ${tenant}`, from = document.activeElement?.getAttribute("aria-label");
+  const rules = await askRules(title, scope.rules ?? {});
+  if (from) focusOn(from);
+  if (rules === undefined) return;
+  const path = `/admin/tenants/${tenant}/quotas${scope.path}`;
+  await change(title, "The new rules hold within a second, for requests that come from then on.", "Save", rules ? "PUT" : "DELETE", path,
+    { body: rules ?? undefined, list: [`now: ${rulesText(scope.rules)}`, `then: ${rulesText(rules)}`] });
+}
+
+const actions = {
+  node: (tenant, node, held) => button("Drain", `Drain ${node} of ${tenant}`, () => drain(tenant, node, held)),
+  deployment: (tenant, d) => [
+    button("Re-plan", `Re-plan ${d.name} of ${tenant}`, () => replan(tenant, d.name, false), false),
+    button("Roll", `Roll ${d.name} of ${tenant}`, () => replan(tenant, d.name, true), false),
+  ],
+};
 
 function show(snapshot) {
   const values = {};
   for (const c of snapshot.cells) for (const d of c.status.deployments) values[`${c.status.tenant}/${d.name}`] = d.tokensPerSecond;
   chart.add(snapshot.at, values);
-
-  refill(byId("cells"), () => snapshot.cells.map(c => cell(c, drain)));
-  const list = snapshot.generations ?? [];
-  byId("running-section").hidden = !snapshot.generations;
-  refill(byId("running"), () => [table("running generations", ["Generation", "Tenant", "Model", "Key", "Tokens", "Age", ""], list.map(g => [
-      g.id, g.tenant, g.model, g.key ?? "", { number: String(g.tokens) }, { number: `${g.ageSeconds.toFixed(0)} s` },
-      button("Cancel", `Cancel ${g.id}`, () => change(`Cancel ${g.id}`, `The answer of ${g.model} to ${g.tenant} ends after ${g.tokens} tokens.`, "Cancel it", "POST", `/admin/generations/${g.id}/cancel`)),
-  ]))]);
+  refill(byId("cells"), () => snapshot.cells.map(c => cell(c, actions)));
+  refill(byId("running"), () => [answers(snapshot.generations, g => button("Cancel", `Cancel ${g.id}`, () =>
+    change(`Cancel ${g.id}`, `The answer of ${g.model} to ${g.tenant} ends after ${g.tokens} tokens.`, "Cancel it", "POST", `/admin/generations/${g.id}/cancel`)))]);
+  refill(byId("certificates"), () => [certificates(snapshot.certificates)]);
   document.body.classList.remove("stale");
 }
 
@@ -85,40 +142,44 @@ async function optional(path) {
 }
 
 async function showLists() {
-  const tenants = (await optional("/admin/tenants"))?.data ?? [];
-  byId("tenants").replaceChildren(table("tenants", ["Tenant", "Since", "State", ""], tenants.map(t => [
-    t.id, t.created?.slice(0, 10) ?? "", t.suspended ? `suspended since ${t.suspended.slice(0, 16).replace("T", " ")}` : "active",
-    !session?.operator ? "" : t.suspended
-      ? button("Resume", `Resume ${t.id}`, () => change(`Resume ${t.id}`, "Its keys work again.", "Resume", "POST", `/admin/tenants/${t.id}/resume`), false)
-      : button("Suspend", `Suspend ${t.id}`, () => change(`Suspend ${t.id}`, "Its keys stop working within a second and its running answers end.", "Suspend", "POST", `/admin/tenants/${t.id}/suspend`)),
-  ])));
-  const keys = (await optional("/admin/keys"))?.data ?? [];
-  byId("keys").replaceChildren(table("keys", ["Key", "Tenant", "Name", "Scopes", "Expires", "Last used", ""], keys.map(k => [
-    k.id, k.tenant ?? "operators", k.name, k.scopes.join(", "), k.expires?.slice(0, 10) ?? "never", k.last_used ?? "never",
-    k.revoked ? `revoked ${k.revoked.slice(0, 10)}` : button("Revoke", `Revoke ${k.name}`, () =>
-      change(`Revoke ${k.name}`, "It stops working within a second and what it started ends. This cannot be undone.", "Revoke", "POST", `/admin/keys/${k.id}/revoke`)),
-  ])));
-  await showUsage(tenants.map(t => t.id));
+  if (!session) return;
+  tenants = (await optional("/admin/tenants"))?.data ?? [];
+  keys = (await optional("/admin/keys"))?.data ?? [];
   const audit = await optional("/admin/audit?limit=50");
+  if (!session) return;
+  refill(byId("tenants"), () => [table("tenants", ["Tenant", "Since", "State", ""], tenants.map(t => [
+    t.id, t.created?.slice(0, 10) ?? "", t.suspended ? `suspended since ${t.suspended.slice(0, 16).replace("T", " ")}` : "active",
+    !session.operator ? "" : t.suspended
+      ? button("Resume", `Resume ${t.id}`, () => change(`Resume ${t.id}`, "Its keys work again.", "Resume", "POST", `/admin/tenants/${t.id}/resume`), false)
+      : button("Suspend", `Suspend ${t.id}`, () => pause(t.id)),
+  ]))]);
+  refill(byId("keys"), () => [table("keys", ["Key", "Tenant", "Name", "Scopes", "Expires", "Last used", ""], keys.map(k => [
+    k.id, k.tenant ?? "operators", k.name, k.scopes.join(", "), k.expires?.slice(0, 10) ?? "never", k.last_used ?? "never",
+    k.revoked ? `revoked ${k.revoked.slice(0, 10)}` : button("Revoke", `Revoke ${k.name}`, () => revoke(k)),
+  ]))]);
   byId("audit-section").hidden = !audit;
-  if (audit) byId("audit").replaceChildren(table("audit trail", ["Time", "Who", "Tenant", "What", "Result"], audit.data.map(e => [
-    e.time.slice(0, 19).replace("T", " "), e.actor, e.tenant ?? "", [e.action, e.target, e.model].filter(Boolean).join(" "), e.result])));
+  if (audit) refill(byId("audit"), () => [table("audit trail", ["Time", "Who", "Tenant", "What", "Result"], audit.data.map(e => [
+    e.time.slice(0, 19).replace("T", " "), e.actor, e.tenant ?? "", [e.action, e.target, e.model].filter(Boolean).join(" "), e.result]))]);
+  await showUsage();
 }
 
-// Thirty days of a tenant's tokens as a chart of columns, and today by key and model.
-async function showUsage(tenants) {
-  const parts = [];
-  for (const tenant of tenants.slice(0, 20)) {
-    const rows = (await optional(`/admin/usage/${tenant}?days=30`))?.data;
-    if (!rows) continue;
-    const days = new Map();
-    for (let back = 29; back >= 0; back--) days.set(new Date(Date.now() - back * 86400000).toISOString().slice(0, 10), 0);
-    for (const row of rows) days.set(row.day, (days.get(row.day) ?? 0) + row.prompt_tokens + row.generated_tokens);
-    parts.push(element("h3", { text: tenant }), columns([...days].sort()), table(`usage of ${tenant}`, ["Day", "Key", "Model", "Requests", "Prompt tokens", "Generated tokens"],
-      rows.slice(-20).reverse().map(row => [row.day, row.key ?? "", row.model, { number: String(row.requests) }, { number: String(row.prompt_tokens) }, { number: String(row.generated_tokens) }])));
+async function showUsage() {
+  const select = byId("usage-tenant"), chosen = select.value;
+  if ([...select.options].map(option => option.value).join() !== tenants.map(t => t.id).join()) {
+    select.replaceChildren(...tenants.map(t => element("option", { text: t.id })));
+    select.value = tenants.some(t => t.id === chosen) ? chosen : tenants[0]?.id ?? "";
   }
-  byId("usage-section").hidden = !parts.length;
-  byId("usage").replaceChildren(...parts);
+  const tenant = select.value, days = Number(byId("usage-days").value);
+  const [used, quotas] = tenant ? await Promise.all([optional(`/admin/usage/${tenant}?days=${days}`), optional(`/admin/tenants/${tenant}/quotas`)]) : [null, null];
+  byId("usage-section").hidden = !used;
+  if (!used || !session || select.value !== tenant) return;
+  refill(byId("usage"), () => usage(tenant, used.data, days));
+  const own = keys.filter(key => key.tenant === tenant && !key.revoked);
+  if (quotas) refill(byId("quotas"), () => [
+    element("h3", { text: "Quotas" }), quotaTable(tenant, quotas, own, session.operator && (scope => editQuotas(tenant, scope))),
+    ...(session.operator ? own.filter(key => !quotas.keys[key.id]).map(key =>
+      button(`Give ${key.name} rules of its own`, `Give ${key.name} of ${tenant} quotas of its own`, () => editQuotas(tenant, { path: `/${key.id}`, name: `key ${key.name}`, rules: {} }), false)) : []),
+  ]);
 }
 
 function signedOut() {
@@ -160,7 +221,8 @@ byId("logout").addEventListener("click", async () => {
   await call("POST", "/dashboard/logout").catch(() => {});
   signedOut();
 });
-setInterval(() => { if (session && !document.hidden && !document.activeElement?.closest("#tenants, #keys, #audit")) showLists(); }, 10000);
+for (const id of ["usage-tenant", "usage-days"]) byId(id).addEventListener("change", showUsage);
+setInterval(() => { if (session && !document.hidden && !document.querySelector("dialog[open]")) showLists(); }, 10000);
 
 try {
   await signedIn(await call("GET", "/dashboard/session"));

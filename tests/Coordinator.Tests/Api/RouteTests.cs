@@ -11,9 +11,10 @@ namespace Lamina.Coordinator.Tests.Api;
 /// <summary>Every route that the two listeners know, asked without credentials, with those of the wrong kind, and for what belongs to others.</summary>
 public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
 {
-    /// <summary>The same for everybody: liveness, where to report, and the page on which an administrator signs in.</summary>
+    /// <summary>The same for everybody: liveness, where to report, and the pages on which administrators and tenants show their keys.</summary>
     private static readonly string[] s_open =
-        ["/health/live", "/.well-known/security.txt", "/dashboard", "/dashboard/dashboard.css", "/dashboard/dashboard.js", "/dashboard/chart.js", "/dashboard/view.js", "/dashboard/login"];
+        ["/health/live", "/.well-known/security.txt", "/dashboard", "/dashboard/dashboard.css", "/dashboard/dashboard.js", "/dashboard/chart.js", "/dashboard/view.js", "/dashboard/usage.js",
+            "/dashboard/quotas.js", "/dashboard/login", "/tenant", "/tenant/dashboard.css", "/tenant/tenant.js", "/tenant/chart.js", "/tenant/view.js", "/tenant/usage.js"];
 
     private const string UnknownModel = "gamma-model";
 
