@@ -23,25 +23,7 @@ public sealed class RenewalTests : IDisposable
         pki.AddTenant(s_tenant);
         CertificateFiles front = pki.Issue(s_tenant, PeerRole.Coordinator, "front", s_hosts, TimeSpan.FromMinutes(2));
         CertificateFiles worker = pki.Issue(s_tenant, PeerRole.Node, "worker", s_hosts, TimeSpan.FromMinutes(2));
-        string root = Path.Combine(_folder, "pki", "acme", "roots", "1");
-        var options = new CoordinatorOptions
-        {
-            Listen = "127.0.0.1:0",
-            StorePath = Path.Combine(_folder, "store"),
-            Cells =
-            [
-                new CellOptions
-                {
-                    Tenant = s_tenant,
-                    Name = "front",
-                    CertificatePath = front.CertificatePath,
-                    KeyPath = front.KeyPath,
-                    TrustBundlePath = front.TrustBundlePath,
-                    Issuer = new IssuerOptions { CertificatePath = root + ".crt", KeyPath = root + ".key" },
-                    Models = [new ModelOptions { Name = "tiny", Path = Repository.File("models/lamina-tiny-q8_0.gguf") }],
-                },
-            ],
-        };
+        CoordinatorOptions options = Options(front, "acme", new ModelOptions { Name = "tiny", Path = Repository.File("models/lamina-tiny-q8_0.gguf") });
         await using CoordinatorHost coordinator = await CoordinatorHost.StartAsync(options, NullLoggerFactory.Instance, CancellationToken.None);
         await using NodeHost node = await NodeHost.StartAsync(
             new NodeOptions
@@ -79,8 +61,17 @@ public sealed class RenewalTests : IDisposable
         pki.AddTenant(s_tenant);
         pki.AddTenant(new TenantId("globex"));
         CertificateFiles front = pki.Issue(s_tenant, PeerRole.Coordinator, "front", s_hosts);
-        string root = Path.Combine(_folder, "pki", "globex", "roots", "1");
-        var options = new CoordinatorOptions
+        CoordinatorOptions options = Options(front, "globex");
+
+        InvalidDataException refused = await Assert.ThrowsAsync<InvalidDataException>(() => CoordinatorHost.StartAsync(options, NullLoggerFactory.Instance, CancellationToken.None));
+        Assert.Contains("would be refused in its own cell", refused.Message, StringComparison.Ordinal);
+    }
+
+    /// <param name="issuer">Whose root the coordinator holds.</param>
+    private CoordinatorOptions Options(CertificateFiles front, string issuer, params ModelOptions[] models)
+    {
+        string root = Path.Combine(_folder, "pki", issuer, "roots", "1");
+        return new CoordinatorOptions
         {
             Listen = "127.0.0.1:0",
             StorePath = Path.Combine(_folder, "store"),
@@ -94,11 +85,9 @@ public sealed class RenewalTests : IDisposable
                     KeyPath = front.KeyPath,
                     TrustBundlePath = front.TrustBundlePath,
                     Issuer = new IssuerOptions { CertificatePath = root + ".crt", KeyPath = root + ".key" },
+                    Models = models,
                 },
             ],
         };
-
-        InvalidDataException refused = await Assert.ThrowsAsync<InvalidDataException>(() => CoordinatorHost.StartAsync(options, NullLoggerFactory.Instance, CancellationToken.None));
-        Assert.Contains("would be refused in its own cell", refused.Message, StringComparison.Ordinal);
     }
 }
