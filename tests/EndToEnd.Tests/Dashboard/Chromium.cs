@@ -122,8 +122,13 @@ internal sealed class WatchedPage : IAsyncDisposable
         return [.. found.EnumerateArray().Select(one => one.GetString()!)];
     }
 
-    /// <summary>Kept with the results of the tests.</summary>
-    public Task KeepAsync(string name) => Page.ScreenshotAsync(new() { Path = Path.Combine(Repository.Root, "artifacts", "test-results", name), FullPage = true });
+    /// <summary>Kept with the results of the tests, whole or only its top.</summary>
+    public Task KeepAsync(string name, int? height = null) => Page.ScreenshotAsync(new()
+    {
+        Path = Path.Combine(Repository.Root, "artifacts", "test-results", name),
+        FullPage = true,
+        Clip = height is { } top ? new() { X = 0, Y = 0, Width = Page.ViewportSize!.Width, Height = top } : null,
+    });
 
     public async ValueTask DisposeAsync()
     {

@@ -1,3 +1,5 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 
@@ -31,16 +33,32 @@ public sealed class DashboardTests(ServedDashboard served, Chromium chromium)
         // Each pipeline's links are pinged twice a second and reported every two.
         await page.WaitForSelectorAsync("article[aria-label='cell acme'] .link:has-text(' ms')");
 
+        // Two answers of 16 tokens stand in the usage of the key that asked for them, and in the chart of the last days.
+        using (HttpClient http = new() { BaseAddress = served.Front, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", served.AcmeKey) } })
+        {
+            for (int i = 0; i < 2; i++)
+            {
+                JsonObject chat = new() { ["model"] = Model, ["messages"] = ChatApi.User("Hello."), ["max_tokens"] = 16, ["min_tokens"] = 16 };
+                using HttpResponseMessage answered = await http.PostAsJsonAsync("v1/chat/completions", chat);
+                Assert.True(answered.IsSuccessStatusCode, await answered.Content.ReadAsStringAsync());
+            }
+        }
+
+        await page.SelectOptionAsync("#usage-tenant", "acme");
+        await page.SelectOptionAsync("#usage-days", "7");
+        await page.WaitForSelectorAsync($"#usage tr:has-text('{Model}'):has(td:nth-child(3):text-is('2')):has(td:nth-child(5):text-is('32'))");
+        Assert.Single(await page.QuerySelectorAllAsync("#usage svg rect[height='60']"));
+
         // Nobody reads this answer, so that it cannot end before it has been seen.
         using (SlowStream chat = await SlowStream.OpenAsync(served.Front.ToString(), served.AcmeKey, Model))
         {
             await page.WaitForSelectorAsync($"#running tr:has-text('{Model}')");
-            await watched.KeepAsync("dashboard-1280.png");
+            await watched.KeepAsync("dashboard-1280.png", height: 1160);
 
             // A window as narrow as a telephone's scrolls within its tables, never as a whole.
             await page.SetViewportSizeAsync(390, 844);
             Assert.InRange(await page.EvaluateAsync<int>("document.documentElement.scrollWidth"), 1, 390);
-            await watched.KeepAsync("dashboard-390.png");
+            await watched.KeepAsync("dashboard-390.png", height: 1500);
             await page.SetViewportSizeAsync(1280, 900);
 
             await page.ClickAsync("#running button[aria-label^='Cancel']");
