@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
+using Lamina.Cli.Access;
 
 namespace Lamina.Cli.Commands;
 
@@ -21,7 +21,7 @@ internal static class DrainCommand
         Command command = new("drain", "Have a node's work placed elsewhere; it then leaves its cell and ends.") { node, url, keyFile, timeout };
         command.SetAction(async (parsed, cancellation) =>
         {
-            using HttpClient http = Client(parsed.GetValue(url)!, parsed.GetValue(keyFile));
+            using HttpClient http = CoordinatorApi.Client(parsed.GetValue(url)!, parsed.GetValue(keyFile), KeyVariable);
             string name = parsed.GetValue(node)!;
             await AskAsync(http, name, cancellation);
             Console.Error.WriteLine($"{name} is leaving: its stages are placed elsewhere first");
@@ -45,63 +45,20 @@ internal static class DrainCommand
         return command;
     }
 
-    private static HttpClient Client(string url, string? keyFile)
-    {
-        if (!Uri.TryCreate(url.EndsWith('/') ? url : url + "/", UriKind.Absolute, out Uri? address) || (address.Scheme != Uri.UriSchemeHttps && address.Scheme != Uri.UriSchemeHttp))
-        {
-            throw new UsageException($"--url is '{url}'; it must be an http or https URL");
-        }
-
-        string? key = keyFile is not null ? File.ReadAllText(keyFile).Trim() : Environment.GetEnvironmentVariable(KeyVariable);
-        if (key is { Length: > 0 } && address.Scheme == Uri.UriSchemeHttp && !address.IsLoopback)
-        {
-            throw new UsageException($"--url is '{url}'; the key may go to another machine over https only");
-        }
-
-        var http = new HttpClient { BaseAddress = address, Timeout = TimeSpan.FromSeconds(10) };
-        http.DefaultRequestHeaders.Authorization = key is { Length: > 0 } ? new AuthenticationHeaderValue("Bearer", key) : null;
-        return http;
-    }
-
     private static async Task AskAsync(HttpClient http, string name, CancellationToken cancellation)
     {
-        using HttpResponseMessage response = await SendAsync(() => http.PostAsync(new Uri($"v1/nodes/{Uri.EscapeDataString(name)}/drain", UriKind.Relative), null, cancellation), http);
+        using HttpResponseMessage response = await CoordinatorApi.SendAsync(() => http.PostAsync(new Uri($"v1/nodes/{Uri.EscapeDataString(name)}/drain", UriKind.Relative), null, cancellation), http);
         if (response.StatusCode != HttpStatusCode.Accepted)
         {
-            throw new CommandException($"{name} cannot be drained: {await ReasonAsync(response, cancellation)}");
+            throw new CommandException($"{name} cannot be drained: {await CoordinatorApi.ReasonAsync(response, cancellation)}");
         }
     }
 
     private static async Task<bool> IsUpAsync(HttpClient http, string name, CancellationToken cancellation)
     {
-        using HttpResponseMessage response = await SendAsync(() => http.GetAsync(new Uri("status.json", UriKind.Relative), cancellation), http);
+        using HttpResponseMessage response = await CoordinatorApi.SendAsync(() => http.GetAsync(new Uri("status.json", UriKind.Relative), cancellation), http);
         return response.IsSuccessStatusCode
             ? JsonNode.Parse(await response.Content.ReadAsStringAsync(cancellation))!["nodes"]!.AsArray().Any(node => node!["name"]!.GetValue<string>() == name)
-            : throw new CommandException($"the coordinator does not say who is up: {await ReasonAsync(response, cancellation)}");
-    }
-
-    private static async Task<HttpResponseMessage> SendAsync(Func<Task<HttpResponseMessage>> send, HttpClient http)
-    {
-        try
-        {
-            return await send();
-        }
-        catch (HttpRequestException e)
-        {
-            throw new CommandException($"no coordinator answers at {http.BaseAddress}: {e.Message}");
-        }
-    }
-
-    private static async Task<string> ReasonAsync(HttpResponseMessage response, CancellationToken cancellation)
-    {
-        string body = await response.Content.ReadAsStringAsync(cancellation);
-        try
-        {
-            return JsonNode.Parse(body)?["error"]?["message"]?.GetValue<string>() ?? $"status {(int)response.StatusCode}";
-        }
-        catch (System.Text.Json.JsonException)
-        {
-            return $"status {(int)response.StatusCode}";
-        }
+            : throw new CommandException($"the coordinator does not say who is up: {await CoordinatorApi.ReasonAsync(response, cancellation)}");
     }
 }

@@ -36,13 +36,16 @@ internal sealed class ModelSession : IAsyncDisposable
 
     public Tokenizer Tokenizer { get; }
     public IReadOnlyList<SessionStage> Stages { get; }
+    /// <summary>Null when it runs in this process.</summary>
+    public Cell? Cell => _cell?.Cells[0];
+
     public TenantId Tenant => _cell?.Tenant ?? LocalTenant;
 
     public static async Task<ModelSession> OpenAsync(SessionOptions options, LoadProgress progress, CancellationToken cancellation)
     {
         // Its tensors are copied while loading; from then on what happens to the file is nobody's concern.
         using GgufFile file = GgufFile.Open(options.ModelPath);
-        ModelSession session = options.Nodes == 1
+        ModelSession session = options.Nodes == 1 && !options.AsCell
             ? OpenLocal(file, options, progress)
             : await OpenCellAsync(file, options, progress, cancellation);
         progress.Done();

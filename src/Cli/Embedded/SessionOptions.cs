@@ -8,6 +8,9 @@ internal sealed record SessionOptions
     /// <summary>1 runs in this process; more start as many node processes on loopback.</summary>
     public int Nodes { get; init; } = 1;
 
+    /// <summary>Starts a node process even for one.</summary>
+    public bool AsCell { get; init; }
+
     /// <summary>Per stage; 0 = all cores, shared out among the nodes.</summary>
     public int Threads { get; init; }
 
