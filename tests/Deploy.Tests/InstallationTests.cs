@@ -3,10 +3,12 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Lamina.Deploy.Tests.Kubelet;
 using Lamina.Deploy.Tests.Support;
+using Lamina.TestSupport;
 
 namespace Lamina.Deploy.Tests;
 
 /// <summary>The chart with nothing but a release's name, installed as its notes say.</summary>
+[Collection(nameof(AloneInTheProcess))]
 public sealed class InstallationTests(ITestOutputHelper output)
 {
     [Fact]
