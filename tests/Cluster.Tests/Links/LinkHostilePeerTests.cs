@@ -193,7 +193,8 @@ public sealed class LinkHostilePeerTests
             }
         });
 
-        Assert.InRange(sent, 1, 500);
+        // On a busy machine the deadline may have passed before the first byte.
+        Assert.InRange(sent, 0, 500);
         await Eventually.TrueAsync(() => pair.B.Refusals(RefusalReason.Deadline) == 1);
     }
 
