@@ -16,10 +16,12 @@ internal static class CoordinatorCommand
         {
             CoordinatorOptions options = Configuration.Read<CoordinatorOptions>(parsed.GetValue(config), "Coordinator");
             HealthOptions? health = Configuration.Find<HealthOptions>(parsed.GetValue(config), "Health");
-            using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Information);
+            using Logging logging = Logging.Open(Configuration.Find<LogOptions>(parsed.GetValue(config), "Logging"), LogLevel.Information, parsed.GetValue(CommandRunner.Verbose));
+            ILoggerFactory loggers = logging.Factory;
+            using IDisposable? tracing = Tracing.Start(Configuration.Find<TracingOptions>(parsed.GetValue(config), "Tracing"), "coordinator", options.Cells.FirstOrDefault()?.Name ?? "");
             await using CoordinatorHost host = await CoordinatorHost.StartAsync(options, loggers, cancellation);
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, host.Metrics, loggers, cancellation);
-            Console.Error.WriteLine($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}{(host.AdminAddress is null ? "" : $", admin at {host.AdminAddress}")}");
+            logging.Announce($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}{(host.AdminAddress is null ? "" : $", admin at {host.AdminAddress}")}");
             Task<string> stopped = host.StoppedAsync();
             if (await Task.WhenAny(stopped, Waiting.UntilCancelled(cancellation)) == stopped)
             {

@@ -21,7 +21,11 @@ internal static class NodeCommand
             NodeOptions options = Configuration.Read<NodeOptions>(parsed.GetValue(config), "Node");
             options = parsed.GetValue(device) is { } given ? options with { Device = given } : options;
             HealthOptions? health = Configuration.Find<HealthOptions>(parsed.GetValue(config), "Health");
-            using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : parsed.GetValue(endWithParent) ? LogLevel.Warning : LogLevel.Information);
+            using Logging logging = parsed.GetValue(endWithParent)
+                ? Logging.Open(Configuration.Find<LogOptions>(parsed.GetValue(config), "Logging"), LogLevel.Warning, parsed.GetValue(CommandRunner.Verbose), auto: LogFormat.Text)
+                : Logging.Open(Configuration.Find<LogOptions>(parsed.GetValue(config), "Logging"), LogLevel.Information, parsed.GetValue(CommandRunner.Verbose));
+            ILoggerFactory loggers = logging.Factory;
+            using IDisposable? tracing = Tracing.Start(Configuration.Find<TracingOptions>(parsed.GetValue(config), "Tracing"), "node", options.Name.Value);
             using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             if (parsed.GetValue(endWithParent))
             {
@@ -32,7 +36,7 @@ internal static class NodeCommand
             using MeterExport meters = new(registry);
             await using NodeHost host = await NodeHost.StartAsync(options, loggers, ending.Token);
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, registry, loggers, ending.Token);
-            Console.Error.WriteLine($"node {options.Name} of tenant {options.Tenant}: control {host.ControlEndpoint}, links {host.LinkEndpoint}{(listener is null ? "" : $", health at {listener.Address}")}");
+            logging.Announce($"node {options.Name} of tenant {options.Tenant}: control {host.ControlEndpoint}, links {host.LinkEndpoint}{(listener is null ? "" : $", health at {listener.Address}")}");
             Task asked = Task.Delay(Timeout.Infinite, ending.Token);
             Task first = await Task.WhenAny(asked, host.Drained, host.Stopped);
             if (first == host.Stopped)

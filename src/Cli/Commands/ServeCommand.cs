@@ -12,8 +12,13 @@ namespace Lamina.Cli.Commands;
 /// <summary>What <c>serve</c> runs, from its options or from the section <c>Serve</c> of a configuration file.</summary>
 internal sealed record ServeOptions
 {
+    /// <summary>Where the HTTP API listens; port 0 picks a free one.</summary>
     public string Listen { get; init; } = "127.0.0.1:8080";
+
+    /// <summary>Node processes.</summary>
     public int Nodes { get; init; } = 1;
+
+    /// <summary>Compute threads of a node; 0 shares the cores out.</summary>
     public int Threads { get; init; }
 
     /// <summary>What the nodes compute on: one device for all of them, or one each, separated by commas.</summary>
@@ -42,9 +47,16 @@ internal sealed record ServeOptions
 /// <summary>One of several tenants that <c>serve</c> runs.</summary>
 internal sealed record ServeTenant
 {
+    /// <summary>The tenant's name.</summary>
     public required TenantId Tenant { get; init; }
+
+    /// <summary>Node processes of its cell.</summary>
     public int Nodes { get; init; } = 1;
+
+    /// <summary>Compute threads of a node; 0 shares the cores out among all tenants' nodes.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Its models, at least one.</summary>
     public IReadOnlyList<ModelOptions> Models { get; init; } = [];
 
     /// <summary>As those of a coordinator's cell.</summary>
@@ -87,13 +99,19 @@ internal static class ServeCommand
                         KvCacheType = parsed.GetValue(kvType)!,
                     })],
                 };
-            using ILoggerFactory loggers = Logging.Create(parsed.GetValue(CommandRunner.Verbose) ? LogLevel.Debug : LogLevel.Warning);
-            LoadProgress progress = new(quiet: false);
-            await using EmbeddedCell cell = await EmbeddedCell.StartAsync(Embedded(serve, loggers), progress, cancellation);
-            StageTable.Write(Console.Error, cell);
-            await ShowKeysAsync(cell, serve, cancellation);
+            using Logging logging = Logging.Open(
+                Configuration.Find<LogOptions>(parsed.GetValue(config), "Logging"), LogLevel.Warning, parsed.GetValue(CommandRunner.Verbose), auto: LogFormat.Text);
+            using IDisposable? tracing = Tracing.Start(Configuration.Find<TracingOptions>(parsed.GetValue(config), "Tracing"), "coordinator", "serve");
+            LoadProgress progress = new(quiet: logging.IsJson);
+            await using EmbeddedCell cell = await EmbeddedCell.StartAsync(Embedded(serve, logging.Factory), progress, cancellation);
+            if (!logging.IsJson)
+            {
+                StageTable.Write(Console.Error, cell);
+            }
+
+            await ShowKeysAsync(cell, serve, logging, cancellation);
             string admin = cell.AdminAddress is { } address ? $", admin listener at {address}" : "";
-            Console.Error.WriteLine($"API at {cell.HttpAddress}v1, status at {cell.HttpAddress}{admin}; Ctrl-C stops everything");
+            logging.Announce($"API at {cell.HttpAddress}v1, status at {cell.HttpAddress}{admin}; Ctrl-C stops everything");
             await Waiting.UntilCancelled(cancellation);
             return 0;
         });
@@ -144,7 +162,7 @@ internal static class ServeCommand
         [.. models.Select(model => model with { Path = Path.GetFullPath(model.Path), Draft = model.Draft is null ? null : Path.GetFullPath(model.Draft), Nodes = nodes })];
 
     /// <summary>A database that goes with this run has no keys that anybody could know: it gets one for each tenant.</summary>
-    private static async Task ShowKeysAsync(EmbeddedCell cell, ServeOptions serve, CancellationToken cancellation)
+    private static async Task ShowKeysAsync(EmbeddedCell cell, ServeOptions serve, Logging logging, CancellationToken cancellation)
     {
         if (cell.Access is not { } access || !cell.NeedsKeys)
         {
@@ -160,12 +178,12 @@ internal static class ServeCommand
 
             if (serve.StorePath is { } store)
             {
-                Console.Error.WriteLine($"tenant {tenant} has no key yet: lamina key create {tenant} --store {store}");
+                logging.Announce($"tenant {tenant} has no key yet: lamina key create {tenant} --store {store}");
                 continue;
             }
 
             NewKey made = await access.Keys.CreateAsync(tenant, "serve", KeyScopes.Inference | KeyScopes.Usage, null, cancellation);
-            Console.Error.WriteLine($"key of tenant {tenant}, until this process ends: {made.Text}");
+            logging.Announce($"key of tenant {tenant}, until this process ends: {made.Text}");
         }
 
         await access.NoticeAsync();

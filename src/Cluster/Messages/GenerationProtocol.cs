@@ -20,6 +20,7 @@ public static class GenerationProtocol
     /// <param name="Lane">Whose turn it counts against: lanes share the pipeline's time, each by its weight. Opaque; 0 for whoever needs no share of its own.</param>
     /// <param name="Weight">The lane's share beside the others', from 1; what comes last counts.</param>
     /// <param name="Allowed">Tokens that may be emitted, resumed ones included, until an <see cref="Allow"/> says more; 0 = all of them.</param>
+    /// <param name="TraceParent">The span that asks for it, in W3C's form; null where nobody traces. Older builds skip it.</param>
     [MessagePackObject]
     public sealed record Submit(
         [property: Key(0)] TenantId Tenant,
@@ -36,7 +37,8 @@ public static class GenerationProtocol
         [property: Key(11)] int Weight = 1,
         [property: Key(12)] float[]? EmittedLogProbs = null,
         [property: Key(13)] int Allowed = 0,
-        [property: Key(14)] IReadOnlyList<AdapterSetting>? Adapters = null)
+        [property: Key(14)] IReadOnlyList<AdapterSetting>? Adapters = null,
+        [property: Key(15)] string? TraceParent = null)
     {
         /// <summary>Overwrites the tokens, once they were taken over.</summary>
         public void Forget()

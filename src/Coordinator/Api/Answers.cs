@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Threading.Channels;
@@ -137,6 +138,8 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         GenerationProtocol.Submit submit = Submission(choice, prompt, known, maxTokens);
         var flow = new GenerationFlow(MaxTokensAhead, known.Length);
         GenerationTimer timer = metrics.StartGeneration(cell.Tenant, model.Name, prompt.Length);
+        using Activity? span = ApiTrace.StartGeneration(cell.Tenant, model.Name, prompt.Length);
+        submit = submit with { TraceParent = span?.Id };
 
         // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
         Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token, flow);
@@ -183,16 +186,19 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             GenerationProtocol.GenerationEnded ended = await run;
             var usage = new AnswerUsage(prompt.Length, completionTokens, ended.CachedPromptTokens);
             timer.End(text.Stopped ? GenerationOutcome.Stop : ended.Outcome);
+            ApiTrace.EndGeneration(span, text.Stopped ? GenerationOutcome.Stop : ended.Outcome, completionTokens);
             await events.WriteAsync(Last(choice, text, ended, usage) with { Tokens = completionTokens }, cancellation);
         }
         catch (OperationCanceledException)
         {
             timer.End(GenerationOutcome.Cancelled);
+            ApiTrace.EndGeneration(span, GenerationOutcome.Cancelled, completionTokens);
         }
         catch (InvalidOperationException)
         {
             // The cell was closed, or the deployment removed, while the answer ran.
             timer.End(GenerationOutcome.Failed);
+            ApiTrace.EndGeneration(span, GenerationOutcome.Failed, completionTokens);
             events.TryComplete(ApiError.Unavailable("the model is not served any more").AsException());
         }
         finally

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
@@ -37,11 +38,12 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics,
     {
         var id = new GenerationId(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
         GenerationTimer timer = metrics.StartGeneration(cell.Tenant, model.Name, tokens.Length);
+        using Activity? span = ApiTrace.StartGeneration(cell.Tenant, model.Name, tokens.Length);
         GenerationOutcome outcome = GenerationOutcome.Failed;
         try
         {
             (GenerationProtocol.GenerationEnded ended, float[]? embedding) = await cell.EmbedAsync(
-                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight), cancellation);
+                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight, TraceParent: span?.Id), cancellation);
             cancellation.ThrowIfCancellationRequested();
             outcome = ended.Outcome;
             return embedding?.Length == model.Shape.EmbeddingLength && embedding.All(float.IsFinite) ? embedding
@@ -56,6 +58,7 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics,
         finally
         {
             timer.End(outcome);
+            ApiTrace.EndGeneration(span, outcome, 0);
         }
     }
 }

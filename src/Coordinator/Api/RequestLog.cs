@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -6,9 +8,18 @@ using Microsoft.Extensions.Logging;
 
 namespace Lamina.Coordinator.Api;
 
-/// <summary>One line and one count per request: route, status, time, the answer's id and the caller's name for its user. Never a word of prompts or answers.</summary>
+/// <summary>
+/// One line, one count and one span per request: route, status, time, the answer's id and the caller's name for its user. Never a word of prompts or answers. Gives each request
+/// an id, the caller's <c>X-Request-Id</c> where it is a plain one, which the response and every entry that is logged meanwhile carry.
+/// </summary>
 internal sealed class RequestLog(ILogger logger, ApiMetrics metrics)
 {
+    public const string IdHeader = "X-Request-Id";
+
+    private const int MaxIdLength = 64;
+
+    private static readonly SearchValues<char> s_idCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+
     private sealed record Description(string Id, string? User);
 
     /// <summary>Adds what the endpoint learnt of the request.</summary>
@@ -17,6 +28,17 @@ internal sealed class RequestLog(ILogger logger, ApiMetrics metrics)
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         long start = Stopwatch.GetTimestamp();
+        string request = IdOf(context.Request.Headers[IdHeader]);
+        context.TraceIdentifier = request;
+
+        // An error clears what was set before it: the id is set last.
+        context.Response.OnStarting(() =>
+        {
+            context.Response.Headers[IdHeader] = request;
+            return Task.CompletedTask;
+        });
+        using IDisposable? scope = logger.BeginScope(new KeyValuePair<string, object?>[] { new("request", request) });
+        using Activity? span = ApiTrace.StartRequest(context);
         try
         {
             await next(context);
@@ -28,7 +50,11 @@ internal sealed class RequestLog(ILogger logger, ApiMetrics metrics)
             int status = context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted ? 499 : context.Response.StatusCode;
             metrics.CountRequest(route, status, elapsed);
             Description? description = context.Features.Get<Description>();
+            ApiTrace.EndRequest(span, status, description?.Id);
             logger.LogDebug("{Route} {Status} in {Milliseconds:0.0} ms, {Id}, user {User}", route, status, elapsed.TotalMilliseconds, description?.Id, description?.User);
         }
     }
+
+    private static string IdOf(string? given) =>
+        given is { Length: > 0 and <= MaxIdLength } && !given.AsSpan().ContainsAnyExcept(s_idCharacters) ? given : Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 }

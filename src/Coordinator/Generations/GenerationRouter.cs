@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Lamina.Cluster.Messages;
 
 namespace Lamina.Coordinator.Generations;
@@ -203,6 +204,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
 
             reason = result.LossReason!;
             run.NoteLoss();
+            Activity.Current?.AddEvent(new ActivityEvent("failover"));
         }
     }
 

@@ -184,7 +184,11 @@ internal sealed class PipelineHead : IDisposable
             }
 
             any = true;
-            if (command.Submit is not null)
+            if (command.Submit is { TraceParent: not null } traced && NodeTrace.IsOn && NodeTrace.StartHead(traced) is { } span)
+            {
+                _scheduler.Submit(traced with { TraceParent = span.Id }, command.Owner, Stopwatch.GetTimestamp(), span);
+            }
+            else if (command.Submit is not null)
             {
                 _scheduler.Submit(command.Submit, command.Owner, Stopwatch.GetTimestamp());
                 command.Owner.OnTaken(command.Submit);
@@ -271,7 +275,12 @@ internal sealed class PipelineHead : IDisposable
         {
             Volatile.Write(ref _promptTokens, _promptTokens + started.PromptLength);
             Volatile.Write(ref _cachedPromptTokens, _cachedPromptTokens + (started.CachedPromptTokens ?? 0));
-            _measures?.ObserveQueue(Stopwatch.GetElapsedTime(started.SubmittedAt));
+            TimeSpan queued = Stopwatch.GetElapsedTime(started.SubmittedAt);
+            _measures?.ObserveQueue(queued);
+            if (started.Span is not null)
+            {
+                NodeTrace.Begun(started.Span, queued, started.CachedPromptTokens ?? 0);
+            }
         }
     }
 
@@ -282,6 +291,11 @@ internal sealed class PipelineHead : IDisposable
             var owner = (IGenerationOwner)e.Sequence.Owner!;
             if (e.Outcome is { } outcome)
             {
+                if (e.Sequence.Span is not null)
+                {
+                    NodeTrace.End(e.Sequence.Span, outcome, e.Index);
+                }
+
                 owner.OnEnded(new GenerationProtocol.GenerationEnded(e.Sequence.Id, outcome, e.Index, e.Sequence.CachedPromptTokens ?? 0, e.Reason));
             }
             else
@@ -312,6 +326,11 @@ internal sealed class PipelineHead : IDisposable
         _scheduler.CancelAll(null, GenerationOutcome.Failed, reason);
         foreach (SchedulerEvent e in _scheduler.Events)
         {
+            if (e.Sequence.Span is not null)
+            {
+                NodeTrace.End(e.Sequence.Span, null, e.Index);
+            }
+
             ((IGenerationOwner)e.Sequence.Owner!).OnLost(e.Sequence.Id, e.Index, reason);
         }
 

@@ -16,6 +16,7 @@ internal sealed class StageExecutor : IDisposable
     private readonly StageSettings _settings;
     private readonly SequenceTable _sequences;
     private readonly TailSampler? _sampler;
+    private readonly StageTrace _trace;
 
     /// <param name="tokenizer">What the tail needs for grammars and for DRY; null where the model brings none.</param>
     public StageExecutor(Stage stage, StageSettings settings, Tokenizer? tokenizer = null)
@@ -23,6 +24,7 @@ internal sealed class StageExecutor : IDisposable
         Stage = stage;
         _settings = settings;
         _sequences = new SequenceTable(settings, stage.Shape.VocabularySize);
+        _trace = new StageTrace(stage, settings.MaxSequences);
         _sampler = stage.IsLast ? new TailSampler(settings.MaxSequences, settings.ContextLength, stage.Shape, tokenizer) : null;
     }
 
@@ -47,6 +49,7 @@ internal sealed class StageExecutor : IDisposable
         {
             _sequences.CheckRows(step.Batch);
             Stage.Forward(step.Batch, input, output);
+            _trace.CountStep(step);
             _sampler?.Sample(Stage, step.Batch, Sampled);
         }
     }
@@ -89,6 +92,7 @@ internal sealed class StageExecutor : IDisposable
 
     public void Dispose()
     {
+        _trace.Dispose();
         _sampler?.Dispose();
         Sampled.Clear();
         Stage.Dispose();
@@ -134,6 +138,7 @@ internal sealed class StageExecutor : IDisposable
                 case OperationCode.Release:
                     _sequences.Release(reader.Slot);
                     Stage.Cache.Release(reader.Slot);
+                    _trace.Release(reader.Slot);
                     Stage.Adapters.Assign(reader.Slot, []);
                     _sampler?.Release(reader.Slot);
                     break;
@@ -149,6 +154,7 @@ internal sealed class StageExecutor : IDisposable
                 case OperationCode.Open:
                     _sequences.Open(reader.Slot, reader.Tokens);
                     _sampler?.Open(reader.Slot, reader.Tokens, reader.Settings);
+                    _trace.Open(reader.Slot, reader.Settings);
                     break;
                 case OperationCode.Append:
                     _sequences.Append(reader.Slot, reader.Blocks);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
 using Lamina.Compute.Model.Adapters;
@@ -68,10 +69,10 @@ internal sealed partial class Scheduler
     public List<Sequence> Started { get; } = [];
 
     /// <summary>Admits a generation to the queue; one that can never run ends at once as Refused.</summary>
-    /// <param name="now">When it came; handed on with the sequence and read by nobody here.</param>
-    public void Submit(GenerationProtocol.Submit submit, object? owner, long now = 0)
+    /// <param name="now">When it came; handed on with the sequence, as is <paramref name="span"/>, and read by nobody here.</param>
+    public void Submit(GenerationProtocol.Submit submit, object? owner, long now = 0, Activity? span = null)
     {
-        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null) { SubmittedAt = now };
+        var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null) { SubmittedAt = now, Span = span };
         sequence.CacheRoot = _cache?.RootOf(sequence.Adapters) ?? 0;
         if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
         {

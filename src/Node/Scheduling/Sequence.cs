@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Model;
 using Lamina.Compute.Model.Adapters;
@@ -71,6 +72,9 @@ internal sealed class Sequence
 
     /// <summary>As the caller of <see cref="Scheduler.Submit"/> counts time.</summary>
     public long SubmittedAt { get; init; }
+
+    /// <summary>Its span at the head; null where it is not traced.</summary>
+    public Activity? Span { get; init; }
 
     /// <summary>Whether it has run before, if only to give its place up.</summary>
     public bool HasStarted { get; set; }
