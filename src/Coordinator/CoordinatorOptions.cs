@@ -65,11 +65,13 @@ public sealed record CoordinatorOptions
 /// <summary>One tenant's cell as this coordinator joins it.</summary>
 public sealed record CellOptions
 {
+    /// <summary>Tenant whose cell it is, as in the certificate.</summary>
     public required TenantId Tenant { get; init; }
 
     /// <summary>This coordinator's name in the cell, as in its certificate.</summary>
     public required string Name { get; init; }
 
+    /// <summary>PEM files: own certificate, its key, and the cell's trusted roots.</summary>
     public required string CertificatePath { get; init; }
     public required string KeyPath { get; init; }
     public required string TrustBundlePath { get; init; }
@@ -77,10 +79,13 @@ public sealed record CellOptions
     /// <summary>The tenant's root with its key, if this coordinator is to renew the cell's certificates; null = the operator does.</summary>
     public IssuerOptions? Issuer { get; init; }
 
+    /// <summary>Address that the cell's ports bind to; never a wildcard unless <see cref="PublicHost"/> is set.</summary>
     public string BindAddress { get; init; } = "127.0.0.1";
+
+    /// <summary>Host name by which the cell's other members reach this coordinator; the bind address when null.</summary>
     public string? PublicHost { get; init; }
 
-    /// <summary>0 picks a free port (only when no seeds are named: the coordinator then forms the cell itself).</summary>
+    /// <summary>Ports of the control and of the data connections; 0 picks a free one, for control only when no seeds are named: the coordinator then forms the cell itself.</summary>
     public int ControlPort { get; init; }
     public int LinkPort { get; init; }
 
@@ -149,8 +154,9 @@ public sealed record ModelOptions
 /// <summary>Files of a tenant's root, as <c>lamina pki tenant</c> makes them.</summary>
 public sealed record IssuerOptions
 {
+    /// <summary>PEM file of the root's certificate.</summary>
     public required string CertificatePath { get; init; }
 
-    /// <summary>Whoever has this file can make certificates of the tenant: it lies on no machine that need not have it.</summary>
+    /// <summary>PEM file of its key. Whoever has this file can make certificates of the tenant: it lies on no machine that need not have it.</summary>
     public required string KeyPath { get; init; }
 }

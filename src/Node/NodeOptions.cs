@@ -5,8 +5,10 @@ namespace Lamina.Node;
 /// <summary>Configuration of a worker process, section <c>Node</c> of <c>lamina.json</c>.</summary>
 public sealed record NodeOptions
 {
+    /// <summary>Tenant whose cell it joins, as in its certificate.</summary>
     public required TenantId Tenant { get; init; }
 
+    /// <summary>The node's name in the cell, as in its certificate.</summary>
     public required NodeName Name { get; init; }
 
     /// <summary>PEM files: own certificate, its key, and the cell's trusted roots.</summary>
@@ -20,10 +22,10 @@ public sealed record NodeOptions
     /// <summary>Host name by which the cell's other members reach this node; the bind address when null.</summary>
     public string? PublicHost { get; init; }
 
-    /// <summary>0 picks a free port.</summary>
+    /// <summary>Port of the control connections (Akka); 0 picks a free one.</summary>
     public int ControlPort { get; init; }
 
-    /// <summary>0 picks a free port.</summary>
+    /// <summary>Port of the data connections; 0 picks a free one.</summary>
     public int LinkPort { get; init; }
 
     /// <summary>Control endpoints of the cell's seed members (its coordinators).</summary>

@@ -5,6 +5,7 @@ public sealed record QuotaRules
 {
     public static QuotaRules Unlimited { get; } = new();
 
+    /// <summary>Requests and tokens of a minute and of a UTC day; null = no limit.</summary>
     public long? RequestsPerMinute { get; init; }
     public long? RequestsPerDay { get; init; }
     public long? PromptTokensPerMinute { get; init; }
@@ -81,7 +82,9 @@ public sealed record TenantQuotas
 {
     public static TenantQuotas Unlimited { get; } = new();
 
-    /// <summary>For all keys together. Instances of their own, here and below: a configuration is bound into what stands here.</summary>
+    // Instances of their own, here and below: a configuration is bound into what stands here.
+
+    /// <summary>For all keys together.</summary>
     public QuotaRules Tenant { get; init; } = new();
 
     /// <summary>For each key that has no rules of its own.</summary>

@@ -184,14 +184,11 @@ internal sealed class PipelineHead : IDisposable
             }
 
             any = true;
-            if (command.Submit is { TraceParent: not null } traced && NodeTrace.IsOn && NodeTrace.StartHead(traced) is { } span)
+            if (command.Submit is { } submit)
             {
-                _scheduler.Submit(traced with { TraceParent = span.Id }, command.Owner, Stopwatch.GetTimestamp(), span);
-            }
-            else if (command.Submit is not null)
-            {
-                _scheduler.Submit(command.Submit, command.Owner, Stopwatch.GetTimestamp());
-                command.Owner.OnTaken(command.Submit);
+                Activity? span = submit.TraceParent is not null && NodeTrace.IsOn ? NodeTrace.StartHead(submit) : null;
+                _scheduler.Submit(span is null ? submit : submit with { TraceParent = span.Id }, command.Owner, Stopwatch.GetTimestamp(), span);
+                command.Owner.OnTaken(submit);
             }
             else if (command is { Generation: { } flowing, Allowed: { } allowed })
             {
