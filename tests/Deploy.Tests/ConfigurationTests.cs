@@ -61,6 +61,8 @@ public sealed class ConfigurationTests
                 }
 
                 Assert.Equal(manifest.Labels["lamina.dev/tenant"], cell.Tenant.Value);
+                Assert.All(cell.Import.SigningKeys, key => Assert.StartsWith("-----BEGIN PUBLIC KEY-----", map.Data[key["/etc/lamina/config/".Length..]], StringComparison.Ordinal));
+                Assert.Equal(map.Data.Count - 1, cell.Import.SigningKeys.Count);
                 RequireMounted(container, [cell.CertificatePath, cell.KeyPath, cell.TrustBundlePath, options.StorePath, .. cell.Models.Select(model => model.Path).Where(path => !path.StartsWith("/app/", StringComparison.Ordinal))]);
                 certificate = cell.CertificatePath;
             }
@@ -71,6 +73,7 @@ public sealed class ConfigurationTests
                 Assert.StartsWith(self, options.PublicHost, StringComparison.Ordinal);
                 var front = (V1StatefulSet)manifests.Single(other => other.Value is V1StatefulSet && other.Name == $"lamina-{options.Tenant}-coordinator").Value;
                 Assert.Equal(Enumerable.Range(0, front.Spec.Replicas ?? 1).Select(ordinal => $"lamina-{options.Tenant}-coordinator-{ordinal}"), options.Seeds.Select(seed => seed.Host.Split('.')[0]));
+                Assert.Equal(container.Resources.Limits.ContainsKey("nvidia.com/gpu") ? "cuda:0" : "cpu", options.Device);
                 Assert.True(options.DrainSeconds + 10 <= pod.TerminationGracePeriodSeconds);
                 RequireMounted(container, [options.CertificatePath, options.KeyPath, options.TrustBundlePath, options.CachePath]);
                 certificate = options.CertificatePath;

@@ -117,6 +117,32 @@ public sealed partial class RuleTests
                     Assert.Equal($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root", certificate.Spec.IssuerRef.Name);
                     Assert.Equal(["digital signature", "server auth", "client auth"], certificate.Spec.Usages);
                     break;
+                case V1Ingress ingress:
+                    V1IngressRule rule = Assert.Single(ingress.Spec.Rules);
+                    Assert.Equal([rule.Host], Assert.Single(ingress.Spec.Tls).Hosts);
+                    CheckRoute(manifests, manifest, Assert.Single(rule.Http.Paths).Backend.Service.Name, rule.Host);
+                    break;
+                case Resource<HttpRouteSpec> route:
+                    BackendReference backend = Assert.Single(Assert.Single(route.Spec.Rules).BackendRefs);
+                    V1Service before = CheckRoute(manifests, manifest, backend.Name, Assert.Single(route.Spec.Hostnames));
+                    Assert.Equal(Assert.Single(before.Spec.Ports).Port, backend.Port);
+                    Assert.NotEmpty(route.Spec.ParentRefs);
+
+                    // The way from the Gateway to the Service is encrypted and checked, too.
+                    var policy = (Resource<BackendTlsPolicySpec>)manifests.Single(other => other.Kind == "BackendTLSPolicy" && other.Name == manifest.Name && other.Namespace == manifest.Namespace).Value;
+                    Assert.Equal(("Service", backend.Name), (Assert.Single(policy.Spec.TargetRefs).Kind, policy.Spec.TargetRefs[0].Name));
+                    Assert.Equal(route.Spec.Hostnames[0], policy.Spec.Validation.Hostname);
+                    Assert.True(policy.Spec.Validation.CaCertificateRefs is { Count: 1 } ^ policy.Spec.Validation.WellKnownCACertificates == "System");
+                    break;
+                case V2HorizontalPodAutoscaler scaler:
+                    var scaled = (V1StatefulSet)manifests.Single(other => other.Kind == scaler.Spec.ScaleTargetRef.Kind && other.Name == scaler.Spec.ScaleTargetRef.Name && other.Namespace == manifest.Namespace).Value;
+                    Assert.Null(scaled.Spec.Replicas); // or each upgrade would undo what the autoscaler did
+                    V2MetricIdentifier metric = Assert.Single(scaler.Spec.Metrics).External.Metric;
+                    Assert.Equal("lamina_generations_waiting", metric.Name);
+                    Assert.Equal(manifest.Labels["lamina.dev/tenant"], metric.Selector.MatchLabels["tenant"]);
+                    V1Volume keys = scaled.Spec.Template.Spec.Volumes.Single(volume => volume.Name == "pki");
+                    Assert.True(keys.Secret is not null || keys.Projected.Sources.Count == scaler.Spec.MaxReplicas); // a pod that comes finds its certificate
+                    break;
                 case V1Namespace space:
                     Assert.Equal("restricted", space.Metadata.Labels["pod-security.kubernetes.io/enforce"]);
                     break;
@@ -124,6 +150,16 @@ public sealed partial class RuleTests
                     break;
             }
         }
+    }
+
+    /// <summary>A route leads to its own tenant's exposed API.</summary>
+    private static V1Service CheckRoute(IReadOnlyList<Manifest> manifests, Manifest route, string service, string host)
+    {
+        Manifest found = manifests.Single(other => other.Value is V1Service && other.Name == service && other.Namespace == route.Namespace);
+        Assert.Equal(route.Labels["lamina.dev/tenant"], found.Labels["lamina.dev/tenant"]);
+        Assert.Equal($"lamina-{route.Labels["lamina.dev/tenant"]}-api", service);
+        Assert.Equal(route.Labels["lamina.dev/tenant"].Split('-')[0] + ".example", host);
+        return (V1Service)found.Value;
     }
 
     [GeneratedRegex(@"(?im)^\s*(password|token|apiKey|secretKey)\s*:\s*\S")]

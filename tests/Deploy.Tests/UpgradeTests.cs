@@ -73,7 +73,7 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
     /// <summary>Streams come and go through the Service while something is done, and for a while before and after; each must be whole and say what it says in peace.</summary>
     private async Task UnderLoadAsync(string what, Func<Task> act)
     {
-        const int Workers = 6, Tokens = 200;
+        const int Workers = 6, Tokens = 400;
         using HttpClient quiet = installation.Caller("acme");
         string[] expected = await Task.WhenAll(Enumerable.Range(0, Workers).Select(worker => Chat.AskAsync(quiet, $"Tell me of {worker}", Tokens, worker)));
         int before = Cluster.Retired.Count;
@@ -84,8 +84,8 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
         Task load = Task.WhenAll(Enumerable.Range(0, Workers).Select(async worker =>
         {
             // Some dial for each chat, some keep their connections; some read slowly, so that their streams are older than what happens meanwhile.
-            TimeSpan pace = TimeSpan.FromMilliseconds(worker < 2 ? 200 : 0);
-            using HttpClient http = installation.Caller("acme", keepAlive: worker % 2 == 0);
+            TimeSpan pace = TimeSpan.FromMilliseconds(worker < 2 ? 20 : 0);
+            using HttpClient http = installation.Caller("acme", keepAlive: worker % 2 == 0, slow: worker < 2);
             while (!ending.IsCancellationRequested)
             {
                 long begun = Stopwatch.GetTimestamp();

@@ -11,6 +11,8 @@
     {{- if hasKey $pools .name -}}{{- fail (printf "tenants: tenant %s has two pools named %s" $tenant .name) -}}{{- end -}}
     {{- $_ := set $pools .name true -}}
     {{- $total = add $total .replicas -}}
+    {{- if and .maxReplicas (le (int .maxReplicas) (int .replicas)) -}}{{- fail (printf "tenants: maxReplicas of pool %s of tenant %s must be above its replicas" .name $tenant) -}}{{- end -}}
+    {{- if and .waitingPerNode (not .maxReplicas) -}}{{- fail (printf "tenants: waitingPerNode of pool %s of tenant %s needs maxReplicas" .name $tenant) -}}{{- end -}}
     {{- if gt (len (printf "%s-%s-%s" $.Release.Name $tenant .name)) 52 -}}{{- fail (printf "the name %s-%s-%s is longer than the 52 characters of a StatefulSet's" $.Release.Name $tenant .name) -}}{{- end -}}
   {{- end -}}
   {{- range .models -}}
@@ -26,6 +28,19 @@
 {{- if ne (len (uniq $ports)) 5 -}}{{- fail "ports: api, admin, control, link and health must differ" -}}{{- end -}}
 {{- if and .Values.api.expose (not .Values.api.tlsSecret) -}}{{- fail "api.expose needs api.tlsSecret: beyond loopback the API speaks HTTPS only" -}}{{- end -}}
 {{- if and .Values.api.expose .Values.networkPolicies.enabled (not .Values.api.from) -}}{{- fail "api.expose needs api.from, or the network policies drop every request" -}}{{- end -}}
+{{- $routed := or .Values.api.ingress.enabled .Values.api.gateway.enabled -}}
+{{- if and $routed (not .Values.api.expose) -}}{{- fail "api.ingress and api.gateway need api.expose" -}}{{- end -}}
+{{- if and .Values.api.ingress.enabled (not .Values.api.ingress.tlsSecret) -}}{{- fail "api.ingress needs api.ingress.tlsSecret: keys and prompts travel by HTTPS only" -}}{{- end -}}
+{{- if and .Values.api.gateway.enabled (not .Values.api.gateway.parentRefs) -}}{{- fail "api.gateway needs api.gateway.parentRefs, the Gateways that its routes join" -}}{{- end -}}
+{{- $hosts := dict -}}
+{{- range .Values.tenants -}}
+{{- if and $routed (not .host) -}}{{- fail (printf "api.ingress and api.gateway need tenants[].host; tenant %s has none" .name) -}}{{- end -}}
+{{- if and .host (not $routed) -}}{{- fail (printf "tenants: host of tenant %s needs api.ingress or api.gateway" .name) -}}{{- end -}}
+{{- if .host -}}
+{{- if hasKey $hosts .host -}}{{- fail (printf "tenants: the host %s occurs twice" .host) -}}{{- end -}}
+{{- $_ := set $hosts .host true -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.database -}}
 {{- if .secret -}}
 {{- if or (not .host) (not .user) -}}{{- fail "database.secret needs database.host and database.user" -}}{{- end -}}
@@ -207,10 +222,25 @@ annotations:
   {{- with .stages }}{{- $_ := set $model "Stages" . -}}{{- end -}}
   {{- with .contextLength }}{{- $_ := set $model "ContextLength" (int .) -}}{{- end -}}
   {{- with .threads }}{{- $_ := set $model "Threads" (int .) -}}{{- end -}}
+  {{- with .pipelines }}{{- $_ := set $model "Pipelines" (int .) -}}{{- end -}}
+  {{- with .spares }}{{- $_ := set $model "Spares" (int .) -}}{{- end -}}
+  {{- with .draftTokens }}{{- $_ := set $model "DraftTokens" (int .) -}}{{- end -}}
+  {{- with .kvCacheType }}{{- $_ := set $model "KvCacheType" . -}}{{- end -}}
+  {{- with .sha256 }}{{- $_ := set $model "Sha256" . -}}{{- end -}}
   {{- $models = append $models $model -}}
 {{- end -}}
 {{- $cell := dict "Tenant" .tenant.name "TrustBundlePath" "/etc/lamina/pki/ca.crt" "BindAddress" "0.0.0.0" "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
   "Seeds" (include "lamina.seeds" . | fromJsonArray) "Models" $models -}}
+{{- with .tenant.modelPolicy -}}
+  {{- $import := dict -}}
+  {{- with .leastTrust }}{{- $_ := set $import "LeastTrust" . -}}{{- end -}}
+  {{- with .maxBytes }}{{- $_ := set $import "MaxBytes" (int64 .) -}}{{- end -}}
+  {{- if hasKey . "sandbox" }}{{- $_ := set $import "Sandbox" .sandbox -}}{{- end -}}
+  {{- $keys := list -}}
+  {{- range $at, $key := .signingKeys }}{{- $keys = append $keys (printf "/etc/lamina/config/signing-%d.pem" $at) -}}{{- end -}}
+  {{- if $keys }}{{- $_ := set $import "SigningKeys" $keys -}}{{- end -}}
+  {{- $_ := set $cell "Import" $import -}}
+{{- end -}}
 {{- $grace := int $values.coordinator.terminationGracePeriodSeconds -}}
 {{- $linger := int $values.coordinator.lingerSeconds -}}
 {{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 10) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
@@ -230,6 +260,6 @@ annotations:
 {{- $values := .root.Values -}}
 {{- $node := dict "Tenant" .tenant.name "TrustBundlePath" "/etc/lamina/pki/ca.crt" "BindAddress" "0.0.0.0" "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
   "Seeds" (include "lamina.seeds" . | fromJsonArray) "CachePath" "/var/cache/lamina/tensors" "DrainSeconds" (sub (int $values.node.terminationGracePeriodSeconds) 10 | int)
-  "Threads" (int (default $values.node.threads .pool.threads)) "MemoryBytes" (int64 (default $values.node.memoryBytes .pool.memoryBytes)) -}}
+  "Threads" (int (default $values.node.threads .pool.threads)) "MemoryBytes" (int64 (default $values.node.memoryBytes .pool.memoryBytes)) "Device" (ternary "cuda:0" "cpu" (default false .pool.gpu)) -}}
 {{- dict "Node" $node "Health" (dict "Listen" (printf "0.0.0.0:%d" (int $values.ports.health))) | toPrettyJson -}}
 {{- end -}}

@@ -72,9 +72,9 @@ public sealed class HighlyAvailable : IAsyncLifetime
 
     /// <summary>A caller of a tenant's API, through its Service, with a key.</summary>
     /// <param name="keyOf">Whose key it shows.</param>
-    internal HttpClient Caller(string tenant, string? keyOf = null, bool keepAlive = false, string from = Gateway)
+    internal HttpClient Caller(string tenant, string? keyOf = null, bool keepAlive = false, string from = Gateway, bool slow = false)
     {
-        HttpClient http = NamespaceSocket.CreateClient(Cluster.Machines.Namespace(from), Cluster.AddressOfService($"lamina-{tenant}-api"), 443, HostOf(tenant), _authority, keepAlive);
+        HttpClient http = NamespaceSocket.CreateClient(Cluster.Machines.Namespace(from), Cluster.AddressOfService($"lamina-{tenant}-api"), 443, HostOf(tenant), _authority, keepAlive, slow);
         http.DefaultRequestHeaders.Authorization = new("Bearer", _keys[keyOf ?? tenant]);
         return http;
     }

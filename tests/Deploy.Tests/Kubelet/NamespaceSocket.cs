@@ -14,13 +14,17 @@ internal static partial class NamespaceSocket
 {
     private const int NewNet = 0x40000000;
 
+    /// <summary>Receive buffer of a slow reader: what it has not read is still with the server.</summary>
+    private const int SlowBytes = 4096;
+
     /// <summary>An HTTP client that stands in a namespace; every host name leads to one address.</summary>
+    /// <param name="slow">Whether what is not read yet stays with the server.</param>
     /// <param name="authority">PEM of the roots that the server's certificate is held against; null = plain HTTP.</param>
-    public static HttpClient CreateClient(string space, string address, int port, string host, string? authority = null, bool keepAlive = true)
+    public static HttpClient CreateClient(string space, string address, int port, string host, string? authority = null, bool keepAlive = true, bool slow = false)
     {
         var handler = new SocketsHttpHandler
         {
-            ConnectCallback = async (_, cancellation) => new NetworkStream(await ConnectAsync(space, address, port, cancellation), ownsSocket: true),
+            ConnectCallback = async (_, cancellation) => new NetworkStream(await ConnectAsync(space, address, port, cancellation, slow ? SlowBytes : 0), ownsSocket: true),
             ConnectTimeout = TimeSpan.FromSeconds(20),
             PooledConnectionLifetime = keepAlive ? Timeout.InfiniteTimeSpan : TimeSpan.Zero,
             UseProxy = false,
@@ -35,11 +39,16 @@ internal static partial class NamespaceSocket
         return new HttpClient(handler) { BaseAddress = new Uri($"{(authority is null ? "http" : "https")}://{host}:{port}/"), Timeout = TimeSpan.FromMinutes(5) };
     }
 
-    public static async Task<Socket> ConnectAsync(string space, string address, int port, CancellationToken cancellation)
+    public static async Task<Socket> ConnectAsync(string space, string address, int port, CancellationToken cancellation, int receiveBytes = 0)
     {
         Socket socket = await CreateAsync(space);
         try
         {
+            if (receiveBytes > 0)
+            {
+                socket.ReceiveBufferSize = receiveBytes;
+            }
+
             await socket.ConnectAsync(IPAddress.Parse(address), port, cancellation);
             return socket;
         }

@@ -26,6 +26,33 @@ internal static class Chart
 
         """;
 
+    public const string Scaled = """
+        tenants:
+          - name: acme
+            models:
+              - { path: /app/models/lamina-tiny-q8_0.gguf, nodes: 2, pipelines: 3, spares: 1, draftTokens: 4, kvCacheType: q8_0, sha256: "0000000000000000000000000000000000000000000000000000000000000000" }
+            modelPolicy:
+              leastTrust: Trusted
+              maxBytes: 100000000000
+              sandbox: true
+              signingKeys:
+                - |
+                  -----BEGIN PUBLIC KEY-----
+                  AAAA
+                  -----END PUBLIC KEY-----
+            pools:
+              - { name: cpu, replicas: 2, maxReplicas: 6, waitingPerNode: 8 }
+              - { name: gpu, replicas: 1, gpu: true, runtimeClassName: nvidia, tolerations: [{ key: nvidia.com/gpu, operator: Exists, effect: NoSchedule }] }
+
+        """;
+
+    private const string Routed = """
+        tenants:
+          - { name: acme, host: acme.example, models: [], pools: [{ name: cpu, replicas: 1 }] }
+          - { name: rival-labs, host: rival.example, models: [], pools: [{ name: cpu, replicas: 1 }] }
+
+        """;
+
     public const string HighlyAvailable = """
         coordinator: { replicas: 2, lingerSeconds: 8, terminationGracePeriodSeconds: 300 }
         database: { secret: database, host: pg.data.svc.cluster.local, user: lamina, to: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: data } } }] }
@@ -46,6 +73,10 @@ internal static class Chart
         ["highly available"] = TwoTenants + HighlyAvailable,
         ["highly available, cert-manager, a namespace each"] = TwoTenants + HighlyAvailable + "namespacePerTenant: true\ncertificates: { mode: certManager }\n",
         ["own database, one coordinator"] = "database: { secret: db, host: pg.example, port: 6432, name: state, user: app, sslMode: Require, to: [{ ipBlock: { cidr: 10.1.0.0/16 } }] }\ntopologyKeys: [kubernetes.io/hostname, topology.kubernetes.io/zone]\n",
+        ["routed by an Ingress and a Gateway"] = Routed + "api: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], ingress: { enabled: true, className: nginx, tlsSecret: front }, gateway: { enabled: true, parentRefs: [{ name: gw, namespace: infra, sectionName: https }], caConfigMap: ca } }\n",
+        ["routed, a namespace each"] = Routed + "namespacePerTenant: true\napi: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], gateway: { enabled: true, parentRefs: [{ name: gw }] } }\n",
+        ["pools that scale, GPUs, model policy"] = Scaled,
+        ["pools that scale, cert-manager"] = Scaled + "certificates: { mode: certManager }\n",
         ["no network policies"] = "networkPolicies: { enabled: false }\n",
         ["own ports and DNS"] = "ports: { api: 18080, admin: 18081, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
         ["pods"] = "image: { repository: registry.example/lamina, digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", pullPolicy: Always }\nimagePullSecrets: [pull]\npodLabels: { team: ml }\npodAnnotations: { note: here }\npriorityClassName: high\nrunAsUser: 2000\n"

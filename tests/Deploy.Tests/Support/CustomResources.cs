@@ -1,6 +1,6 @@
 namespace Lamina.Deploy.Tests.Support;
 
-// The fields of cert-manager's and the Prometheus operator's resources that the chart uses; a field that is not here fails the strict reading.
+// The fields of cert-manager's, the Prometheus operator's and the Gateway API's resources that the chart uses; a field that is not here fails the strict reading.
 
 internal sealed class Resource<TSpec>
     where TSpec : new()
@@ -94,4 +94,53 @@ internal sealed class AlertRule
     public string For { get; set; } = "";
     public Dictionary<string, string> Labels { get; set; } = [];
     public Dictionary<string, string> Annotations { get; set; } = [];
+}
+
+internal sealed class HttpRouteSpec
+{
+    public List<ParentReference> ParentRefs { get; set; } = [];
+    public List<string> Hostnames { get; set; } = [];
+    public List<HttpRouteRule> Rules { get; set; } = [];
+}
+
+internal sealed class ParentReference
+{
+    public string? Group { get; set; }
+    public string? Kind { get; set; }
+    public string? Namespace { get; set; }
+    public string Name { get; set; } = "";
+    public string? SectionName { get; set; }
+    public int? Port { get; set; }
+}
+
+internal sealed class HttpRouteRule
+{
+    public List<BackendReference> BackendRefs { get; set; } = [];
+    public Dictionary<string, string> Timeouts { get; set; } = [];
+}
+
+internal sealed class BackendReference
+{
+    public string Name { get; set; } = "";
+    public int Port { get; set; }
+}
+
+internal sealed class BackendTlsPolicySpec
+{
+    public List<LocalReference> TargetRefs { get; set; } = [];
+    public BackendValidation Validation { get; set; } = new();
+}
+
+internal sealed class LocalReference
+{
+    public string Group { get; set; } = "";
+    public string Kind { get; set; } = "";
+    public string Name { get; set; } = "";
+}
+
+internal sealed class BackendValidation
+{
+    public string Hostname { get; set; } = "";
+    public List<LocalReference>? CaCertificateRefs { get; set; }
+    public string? WellKnownCACertificates { get; set; }
 }
