@@ -14,7 +14,7 @@ foreach (Command command in new[]
     DemoCommand.Create(), RunCommand.Create(), ServeCommand.Create(), CoordinatorCommand.Create(), NodeCommand.Create(),
     BenchCommand.Create(), TokenizeCommand.Create(), SynthCommand.Create(), InspectCommand.Create(), QuantizeCommand.Create(), PkiCommand.Create(), ModelCommand.Create(),
     TenantCommand.Create(), KeyCommand.Create(), HealthCommand.Create(), SuspendCommand.Create(), SuspendCommand.CreateLift(), QuotaCommand.Create(), AuditCommand.Create(),
-    VerifyIsolationCommand.Create(), CheckModelCommand.Create(), ChaosCommand.Create(), DrainCommand.Create(), PlanCommand.Create(), StatusCommand.Create(),
+    VerifyIsolationCommand.Create(), CheckModelCommand.Create(), ChaosCommand.Create(), DrainCommand.Create(), PlanCommand.Create(), StatusCommand.Create(), AskCommand.Create(),
 })
 {
     root.Subcommands.Add(command);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Admin;
@@ -131,7 +132,12 @@ public sealed class CoordinatorHost : IAsyncDisposable
     {
         _isLeaving = true;
         await _api.LingerAsync(linger);
+        long begun = Stopwatch.GetTimestamp();
         await Task.WhenAll(_cells.Select(cell => cell.DrainAsync(deadline)));
+
+        // The last token is generated; a slow reader does not have it yet.
+        TimeSpan left = deadline - Stopwatch.GetElapsedTime(begun);
+        await _api.FinishAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero);
     }
 
     /// <summary>Ends the API's requests, then the cells; at most five seconds.</summary>

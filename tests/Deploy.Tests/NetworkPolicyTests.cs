@@ -78,6 +78,21 @@ public sealed class NetworkPolicyTests
     }
 
     [Fact]
+    public void Policies_OfATestWithAKey_LetItReachItsOwnTenantsApiAlone()
+    {
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases["highly available"]);
+        PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
+        Peer[] own = [.. manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels))];
+        foreach ((Peer from, Peer to) in own.Where(peer => Role(peer) == "test").SelectMany(from => own.Where(to => to != from).Select(to => (from, to))))
+        {
+            bool mine = Role(to) == "coordinator" && from.Labels["lamina.dev/tenant"] == to.Labels["lamina.dev/tenant"];
+            Assert.Equal(mine, matrix.Allows(from, to, Api, "TCP"));
+            Assert.Equal(mine, matrix.Allows(from, to, Health, "TCP"));
+            Assert.False(matrix.Allows(from, to, Control, "TCP"));
+        }
+    }
+
+    [Fact]
     public void Policies_WithADatabase_LetCoordinatorsReachItAndNobodyElse()
     {
         IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + Chart.HighlyAvailable);

@@ -9,7 +9,7 @@ public sealed partial class RuleTests
 {
     public static TheoryData<string> Cases => [.. Chart.Cases.Keys];
 
-    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models", "https", "database"];
+    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models", "https", "database", "key"];
 
     [Trait("Attack", "M1")]
     [Theory]

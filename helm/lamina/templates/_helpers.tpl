@@ -32,6 +32,7 @@
 {{- if and $routed (not .Values.api.expose) -}}{{- fail "api.ingress and api.gateway need api.expose" -}}{{- end -}}
 {{- if and .Values.api.ingress.enabled (not .Values.api.ingress.tlsSecret) -}}{{- fail "api.ingress needs api.ingress.tlsSecret: keys and prompts travel by HTTPS only" -}}{{- end -}}
 {{- if and .Values.api.gateway.enabled (not .Values.api.gateway.parentRefs) -}}{{- fail "api.gateway needs api.gateway.parentRefs, the Gateways that its routes join" -}}{{- end -}}
+{{- if and .Values.tests.keySecret (not .Values.api.expose) -}}{{- fail "tests.keySecret needs api.expose: an API on loopback is reached from its own pod alone" -}}{{- end -}}
 {{- $hosts := dict -}}
 {{- range .Values.tenants -}}
 {{- if and $routed (not .host) -}}{{- fail (printf "api.ingress and api.gateway need tenants[].host; tenant %s has none" .name) -}}{{- end -}}
@@ -49,7 +50,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and (gt (int .Values.coordinator.replicas) 1) (not .Values.database.secret) -}}{{- fail "coordinator.replicas above 1 needs database.secret: several coordinators share tenants, keys and usage in one PostgreSQL database" -}}{{- end -}}
-{{- if lt (int .Values.coordinator.terminationGracePeriodSeconds) (add .Values.coordinator.lingerSeconds 15 | int) -}}{{- fail "coordinator.terminationGracePeriodSeconds must be at least coordinator.lingerSeconds and 15 more" -}}{{- end -}}
+{{- if lt (int .Values.coordinator.terminationGracePeriodSeconds) (add .Values.coordinator.lingerSeconds 20 | int) -}}{{- fail "coordinator.terminationGracePeriodSeconds must be at least coordinator.lingerSeconds and 20 more" -}}{{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicies.enabled (not .Values.monitoring.namespace) -}}{{- fail "monitoring.serviceMonitor.enabled needs monitoring.namespace, or the network policies drop every scrape" -}}{{- end -}}
 {{- end -}}
 
@@ -243,7 +244,7 @@ annotations:
 {{- end -}}
 {{- $grace := int $values.coordinator.terminationGracePeriodSeconds -}}
 {{- $linger := int $values.coordinator.lingerSeconds -}}
-{{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 10) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
+{{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 15) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
 {{- if $values.api.expose -}}{{- $_ := set $coordinator "Tls" (dict "CertificatePath" "/etc/lamina/https/tls.crt" "KeyPath" "/etc/lamina/https/tls.key") -}}{{- end -}}
 {{- with $values.database -}}
 {{- if .secret -}}

@@ -9,9 +9,12 @@ namespace Lamina.Cli.Embedded;
 internal readonly record struct ChatTiming(int Tokens, double FirstTokenMilliseconds, double TokensPerSecond);
 
 /// <summary>Asks the HTTP API one question at a time, as any client would, and shows the answer while it streams.</summary>
-internal sealed class ChatStream(Uri api, string model) : IDisposable
+internal sealed class ChatStream(HttpClient http, string model) : IDisposable
 {
-    private readonly HttpClient _http = new() { BaseAddress = api, Timeout = TimeSpan.FromMinutes(5) };
+    public ChatStream(Uri api, string model)
+        : this(new HttpClient { BaseAddress = api, Timeout = TimeSpan.FromMinutes(5) }, model)
+    {
+    }
 
     public async Task<ChatTiming> AskAsync(string question, TextWriter output, CancellationToken cancellation)
     {
@@ -25,7 +28,7 @@ internal sealed class ChatStream(Uri api, string model) : IDisposable
         };
         using HttpRequestMessage request = new(HttpMethod.Post, "v1/chat/completions") { Content = JsonContent.Create(body) };
         long started = Stopwatch.GetTimestamp();
-        using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
         if (!response.IsSuccessStatusCode)
         {
             JsonNode? error = JsonNode.Parse(await response.Content.ReadAsStringAsync(cancellation));
@@ -35,7 +38,7 @@ internal sealed class ChatStream(Uri api, string model) : IDisposable
         return await ShowAsync(await response.Content.ReadAsStreamAsync(cancellation), started, output, cancellation);
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => http.Dispose();
 
     private static async Task<ChatTiming> ShowAsync(Stream events, long started, TextWriter output, CancellationToken cancellation)
     {

@@ -106,6 +106,9 @@ internal sealed class ApiServer : IAsyncDisposable
         _departure.CloseIdle();
     }
 
+    /// <summary>Accepts nothing more, and waits until readers have been sent what they asked for.</summary>
+    public Task FinishAsync(TimeSpan within) => WebListener.FinishAsync(_app, within);
+
     public async ValueTask DisposeAsync()
     {
         _archive.Dispose();

@@ -24,6 +24,7 @@ public sealed class HighlyAvailable : IAsyncLifetime
         coordinator: { replicas: 2 }
         node: { threads: 1 }
         podAnnotations: { note: "{{note}}" }
+        tests: { keySecret: test-keys }
         api: { expose: true, tlsSecret: https, from: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: front } } }] }
 
         """ + PlayedDatabase.Values;
@@ -57,6 +58,8 @@ public sealed class HighlyAvailable : IAsyncLifetime
         {
             _keys[tenant] = await MakeKeyAsync(release, tenant);
         }
+
+        Cluster.Volumes.Set(new V1Secret { Metadata = new V1ObjectMeta { Name = "test-keys", NamespaceProperty = "lamina" }, StringData = _keys });
     }
 
     public async ValueTask DisposeAsync()

@@ -70,7 +70,7 @@ internal static class Chart
         ["cert-manager, a namespace each"] = TwoTenants + "namespacePerTenant: true\ncertificates: { mode: certManager, duration: 12h, renewBefore: 4h }\ninstallation: eu.lamina\nclusterDomain: k8s.example\n",
         ["monitoring"] = TwoTenants + "monitoring: { namespace: monitoring, runbookUrl: https://wiki.example/lamina, labels: { release: prom }, serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }\n",
         ["exposed API"] = TwoTenants + "api: { expose: true, tlsSecret: https, from: [{ podSelector: { matchLabels: { app: gateway } } }], service: { port: 8443, type: LoadBalancer, annotations: { example/internal: \"true\" } } }\n",
-        ["highly available"] = TwoTenants + HighlyAvailable,
+        ["highly available"] = TwoTenants + HighlyAvailable + "tests: { keySecret: test-keys }\n",
         ["highly available, cert-manager, a namespace each"] = TwoTenants + HighlyAvailable + "namespacePerTenant: true\ncertificates: { mode: certManager }\n",
         ["own database, one coordinator"] = "database: { secret: db, host: pg.example, port: 6432, name: state, user: app, sslMode: Require, to: [{ ipBlock: { cidr: 10.1.0.0/16 } }] }\ntopologyKeys: [kubernetes.io/hostname, topology.kubernetes.io/zone]\n",
         ["routed by an Ingress and a Gateway"] = Routed + "api: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], ingress: { enabled: true, className: nginx, tlsSecret: front }, gateway: { enabled: true, parentRefs: [{ name: gw, namespace: infra, sectionName: https }], caConfigMap: ca } }\n",

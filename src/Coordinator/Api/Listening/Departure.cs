@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -14,11 +15,14 @@ namespace Lamina.Coordinator.Api.Listening;
 /// </summary>
 internal sealed class Departure
 {
+    /// <summary>How long the close of a connection waits until its reader has taken all: with the process its network may go, and what the kernel still holds with it.</summary>
+    private static readonly LingerOption s_untilTaken = new(enable: true, seconds: 5);
+
     private readonly ConcurrentDictionary<Visitor, bool> _visitors = new();
     private volatile bool _announced;
 
     /// <summary>One connection; at most one request runs on it (HTTP/1.1).</summary>
-    private sealed class Visitor(IConnectionLifetimeNotificationFeature? lifetime)
+    private sealed class Visitor(ConnectionContext connection)
     {
         private volatile bool _busy;
 
@@ -33,7 +37,19 @@ internal sealed class Departure
         {
             if (!_busy)
             {
-                lifetime?.RequestClose();
+                connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+            }
+        }
+
+        public void CloseOnceTaken()
+        {
+            try
+            {
+                connection.Features.Get<IConnectionSocketFeature>()?.Socket.LingerState = s_untilTaken;
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // It is gone already.
             }
         }
     }
@@ -43,9 +59,14 @@ internal sealed class Departure
 
     public void Watch(ListenOptions listen) => listen.Use(next => async connection =>
     {
-        var visitor = new Visitor(connection.Features.Get<IConnectionLifetimeNotificationFeature>());
+        var visitor = new Visitor(connection);
         connection.Features.Set(visitor);
         _visitors[visitor] = true;
+        if (_announced)
+        {
+            visitor.CloseOnceTaken();
+        }
+
         try
         {
             await next(connection);
@@ -84,6 +105,10 @@ internal sealed class Departure
         }
 
         _announced = true;
+        foreach (Visitor visitor in _visitors.Keys)
+        {
+            visitor.CloseOnceTaken();
+        }
     }
 
     /// <summary>Closes the connections that wait for a request: they have had a while to send one.</summary>

@@ -35,7 +35,7 @@ internal static class WebListener
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = s_stopDeadline);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan); // whoever stops it says how long it may take
         return builder.Build();
     }
 
@@ -65,17 +65,22 @@ internal static class WebListener
 
     public static async Task StopAsync(WebApplication app)
     {
-        using var deadline = new CancellationTokenSource(s_stopDeadline);
+        await FinishAsync(app, s_stopDeadline);
+        await app.DisposeAsync();
+    }
+
+    /// <summary>Accepts nothing more and waits until every answer is written, at most until the deadline; then connections are cut.</summary>
+    public static async Task FinishAsync(WebApplication app, TimeSpan within)
+    {
+        using var deadline = new CancellationTokenSource(within);
         try
         {
             await app.StopAsync(deadline.Token);
         }
         catch (OperationCanceledException)
         {
-            // Connections that did not end in time are cut by the disposal.
+            // Connections that did not end in time are cut.
         }
-
-        await app.DisposeAsync();
     }
 
     private static void Configure(KestrelServerOptions kestrel, IPEndPoint listen, ServerCertificate? certificate, Departure? departure)
