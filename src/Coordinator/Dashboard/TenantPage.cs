@@ -8,6 +8,8 @@ using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Lamina.Coordinator.Dashboard;
 
@@ -31,8 +33,9 @@ internal sealed class TenantPage(DashboardFeed feed, QuotaControl quotas)
         Caller caller = Caller.Of(context);
         var reader = new AdminCaller(caller.Tenant, Audit.Auditor.ActorOf(caller.Key));
 
-        // The guard cuts the request off when its key ends.
-        return EventStream.WriteAsync(context, json => feed.Write(json, reader), () => true);
+        // The guard cuts the request off when its key ends. A coordinator that ends waits for its readers, but this one would never have all.
+        IHostApplicationLifetime server = context.RequestServices.GetRequiredService<IHostApplicationLifetime>();
+        return EventStream.WriteAsync(context, json => feed.Write(json, reader), () => !server.ApplicationStopping.IsCancellationRequested);
     }
 
     private Task QuotasAsync(HttpContext context)
