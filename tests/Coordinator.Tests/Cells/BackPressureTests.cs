@@ -51,8 +51,10 @@ public sealed class BackPressureTests : IAsyncLifetime
         Assert.Equal(50, other.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
         await UntilAsync(load => load is { Running: 1, TokensPerSecond: 0 });
 
+        // From here on a quick reader: through four kilobytes at a time the rest takes half a minute, most of it waiting for acknowledgements.
+        slow.ReceiveBufferSize = 1 << 20;
         using var reader = new StreamReader(new NetworkStream(slow));
-        string events = await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        string events = await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(180));
         Assert.Contains("[DONE]", events, StringComparison.Ordinal);
         string text = string.Concat(events.Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal)).Select(line => JsonDocument.Parse(line[6..]).RootElement.GetProperty("choices")[0].GetProperty("text").GetString()));
         JsonElement whole = await _cell.PostAsync("/v1/completions", body.Replace(",\"stream\":true", "", StringComparison.Ordinal));
@@ -78,7 +80,7 @@ public sealed class BackPressureTests : IAsyncLifetime
 
     private async Task UntilAsync(Func<GenerationProtocol.HeadLoad, bool> condition)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(90));
         while (!condition(_cell.Cell.LoadOf("long", out _)))
         {
             await Task.Delay(10, deadline.Token);

@@ -64,7 +64,7 @@ public sealed class CanaryTests(ITestOutputHelper output)
         await EvictAsync(http);
 
         // Logs at their finest, and every file: the model's own copies hold the name that was planted in it.
-        Assert.Contains("trce", cell.Logs, StringComparison.Ordinal);
+        Assert.Contains("\"level\":\"trace\"", cell.Logs, StringComparison.Ordinal);
         Assert.All(secrets, value => Assert.DoesNotContain(value, cell.Logs, StringComparison.Ordinal));
         foreach (string file in new[] { folder.Path, cell.FolderPath }.SelectMany(path => Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)))
         {
