@@ -70,7 +70,7 @@ internal sealed class TestCell : IAsyncDisposable
     /// <summary>Waits until the deployment's view is as wanted.</summary>
     public async Task<DeploymentView> UntilAsync(Func<DeploymentView, bool> wanted)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         while (true)
         {
             DeploymentView view = Cell.Deployments[0];
