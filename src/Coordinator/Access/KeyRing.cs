@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
+using System.Diagnostics;
 using System.Globalization;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.State;
@@ -16,6 +17,12 @@ public sealed class KeyRing : IAsyncDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(400);
 
+    /// <summary>Between two readings for keys that nobody knows, so that a flood of them costs the database twenty small queries a second.</summary>
+    private static readonly TimeSpan s_lookInterval = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>How long a key that nobody knows waits for a database that does not answer.</summary>
+    private static readonly TimeSpan s_lookLimit = TimeSpan.FromSeconds(5);
+
     private readonly StateDatabase _state;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -24,6 +31,10 @@ public sealed class KeyRing : IAsyncDisposable
     private readonly ConcurrentDictionary<(string Key, TenantId? Tenant), CancellationTokenSource> _running = new();
     private readonly ConcurrentDictionary<string, int> _usedOn = new();
     private readonly ConcurrentDictionary<string, int> _unwritten = new();
+    private readonly Lock _looking = new();
+    private Task _look = Task.CompletedTask;
+    private Task? _nextLook;
+    private long _lookedAt;
     private volatile AccessView _view = AccessView.Empty;
     private Task _watching = Task.CompletedTask;
     private bool _isAway;
@@ -47,7 +58,24 @@ public sealed class KeyRing : IAsyncDisposable
         return ring;
     }
 
-    /// <summary>Whose key this is, or why it is refused.</summary>
+    /// <summary>
+    /// Whose key this is, or why it is refused. A key that is not known is looked for in the database once more first: one that was made a moment ago, by a command or by another coordinator, is good
+    /// from its first request on.
+    /// </summary>
+    public async ValueTask<(ApiKey? Key, KeyRefusal? Refusal)> AuthenticateAsync(string text, CancellationToken cancellation)
+    {
+        (ApiKey? Key, KeyRefusal? Refusal) found = Authenticate(text);
+        if (found.Refusal is not KeyRefusal.Unknown || !ApiKeyText.TryParse(text, out _))
+        {
+            return found;
+        }
+
+        await LookAgain().WaitAsync(s_lookLimit, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellation.ThrowIfCancellationRequested();
+        return Authenticate(text);
+    }
+
+    /// <summary>Whose key this is, or why it is refused, by what was last read.</summary>
     public (ApiKey? Key, KeyRefusal? Refusal) Authenticate(string text)
     {
         if (!ApiKeyText.TryParse(text, out string? id))
@@ -111,6 +139,13 @@ public sealed class KeyRing : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _watching;
+        Task looking;
+        lock (_looking)
+        {
+            looking = _nextLook ?? _look;
+        }
+
+        await looking;
         _stopping.Dispose();
         _refreshing.Dispose();
     }
@@ -142,6 +177,42 @@ public sealed class KeyRing : IAsyncDisposable
             {
                 await TryRefreshAsync(stopping);
             }
+        }
+        catch (OperationCanceledException)
+        {
+            // The coordinator stops.
+        }
+    }
+
+    /// <summary>A reading that begins after this call; all who ask before it begins share it.</summary>
+    private Task LookAgain()
+    {
+        lock (_looking)
+        {
+            Task before = _look;
+            return _nextLook ??= _stopping.IsCancellationRequested ? Task.CompletedTask : Task.Run(() => LookAfterAsync(before));
+        }
+    }
+
+    private async Task LookAfterAsync(Task previous)
+    {
+        await previous;
+        try
+        {
+            if (s_lookInterval - Stopwatch.GetElapsedTime(_lookedAt) is { Ticks: > 0 } rest)
+            {
+                await Task.Delay(rest, _stopping.Token);
+            }
+
+            lock (_looking)
+            {
+                // Whoever comes from here on may have missed this reading, and gets the next.
+                _look = _nextLook!;
+                _nextLook = null;
+                _lookedAt = Stopwatch.GetTimestamp();
+            }
+
+            await TryRefreshAsync(_stopping.Token);
         }
         catch (OperationCanceledException)
         {

@@ -26,7 +26,7 @@ internal sealed class Credentials(KeyRing ring, TokenIssuer? issuer)
         string presented = text[Scheme.Length..].Trim();
         (ApiKey? Key, KeyRefusal? Refusal) found = issuer is not null && TokenIssuer.LooksLikeOne(presented)
             ? await issuer.AuthenticateAsync(presented, cancellation)
-            : ring.Authenticate(presented);
+            : await ring.AuthenticateAsync(presented, cancellation);
         return found switch
         {
             ({ } key, _) => (key, null),

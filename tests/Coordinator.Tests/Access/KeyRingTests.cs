@@ -39,6 +39,34 @@ public class KeyRingTests
     }
 
     [Fact]
+    public async Task AuthenticateAsync_KeysMadeSinceTheLastReading_AreTakenAtOnce()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        KeyRing ring = await state.OpenRingAsync();
+
+        for (int i = 0; i < 5; i++)
+        {
+            // Written past the ring, as another process does it.
+            NewKey made = await state.NewKeyAsync(TestState.Alpha);
+            Assert.Equal(made.Key.Id, (await ring.AuthenticateAsync(made.Text, CancellationToken.None)).Key?.Id);
+        }
+    }
+
+    [Fact]
+    public async Task AuthenticateAsync_ManyAtOnceThatNobodyMade_AreUnknown()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        NewKey made = await state.NewKeyAsync(TestState.Alpha);
+        KeyRing ring = await state.OpenRingAsync();
+
+        (ApiKey? Key, KeyRefusal? Refusal)[] found =
+            await Task.WhenAll(Enumerable.Range(0, 1_000).Select(_ => ring.AuthenticateAsync(ApiKeyText.Create(ApiKeyText.NewId()), CancellationToken.None).AsTask()));
+
+        Assert.All(found, each => Assert.Equal((null, KeyRefusal.Unknown), each));
+        Assert.NotNull((await ring.AuthenticateAsync(made.Text, CancellationToken.None)).Key);
+    }
+
+    [Fact]
     public async Task Authenticate_AfterItsLife_IsExpired()
     {
         await using TestState state = await TestState.CreateAsync();
