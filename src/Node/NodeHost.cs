@@ -122,6 +122,8 @@ public sealed class NodeHost : IAsyncDisposable
     /// <summary>Leaves the cell, closes the links, zeroes and frees the stages.</summary>
     public async ValueTask DisposeAsync()
     {
+        // Until it has left the cell it answers probes: what it says of itself then keeps it out of the plans that follow the loss of its links.
+        _actor.Tell(new NodeCommands.DrainNode(_cell.Self.Tenant), _actor);
         await _listener.DisposeAsync().ConfigureAwait(false);
         await _cell.DisposeAsync().ConfigureAwait(false);
         foreach (StageUnit unit in _stages.Units)

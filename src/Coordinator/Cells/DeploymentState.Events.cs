@@ -61,11 +61,6 @@ public sealed partial record DeploymentState
         var table = nodes.ToImmutableSortedDictionary(node => node.Name, node => node, Nodes.KeyComparer);
         bool changed = table.Count != Nodes.Count || table.Any(node => !Nodes.TryGetValue(node.Key, out NodeView? old) || !old.IsSameToPlans(node.Value));
         DeploymentState state = this with { Nodes = table };
-        if (changed && GaveUp && Model is not null)
-        {
-            state = state with { GaveUp = false, Failures = 0 };
-        }
-
         state.UnloadStrays(effects);
         foreach (EpochState epoch in state.Epochs.ToArray())
         {
@@ -80,7 +75,8 @@ public sealed partial record DeploymentState
             state = state.OnEpochLost(building.Epoch, $"node {leaving.Plan.Node} is leaving", permanent: false, effects);
         }
 
-        return state;
+        // After the losses, not before: what failed because of a node that is gone says nothing of the nodes that are left, and no other change may come.
+        return changed && Model is not null ? state with { GaveUp = false, Failures = 0, TriedBeside = [] } : state;
     }
 
     /// <summary>

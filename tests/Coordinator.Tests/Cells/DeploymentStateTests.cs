@@ -190,6 +190,34 @@ public class DeploymentStateTests
     }
 
     [Fact]
+    public void Build_FailsForTheLastTimeBecauseItsNodeHasGone_IsTriedWithTheNodesThatAreLeft()
+    {
+        Serve();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "the link to b closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        for (int epoch = 2; epoch <= DeploymentState.MaxFailures; epoch++)
+        {
+            Happen(new DeploymentEvent.StageFailed(Address(epoch, 0), new NodeName("a"), StageFailure.LinkLost, "b refuses links"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        }
+
+        _effects.Clear();
+        Happen(Seen(Node("a"), Node("c")));
+
+        // Epoch 6 was the fifth in a row that failed, and after its node no other change comes.
+        Assert.Equal(["a load 7/0/0 0-3 of 2", "c load 7/0/1 3-6 of 2"], Told().Where(told => told.Contains("load 7", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void BetterPlan_WhoseNodeGoes_IsTriedWithAnotherThatIsLeft()
+    {
+        ServeWithTwo();
+        Happen(Seen(Node("a"), Node("b"), Node("c"), Node("d")));
+        _effects.Clear();
+        Happen(Seen(Node("a"), Node("c"), Node("d")));
+
+        Assert.Equal(["a load 4/0/0 0-2 of 3", "c load 4/0/1 2-4 of 3", "d load 4/0/2 4-6 of 3"], Told().Where(told => told.Contains("load 4", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public void Node_ComesBack_BetterPlanIsBuiltBesideAndReplacesTheServingOne()
     {
         ServeWithTwo();
