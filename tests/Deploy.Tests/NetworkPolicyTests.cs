@@ -107,6 +107,39 @@ public sealed class NetworkPolicyTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Policies_OfTheBuiltInPki_LetItReachTheApiServerAndNobodyReachIt(bool namespacePerTenant)
+    {
+        const string To = "certificates: { mode: job, job: { apiServer: { to: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: kube-system } }, podSelector: { matchLabels: { component: kube-apiserver } } }] } } }\n";
+        Peer server = new("API server", "kube-system", new Dictionary<string, string> { ["component"] = "kube-apiserver" });
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + To + $"namespacePerTenant: {(namespacePerTenant ? "true" : "false")}\n");
+        Peer[] own = [.. manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels))];
+        Assert.Equal(4, own.Count(peer => Role(peer) == "pki")); // of each tenant a Job and a CronJob
+
+        // With all policies, and with the hook's alone, as at the first installation.
+        foreach (bool hooksAlone in new[] { false, true })
+        {
+            if (hooksAlone && namespacePerTenant)
+            {
+                continue;
+            }
+
+            PolicyMatrix matrix = new(manifests.Where(manifest => !hooksAlone || manifest.Annotation("helm.sh/hook") is not null).Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
+            foreach (Peer keeper in own.Where(peer => Role(peer) == "pki"))
+            {
+                Assert.True(matrix.Allows(keeper, server, 6443, "TCP"));
+                foreach (Peer other in own.Append(s_dns).Append(s_prometheus).Concat(s_strangers).Where(other => other != keeper))
+                {
+                    Assert.All(new[] { Api, Control, Link, Health, Dns, Https, 6443 }, port => Assert.False(matrix.Allows(keeper, other, port, "TCP") || matrix.Allows(other, keeper, port, "TCP"), $"{keeper.Name} and {other.Name} on {port}"));
+                }
+            }
+
+            Assert.All(own.Where(peer => Role(peer) != "pki" && !hooksAlone), peer => Assert.False(matrix.Allows(peer, server, 6443, "TCP")));
+        }
+    }
+
     /// <summary>The flows that the product has, said without the policies' words.</summary>
     private static bool IsNeeded(Peer from, Peer to, int port, string protocol, bool monitored)
     {

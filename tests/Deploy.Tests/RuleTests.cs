@@ -9,7 +9,7 @@ public sealed partial class RuleTests
 {
     public static TheoryData<string> Cases => [.. Chart.Cases.Keys];
 
-    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models", "https", "database", "key"];
+    private static readonly string[] s_volumes = ["config", "pki", "tmp", "models", "https", "database", "key", "token"];
 
     [Trait("Attack", "M1")]
     [Theory]
@@ -56,6 +56,13 @@ public sealed partial class RuleTests
         Assert.All(pod.Volumes, volume => Assert.Contains(volume.Name, s_volumes));
         Assert.All(pod.Volumes, volume => Assert.Null(volume.HostPath));
         Assert.Null(pod.InitContainers);
+
+        // A token for the Kubernetes API is for the pods that keep the certificates, alone, and for ten minutes.
+        bool keeps = owner.Labels.TryGetValue("app.kubernetes.io/component", out string? component) && component == "pki";
+        Assert.Equal(keeps, pod.Volumes.Any(volume => volume.Name == "token"));
+        V1ServiceAccountTokenProjection[] tokens = [.. pod.Volumes.SelectMany(volume => volume.Projected?.Sources ?? []).Select(source => source.ServiceAccountToken).Where(token => token is not null)];
+        Assert.Equal(keeps ? [600L] : [], tokens.Select(token => token.ExpirationSeconds));
+        Assert.Equal(keeps, pod.ServiceAccountName?.Contains("-pki", StringComparison.Ordinal) == true);
         Assert.All(pod.Containers, CheckContainer);
         if (owner.Value is not V1StatefulSet set)
         {
@@ -117,6 +124,26 @@ public sealed partial class RuleTests
                     Assert.Equal($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root", certificate.Spec.IssuerRef.Name);
                     Assert.Equal(["digital signature", "server auth", "client auth"], certificate.Spec.Usages);
                     break;
+                case V1Role leave:
+                    // By name, and of one tenant: the roots, and what its pods mount.
+                    V1PolicyRule granted = Assert.Single(leave.Rules);
+                    Assert.Equal(["secrets"], granted.Resources);
+                    Assert.Equal([""], granted.ApiGroups);
+                    Assert.Equal(["get", "create", "patch", "update"], granted.Verbs);
+                    Assert.Equal(
+                        manifests.Where(other => other.Value is V1StatefulSet && other.Namespace == manifest.Namespace && other.Labels["lamina.dev/tenant"] == manifest.Labels["lamina.dev/tenant"])
+                            .Select(other => other.Name + "-pki").Append($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root").Order(StringComparer.Ordinal),
+                        granted.ResourceNames.Order(StringComparer.Ordinal));
+                    break;
+                case V1RoleBinding binding:
+                    Rbacv1Subject subject = Assert.Single(binding.Subjects);
+                    Assert.Equal(("ServiceAccount", manifest.Name, manifest.Namespace), (subject.Kind, subject.Name, subject.NamespaceProperty));
+                    Assert.Equal(("Role", manifest.Name), (binding.RoleRef.Kind, binding.RoleRef.Name));
+                    Assert.All(new[] { "Role", "ServiceAccount" }, kind => Assert.Contains(manifests, other => other.Kind == kind && other.Name == manifest.Name && other.Namespace == manifest.Namespace && other.Annotation("helm.sh/hook") == manifest.Annotation("helm.sh/hook")));
+                    break;
+                case V1Job or V1CronJob:
+                    CheckKeeper(manifests, manifest);
+                    break;
                 case V1Ingress ingress:
                     V1IngressRule rule = Assert.Single(ingress.Spec.Rules);
                     Assert.Equal([rule.Host], Assert.Single(ingress.Spec.Tls).Hosts);
@@ -149,6 +176,23 @@ public sealed partial class RuleTests
                 default:
                     break;
             }
+        }
+    }
+
+    /// <summary>What makes certificates makes those that the pods of its tenant mount, for the names by which they are reached.</summary>
+    private static void CheckKeeper(IReadOnlyList<Manifest> manifests, Manifest keeper)
+    {
+        V1PodSpec pod = keeper.PodTemplate!.Spec;
+        Assert.Equal("Never", pod.RestartPolicy);
+        Assert.Contains(manifests, other => other.Value is V1RoleBinding && other.Name == pod.ServiceAccountName && other.Namespace == keeper.Namespace && other.Annotation("helm.sh/hook") == keeper.Annotation("helm.sh/hook"));
+        string[] parts = [.. Assert.Single(pod.Containers).Args.Where(argument => argument.StartsWith("--part=", StringComparison.Ordinal)).Select(argument => argument["--part=".Length..])];
+        Manifest[] sets = [.. manifests.Where(other => other.Value is V1StatefulSet && other.Namespace == keeper.Namespace && other.Labels["lamina.dev/tenant"] == keeper.Labels["lamina.dev/tenant"])];
+        Assert.Equal(sets.Length, parts.Length);
+        foreach (Manifest set in sets)
+        {
+            V2HorizontalPodAutoscaler? scaler = manifests.Select(other => other.Value).OfType<V2HorizontalPodAutoscaler>().SingleOrDefault(other => other.Metadata.NamespaceProperty == set.Namespace && other.Spec.ScaleTargetRef.Name == set.Name);
+            Assert.Contains($"{set.Labels["app.kubernetes.io/component"]}/{set.Name}={scaler?.Spec.MaxReplicas ?? ((V1StatefulSet)set.Value).Spec.Replicas}", parts);
+            Assert.Equal(set.Name + "-pki", ((V1StatefulSet)set.Value).Spec.Template.Spec.Volumes.Single(volume => volume.Name == "pki").Secret.SecretName);
         }
     }
 

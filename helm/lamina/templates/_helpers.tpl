@@ -166,10 +166,10 @@ readinessProbe:
   timeoutSeconds: 3
 {{- end -}}
 
-{{/* One Secret for a part: ca.crt, and for each pod POD.crt and POD.key; with cert-manager, which makes a Secret a pod, projected to the same names. */}}
+{{/* One Secret for a part: ca.crt, and for each pod POD.crt and POD.key; with cert-manager, which makes a Secret for each pod, projected to the same names. */}}
 {{- define "lamina.pkiVolume" -}}
 - name: pki
-{{- if eq .root.Values.certificates.mode "secrets" }}
+{{- if ne .root.Values.certificates.mode "certManager" }}
   secret:
     secretName: {{ include "lamina.name" . }}-pki
     defaultMode: 288 # 0440

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Lamina.Cli.Kubernetes;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 
@@ -12,7 +13,7 @@ internal static class PkiCommand
 
     public static Command Create()
     {
-        Command command = new("pki", "Create, issue, rotate and show certificates (offline).") { s_folder, Init(), Tenant(), Issue(), Rotate(), Show() };
+        Command command = new("pki", "Create, issue, rotate and show certificates (offline, but for kubernetes).") { s_folder, Init(), Tenant(), Issue(), Rotate(), Show(), Kubernetes() };
         return command;
     }
 
@@ -102,6 +103,40 @@ internal static class PkiCommand
                         $"{certificate.Identity?.Uri ?? $"root of {tenant}",-70} until {certificate.NotAfter:yyyy-MM-dd HH:mm} UTC  {string.Join(' ', certificate.Hosts)}"));
                 }
             }
+        });
+        return command;
+    }
+
+    private static Command Kubernetes()
+    {
+        Argument<string> tenant = TenantArgument();
+        Option<string> installation = new("--installation") { Description = "Name of the installation in every certificate's URI.", DefaultValueFactory = _ => "lamina" };
+        Option<string> space = new("--namespace") { Description = "Namespace of the Secrets.", Required = true };
+        Option<string> root = new("--root-secret") { Description = "Secret of the tenant's roots and their keys, which no other pod needs; made when it is missing, never replaced.", Required = true };
+        Option<string[]> parts = new("--part") { Description = "A StatefulSet and its headless Service, as coordinator/NAME=REPLICAS or node/NAME=REPLICAS; repeat for several. Its Secret is NAME-pki.", Required = true };
+        Option<string> domain = new("--domain") { Description = "What stands behind POD.NAME in a pod's DNS name, such as lamina.svc.cluster.local.", Required = true };
+        Option<string> leaf = new("--leaf") { Description = "Lifetime of a certificate.", DefaultValueFactory = _ => "24h" };
+        Option<string> renew = new("--renew-before") { Description = "How long before its end a certificate is made anew.", DefaultValueFactory = _ => "8h" };
+        Option<string> rootLife = new("--root") { Description = "Lifetime of a root, at least ten times that of a certificate; in its last fifth it gets a successor.", DefaultValueFactory = _ => "43800h" };
+        Option<string> account = new("--service-account") { Description = "Folder of the pod's token and the cluster's authority.", DefaultValueFactory = _ => ServiceAccount.DefaultFolder };
+        Command command = new("kubernetes", "In a pod: keep a tenant's roots and its cell's certificates in Secrets; what is there and good stays. Run it again in time.")
+        {
+            tenant, installation, space, root, parts, domain, leaf, renew, rootLife, account,
+        };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            PkiLifetimes lifetimes = new(
+                Durations.Parse(parsed.GetValue(leaf)!, "--leaf"), Durations.Parse(parsed.GetValue(renew)!, "--renew-before"), Durations.Parse(parsed.GetValue(rootLife)!, "--root"));
+            if (lifetimes.Problem is { } problem)
+            {
+                throw new UsageException(problem);
+            }
+
+            CellPart[] cell = [.. parsed.GetRequiredValue(parts).Select(CellPart.Parse)];
+            using SecretClient secrets = new(ServiceAccount.Find(parsed.GetValue(account)!), parsed.GetRequiredValue(space));
+            await new CellSecrets(
+                secrets, new TenantId(parsed.GetRequiredValue(tenant)), parsed.GetValue(installation)!, parsed.GetRequiredValue(root), parsed.GetRequiredValue(domain), lifetimes, Console.Out).KeepAsync(cell, cancellation);
+            return 0;
         });
         return command;
     }

@@ -31,6 +31,15 @@ public sealed class CertificateAuthority : IDisposable
 
     public string RootPem => _root.ExportCertificatePem();
 
+    internal string RootKeyPem
+    {
+        get
+        {
+            using ECDsa key = _root.GetECDsaPrivateKey()!;
+            return key.ExportPkcs8PrivateKeyPem();
+        }
+    }
+
     public static CertificateAuthority Create(string installation, TenantId tenant, TimeSpan? lifetime = null, TimeProvider? time = null)
     {
         if (!Names.IsValidInstallation(installation))
@@ -60,6 +69,9 @@ public sealed class CertificateAuthority : IDisposable
 
     public static CertificateAuthority Open(string installation, TenantId tenant, string certificatePath, string keyPath, TimeProvider? time = null) =>
         new(installation, tenant, X509Certificate2.CreateFromPemFile(certificatePath, keyPath), time);
+
+    public static CertificateAuthority FromPem(string installation, TenantId tenant, string certificatePem, string keyPem, TimeProvider? time = null) =>
+        new(installation, tenant, X509Certificate2.CreateFromPem(certificatePem, keyPem), time);
 
     /// <summary>Issues a leaf for both sides of a connection.</summary>
     /// <param name="hosts">DNS names and IP addresses under which the process is reached.</param>
@@ -117,8 +129,7 @@ public sealed class CertificateAuthority : IDisposable
     /// <summary>Writes the root's certificate and its key (mode 0600).</summary>
     public void Save(string certificatePath, string keyPath)
     {
-        using ECDsa key = _root.GetECDsaPrivateKey()!;
-        PrivateFile.Write(keyPath, key.ExportPkcs8PrivateKeyPem(), secret: true);
+        PrivateFile.Write(keyPath, RootKeyPem, secret: true);
         PrivateFile.Write(certificatePath, RootPem, secret: false);
     }
 

@@ -4,7 +4,7 @@ using Lamina.Deploy.Tests.Support;
 
 namespace Lamina.Deploy.Tests.Kubelet;
 
-/// <summary>The chart as docs/kubernetes.md has it for cells that stay up: two coordinators before a PostgreSQL database, the API behind a Service; beside it a second tenant.</summary>
+/// <summary>The chart as docs/kubernetes.md has it for cells that stay up: two coordinators before a PostgreSQL database, the API behind a Service, certificates by the chart's own Job; beside it a second tenant.</summary>
 public sealed class HighlyAvailable : IAsyncLifetime
 {
     private const string Gateway = "gateway", Rival = "rival";
@@ -24,6 +24,7 @@ public sealed class HighlyAvailable : IAsyncLifetime
         coordinator: { replicas: 2 }
         node: { threads: 1 }
         podAnnotations: { note: "{{note}}" }
+        certificates: { mode: job, job: { apiServer: { to: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: kube-system } }, podSelector: { matchLabels: { component: kube-apiserver } } }] } } }
         tests: { keySecret: test-keys }
         api: { expose: true, tlsSecret: https, from: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: front } } }] }
 
@@ -51,9 +52,8 @@ public sealed class HighlyAvailable : IAsyncLifetime
             StringData = new Dictionary<string, string> { ["tls.crt"] = _authority, ["tls.key"] = key, ["ca.crt"] = _authority },
         });
         Release release = Release.Render(Values("first"));
-        Task installed = Cluster.ApplyAsync(release.Manifests);
-        release.MakeCertificates(Cluster);
-        await installed;
+        await Cluster.StartApiServerAsync();
+        await Cluster.ApplyAsync(release.Manifests);
         foreach (string tenant in new[] { "acme", Rival })
         {
             _keys[tenant] = await MakeKeyAsync(release, tenant);

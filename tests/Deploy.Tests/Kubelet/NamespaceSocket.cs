@@ -59,6 +59,14 @@ internal static partial class NamespaceSocket
         }
     }
 
+    /// <summary>A bound socket, to listen on all addresses of a namespace.</summary>
+    public static async Task<Socket> BindAsync(string space, int port)
+    {
+        Socket socket = await CreateAsync(space);
+        socket.Bind(new IPEndPoint(IPAddress.Any, port));
+        return socket;
+    }
+
     private static Task<Socket> CreateAsync(string space)
     {
         var made = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -19,7 +19,7 @@ internal sealed class PlayedCluster : IAsyncDisposable
     private readonly ConcurrentDictionary<(string Namespace, string Name), PlayedSet> _sets = new();
     private readonly ConcurrentDictionary<string, (string Host, Peer Peer, int[] Ports)> _outside = new();
     private readonly ConcurrentDictionary<(string Namespace, string Name), (string Address, V1Service Service)> _services = new();
-    private readonly ConcurrentDictionary<string, Pod> _tests = new();
+    private readonly ConcurrentDictionary<string, Pod> _passing = new();
     private readonly Dictionary<Pod, long> _leaving = [];
     private readonly CancellationTokenSource _ending = new();
     private readonly Task _publisher;
@@ -47,6 +47,11 @@ internal sealed class PlayedCluster : IAsyncDisposable
 
     public Machines Machines { get; }
 
+    /// <summary>Null until it is started.</summary>
+    public PlayedApiServer? Api { get; private set; }
+
+    public IReadOnlyDictionary<string, string> ServerVariables { get; private set; } = new Dictionary<string, string>();
+
     /// <summary>Pods that ended, in order: what they said, and whether the grace period was enough.</summary>
     public ConcurrentQueue<Pod> Retired { get; } = new();
 
@@ -71,9 +76,29 @@ internal sealed class PlayedCluster : IAsyncDisposable
         }
 
         _manifests = manifests;
+        Api?.Use(manifests.Select(manifest => manifest.Value));
         Publish();
+        foreach (Manifest job in manifests.Where(manifest => manifest.Value is V1Job && manifest.Annotation("helm.sh/hook") is { } events && events.Contains("pre-install", StringComparison.Ordinal)))
+        {
+            PodContainer ended = Assert.Single(await CompleteAsync(job));
+            Assert.True(ended.ExitCode == 0, $"the hook {job.Name} ended with {ended.ExitCode}: {ended.Said}");
+        }
+
         Manifest[] sets = [.. manifests.Where(manifest => manifest.Value is V1StatefulSet)];
         await Task.WhenAll(sets.Select(manifest => _sets.GetOrAdd((manifest.Namespace!, manifest.Name), key => new PlayedSet(this, key.Name, key.Namespace)).ApplyAsync((V1StatefulSet)manifest.Value, _ending.Token)));
+    }
+
+    /// <summary>An API server beside the pods, which only those that mount a token may know.</summary>
+    public async Task StartApiServerAsync()
+    {
+        const string Machine = "apiserver";
+        const int Port = 6443;
+        AddOutside(new Peer(Machine, "kube-system", new Dictionary<string, string> { ["component"] = "kube-apiserver" }), "kubernetes.default.svc.cluster.local", Port);
+        string address = Machines.AddressOf(Machine);
+        Api = await PlayedApiServer.StartAsync(await NamespaceSocket.BindAsync(Machines.Namespace(Machine), Port), address);
+        Api.Written = Volumes.Set;
+        ServerVariables = new Dictionary<string, string> { ["KUBERNETES_SERVICE_HOST"] = address, ["KUBERNETES_SERVICE_PORT"] = $"{Port}" };
+        Volumes.Set(new V1ConfigMap { Metadata = new V1ObjectMeta { Name = "kube-root-ca.crt", NamespaceProperty = "lamina" }, Data = new Dictionary<string, string> { ["ca.crt"] = Api.Authority } });
     }
 
     public PlayedSet Set(string name) => _sets.Values.Single(set => set.Name == name);
@@ -93,18 +118,21 @@ internal sealed class PlayedCluster : IAsyncDisposable
     /// <summary>What <c>helm test</c> does: runs the test pods to their ends, here all at once.</summary>
     public async Task<IReadOnlyList<PodContainer>> TestAsync()
     {
-        IReadOnlyList<PodContainer>[] ended = await Task.WhenAll(_manifests.Where(manifest => manifest.Value is V1Pod pod && pod.Metadata.Annotations["helm.sh/hook"] == "test").Select(async manifest =>
-        {
-            await Task.Run(() => Machines.Add(manifest.Name));
-            await using Pod pod = new(this, manifest.Name, manifest.Namespace!, manifest.PodTemplate!, "");
-            _tests[manifest.Name] = pod;
-            await SettleAsync();
-            IReadOnlyList<PodContainer> containers = await pod.CompleteAsync().WaitAsync(s_limit);
-            _tests.TryRemove(manifest.Name, out _);
-            TakeAway(pod);
-            return containers;
-        }));
+        IReadOnlyList<PodContainer>[] ended = await Task.WhenAll(_manifests.Where(manifest => manifest.Value is V1Pod && manifest.Annotation("helm.sh/hook") == "test").Select(CompleteAsync));
         return [.. ended.SelectMany(containers => containers)];
+    }
+
+    /// <summary>Runs a pod that is never started again to its end.</summary>
+    private async Task<IReadOnlyList<PodContainer>> CompleteAsync(Manifest manifest)
+    {
+        await Task.Run(() => Machines.Add(manifest.Name));
+        await using Pod pod = new(this, manifest.Name, manifest.Namespace!, manifest.PodTemplate!, "");
+        _passing[manifest.Name] = pod;
+        await SettleAsync();
+        IReadOnlyList<PodContainer> containers = await pod.CompleteAsync().WaitAsync(s_limit);
+        _passing.TryRemove(manifest.Name, out _);
+        TakeAway(pod);
+        return containers;
     }
 
     public void Publish() => _dirty.Release();
@@ -148,9 +176,14 @@ internal sealed class PlayedCluster : IAsyncDisposable
             await set.DisposeAsync();
         }
 
-        foreach (Pod pod in _tests.Values)
+        foreach (Pod pod in _passing.Values)
         {
             await pod.DisposeAsync();
+        }
+
+        if (Api is not null)
+        {
+            await Api.DisposeAsync();
         }
 
         Machines.Dispose();
@@ -175,7 +208,7 @@ internal sealed class PlayedCluster : IAsyncDisposable
 
     private void Write()
     {
-        Pod[] pods = [.. Pods, .. _tests.Values];
+        Pod[] pods = [.. Pods, .. _passing.Values];
         (Peer Peer, int[] Ports)[] all = [.. pods.Select(pod => (pod.Peer, pod.Spec.Containers.SelectMany(container => container.Ports ?? []).Select(port => port.ContainerPort).Append(8081).ToArray())), .. _outside.Values.Select(outside => (outside.Peer, outside.Ports))];
         var matrix = new PolicyMatrix(_manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
         (string, string, int)[] allowed = [.. all.SelectMany(from => all.Where(to => to.Peer != from.Peer)

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using k8s.Models;
@@ -69,7 +70,14 @@ internal static class ServerCertificate
         var names = new SubjectAlternativeNameBuilder();
         foreach (string host in hosts)
         {
-            names.AddDnsName(host);
+            if (IPAddress.TryParse(host, out IPAddress? address))
+            {
+                names.AddIpAddress(address);
+            }
+            else
+            {
+                names.AddDnsName(host);
+            }
         }
 
         request.CertificateExtensions.Add(names.Build());

@@ -63,6 +63,12 @@ internal sealed class Pod : IAsyncDisposable
 
     public void Changed() => _cluster.Publish();
 
+    /// <summary>What the API server knows its service account by.</summary>
+    public string Token() => _cluster.Api!.TokenOf(Namespace, Spec.ServiceAccountName);
+
+    /// <summary>Where the API server is, as every pod is told; nothing where there is none.</summary>
+    public IReadOnlyDictionary<string, string> ServerVariables => _cluster.ServerVariables;
+
     public string VolumeFolder(string volume) => _volumes[volume];
 
     /// <summary>Waits until what it mounts exists, as a kubelet does, then runs it.</summary>

@@ -133,6 +133,11 @@ internal sealed class PodContainer(Pod pod, V1Container container)
     private Dictionary<string, string> Environment()
     {
         Dictionary<string, string> variables = new(pod.Image.Environment) { ["HOSTNAME"] = pod.Name, ["DOTNET_ROOT"] = PodRoot.Runtime };
+        foreach ((string name, string value) in pod.ServerVariables)
+        {
+            variables[name] = value;
+        }
+
         foreach (V1EnvVar variable in container.Env ?? [])
         {
             string value = variable.Value ?? "";

@@ -55,7 +55,18 @@ internal sealed class PodVolumes(string folder)
         {
             foreach (V1VolumeProjection source in volume.Projected!.Sources)
             {
-                Add(files, await FindAsync(_secrets, pod, source.Secret.Name, cancellation), source.Secret.Items);
+                if (source.ServiceAccountToken is { } token)
+                {
+                    files[token.Path] = Encoding.UTF8.GetBytes(pod.Token());
+                }
+                else if (source.ConfigMap is { } projected)
+                {
+                    Add(files, await FindAsync(_maps, pod, projected.Name, cancellation), projected.Items);
+                }
+                else
+                {
+                    Add(files, await FindAsync(_secrets, pod, source.Secret.Name, cancellation), source.Secret.Items);
+                }
             }
         }
 

@@ -16,6 +16,10 @@ internal sealed record Manifest(string Kind, string Name, string? Namespace, IDi
         ["v1/ConfigMap"] = Model<V1ConfigMap>,
         ["v1/Pod"] = Model<V1Pod>,
         ["apps/v1/StatefulSet"] = Model<V1StatefulSet>,
+        ["batch/v1/Job"] = Model<V1Job>,
+        ["batch/v1/CronJob"] = Model<V1CronJob>,
+        ["rbac.authorization.k8s.io/v1/Role"] = Model<V1Role>,
+        ["rbac.authorization.k8s.io/v1/RoleBinding"] = Model<V1RoleBinding>,
         ["policy/v1/PodDisruptionBudget"] = Model<V1PodDisruptionBudget>,
         ["networking.k8s.io/v1/NetworkPolicy"] = Model<V1NetworkPolicy>,
         ["networking.k8s.io/v1/Ingress"] = Model<V1Ingress>,
@@ -31,9 +35,13 @@ internal sealed record Manifest(string Kind, string Name, string? Namespace, IDi
     public V1PodTemplateSpec? PodTemplate => Value switch
     {
         V1StatefulSet set => set.Spec.Template,
+        V1Job job => job.Spec.Template,
+        V1CronJob job => job.Spec.JobTemplate.Spec.Template,
         V1Pod pod => new V1PodTemplateSpec { Metadata = pod.Metadata, Spec = pod.Spec },
         _ => null,
     };
+
+    public string? Annotation(string name) => Value is IKubernetesObject<V1ObjectMeta> { Metadata.Annotations: { } annotations } && annotations.TryGetValue(name, out string? value) ? value : null;
 
     /// <summary>Reads what Helm prints: documents between lines of three hyphens, some of comments alone.</summary>
     public static IReadOnlyList<Manifest> ReadAll(string stream) =>
