@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Lamina.Cli.Chaos;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.EndToEnd.Tests.Security;
@@ -15,7 +15,7 @@ namespace Lamina.EndToEnd.Tests;
 internal sealed partial class ConfiguredCell : IDisposable
 {
     private static readonly string[] s_loopback = ["127.0.0.1", "localhost"];
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
     private readonly List<LaminaProcess> _processes = [];
@@ -116,7 +116,7 @@ internal sealed partial class ConfiguredCell : IDisposable
                 ["Seeds"] = new[] { _seed },
                 ["CachePath"] = Path.Combine(_folder, "cache-" + name),
                 ["LinkPort"] = LinkPortOf(name, files),
-                ["ControlPort"] = _controlPorts.TryGetValue(name, out int port) ? port : _controlPorts[name] = FreePort(),
+                ["ControlPort"] = _controlPorts.TryGetValue(name, out int port) ? port : _controlPorts[name] = FreePorts.Take(),
                 ["Threads"] = 1,
             },
         });
@@ -193,7 +193,7 @@ internal sealed partial class ConfiguredCell : IDisposable
         CertificateFiles files = Pki.Issue(Tenant, PeerRole.Coordinator, "front", s_loopback);
         var coordinator = new Dictionary<string, object>
         {
-            ["Listen"] = $"127.0.0.1:{FreePort()}",
+            ["Listen"] = $"127.0.0.1:{FreePorts.Take()}",
             ["StorePath"] = Path.Combine(_folder, "store"),
             ["Cells"] = new[]
             {
@@ -201,7 +201,7 @@ internal sealed partial class ConfiguredCell : IDisposable
                 {
                     ["Tenant"] = Tenant.Value,
                     ["Name"] = "front",
-                    ["ControlPort"] = FreePort(),
+                    ["ControlPort"] = FreePorts.Take(),
                     ["LinkPort"] = LinkPortOf("", files),
                     ["CertificatePath"] = files.CertificatePath,
                     ["KeyPath"] = files.KeyPath,
@@ -234,14 +234,7 @@ internal sealed partial class ConfiguredCell : IDisposable
     }
 
     private int LinkPortOf(string process, CertificateFiles files) =>
-        (_linkPorts.TryGetValue(process, out (Endpoint Port, CertificateFiles Files) known) ? known : _linkPorts[process] = (new Endpoint("127.0.0.1", FreePort()), files)).Port.Port;
-
-    private static int FreePort()
-    {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+        (_linkPorts.TryGetValue(process, out (Endpoint Port, CertificateFiles Files) known) ? known : _linkPorts[process] = (new Endpoint("127.0.0.1", FreePorts.Take()), files)).Port.Port;
 
     [GeneratedRegex("https?://[^/]+/")]
     private static partial Regex Address();

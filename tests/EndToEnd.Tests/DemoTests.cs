@@ -11,9 +11,9 @@ public sealed partial class DemoTests(ITestOutputHelper output)
         using TemporaryFolder temporary = new();
         long started = System.Diagnostics.Stopwatch.GetTimestamp();
         using LaminaProcess demo = LaminaProcess.Start(["demo"], temporary.Environment);
-        await demo.WaitForLineAsync("> What is 27 + 15?", TimeSpan.FromSeconds(60));
+        await demo.WaitForLineAsync("> What is 27 + 15?", TimeSpan.FromSeconds(180));
         int[] children = ProcessTable.Children(demo.Id);
-        await demo.WaitForExitAsync(TimeSpan.FromSeconds(60));
+        await demo.WaitForExitAsync(TimeSpan.FromSeconds(180));
         output.WriteLine($"demo took {System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
 
         Assert.True(demo.ExitCode == 0, demo.Error);

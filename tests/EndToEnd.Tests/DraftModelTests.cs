@@ -23,9 +23,9 @@ public sealed class DraftModelTests
         string other = Path.Combine(Path.GetTempPath(), $"lamina-draft-{Guid.NewGuid():N}.gguf");
         try
         {
-            using LaminaProcess synth = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(60), "synth", other, "--shape", "tiny", "--type", "Q8_0");
+            using LaminaProcess synth = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(180), "synth", other, "--shape", "tiny", "--type", "Q8_0");
             Assert.Equal(0, synth.ExitCode);
-            using LaminaProcess run = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(60), "run", s_model, "-p", "x", "--draft", other);
+            using LaminaProcess run = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(180), "run", s_model, "-p", "x", "--draft", other);
             Assert.Equal(1, run.ExitCode);
             Assert.Contains("its vocabulary is another", run.Error, StringComparison.Ordinal);
         }

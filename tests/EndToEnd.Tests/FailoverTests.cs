@@ -34,8 +34,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
             await cell.KillAsync(victim);
             await EqualAsync(cell, expected, streams);
             stalls.Add($"SIGKILL {s_roles[stage]}", streams, killed);
-            CellStatus after = await cell.StatusAsync();
-            Assert.True(after.Epoch > before.Epoch && after.Stages.Count == 3 && !after.Stages.Contains(victim), after.ToString());
+            await cell.WaitAsync(status => status.Epoch > before.Epoch && status.Stages.Count == 3 && !status.Stages.Contains(victim), "planned without who was killed");
             cell.StartNode(victim);
         }
 
@@ -60,8 +59,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
             await cell.KillAsync(before.Stages[stage]);
             await EqualAsync(cell, expected, streams);
             stalls.Add($"SIGKILL {stage + 1} of {left + 1}", streams, killed);
-            CellStatus after = await cell.StatusAsync();
-            Assert.True(after.Epoch > before.Epoch && after.Stages.Count == left, after.ToString());
+            await cell.WaitAsync(status => status.Epoch > before.Epoch && status.Stages.Count == left, $"planned on {left}");
         }
 
         TimedStream[] during = await StartAsync(cell, events: 1);
@@ -121,7 +119,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         await Task.Delay(TimeSpan.FromSeconds(12));
         LaminaProcess.Send(spare.Id, ProcessTable.SigCont);
 
-        await spare.WaitForExitAsync(TimeSpan.FromSeconds(40));
+        await spare.WaitForExitAsync(TimeSpan.FromSeconds(120));
         Assert.Equal(1, spare.ExitCode);
         Assert.Contains("the cell took this process for lost and removed it", spare.Error, StringComparison.Ordinal);
     }
@@ -151,7 +149,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
     private static async Task<TimedStream[]> StartAsync(ConfiguredCell cell, int events)
     {
         TimedStream[] streams = [.. s_requests.Select(body => TimedStream.Start(cell.Http, body))];
-        await Eventually.TrueAsync(() => streams.All(stream => stream.Events >= events), TimeSpan.FromSeconds(30), "the streams did not start");
+        await Eventually.TrueAsync(() => streams.All(stream => stream.Events >= events), TimeSpan.FromSeconds(120), "the streams did not start");
         Assert.Contains(streams, stream => !stream.Answer.IsCompleted);
         return streams;
     }
@@ -160,7 +158,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
     {
         try
         {
-            Assert.Equal(expected, await Task.WhenAll(streams.Select(stream => stream.Answer)).WaitAsync(TimeSpan.FromSeconds(60)));
+            Assert.Equal(expected, await Task.WhenAll(streams.Select(stream => stream.Answer)).WaitAsync(TimeSpan.FromSeconds(180)));
         }
         catch (Exception e)
         {

@@ -23,12 +23,12 @@ public sealed class HostileFileTests : IDisposable
         string path = Path.Combine(_folder, "model.gguf");
         Write(path, damage);
         long started = Stopwatch.GetTimestamp();
-        using LaminaProcess process = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(20), "run", path, "-p", "x");
+        using LaminaProcess process = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(120), "run", path, "-p", "x");
         Assert.Equal(1, process.ExitCode);
         Assert.StartsWith("lamina: ", process.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("internal error", process.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", process.Error, StringComparison.Ordinal);
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(60));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

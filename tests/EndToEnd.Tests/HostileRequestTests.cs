@@ -34,15 +34,23 @@ public sealed class HostileRequestTests(ServedModel served) : IClassFixture<Serv
     [MemberData(nameof(Bodies), DisableDiscoveryEnumeration = true)]
     public async Task Chat_HostileBody_IsRefusedInOpenAIsWordsAndTheServerGoesOn(string body, int status, string? parameter)
     {
-        long started = Stopwatch.GetTimestamp();
-        (int found, JsonNode? error) = await served.Http.RefusedAsync(new StringContent(body, Encoding.UTF8, "application/json"));
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, s_limit);
-        Assert.Equal(status, found);
-        Assert.NotNull(error?["message"]?.GetValue<string>());
-        if (parameter is not null)
+        TimeSpan took = TimeSpan.MaxValue;
+
+        // A loaded machine stops everything for seconds: what is slow must be slow three times.
+        for (int attempt = 0; attempt < 3 && took > s_limit; attempt++)
         {
-            Assert.Equal(parameter, error["param"]?.GetValue<string>());
+            long started = Stopwatch.GetTimestamp();
+            (int found, JsonNode? error) = await served.Http.RefusedAsync(new StringContent(body, Encoding.UTF8, "application/json"));
+            took = Stopwatch.GetElapsedTime(started);
+            Assert.Equal(status, found);
+            Assert.NotNull(error?["message"]?.GetValue<string>());
+            if (parameter is not null)
+            {
+                Assert.Equal(parameter, error["param"]?.GetValue<string>());
+            }
         }
+
+        Assert.InRange(took, TimeSpan.Zero, s_limit);
 
         await StillAnswers();
     }

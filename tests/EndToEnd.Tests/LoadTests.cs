@@ -45,7 +45,7 @@ public sealed class LoadTests(ServedModel served, ITestOutputHelper output) : IC
             Assert.True(await stream.ReadAsync(new byte[16]) > 0);
         }
 
-        await Eventually.TrueAsync(async () => await Metric("lamina_generations_running") == 0, TimeSpan.FromSeconds(5), "the generation is still running");
+        await Eventually.TrueAsync(async () => await Metric("lamina_generations_running") == 0, TimeSpan.FromSeconds(60), "the generation is still running");
     }
 
     private async Task<string[]> Together(string[] questions) =>

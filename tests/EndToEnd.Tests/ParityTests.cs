@@ -6,7 +6,7 @@ namespace Lamina.EndToEnd.Tests;
 /// <summary>The command line gives llama.cpp's greedy tokens, however many processes share the layers.</summary>
 public sealed class ParityTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Theory]
     [InlineData(1)]

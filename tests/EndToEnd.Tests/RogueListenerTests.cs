@@ -57,7 +57,7 @@ public sealed class RogueListenerTests : IAsyncLifetime
         }));
         using LaminaProcess node = LaminaProcess.Start("node", "--config", configuration);
         await Eventually.TrueAsync(
-            () => node.HasExited || _rogues.All(rogue => rogue.Dials >= DialsEach), TimeSpan.FromSeconds(60),
+            () => node.HasExited || _rogues.All(rogue => rogue.Dials >= DialsEach), TimeSpan.FromSeconds(180),
             $"dials: {string.Join(", ", _rogues.Select(rogue => $"{rogue.Name} {rogue.Dials}"))}");
         Assert.False(node.HasExited, $"the node exited\n{node.Error}");
     }

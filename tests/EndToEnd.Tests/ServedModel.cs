@@ -15,7 +15,7 @@ public sealed partial class ServedModel : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Process = LaminaProcess.Start("serve", Repository.File("models/lamina-tiny-q8_0.gguf"), "--nodes", "3", "--listen", "127.0.0.1:0");
-        string line = await Process.WaitForLineAsync("API at", TimeSpan.FromSeconds(60));
+        string line = await Process.WaitForLineAsync("API at", TimeSpan.FromSeconds(180));
         Http.BaseAddress = new Uri(Address().Match(line).Value);
     }
 

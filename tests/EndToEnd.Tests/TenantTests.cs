@@ -12,7 +12,7 @@ public sealed partial class TenantTests
 {
     private const string Model = "tiny";
 
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Fact]
     public async Task TwoTenants_OnOneCoordinator_AnswerAndAreAdministered()
@@ -64,13 +64,13 @@ public sealed partial class TenantTests
         // A revoked key ends its running streams within a second or so, and nobody else's.
         using SlowStream cut = await SlowStream.OpenAsync(api, alpha), whole = await SlowStream.OpenAsync(api, beta);
         await LaminaAsync("key", "revoke", alpha.Substring(4, 12), "--store", store);
-        await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", alpha) == HttpStatusCode.Unauthorized, TimeSpan.FromSeconds(5), "the revoked key still works");
+        await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", alpha) == HttpStatusCode.Unauthorized, TimeSpan.FromSeconds(30), "the revoked key still works");
         Assert.False(await cut.ReadsToItsEndAsync());
         Assert.True(await whole.ReadsToItsEndAsync());
 
         // So does a suspended tenant, until the suspension is lifted.
         Assert.Contains("suspended tenant beta", await LaminaAsync(asOperator, "suspend", "tenant", "beta", "--url", admin), StringComparison.Ordinal);
-        await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", beta) == HttpStatusCode.Forbidden, TimeSpan.FromSeconds(5), "the suspended tenant still works");
+        await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", beta) == HttpStatusCode.Forbidden, TimeSpan.FromSeconds(30), "the suspended tenant still works");
         Assert.Contains("suspended since", await LaminaAsync("tenant", "list", "--store", store), StringComparison.Ordinal);
         await LaminaAsync("lift", "tenant", "beta", "--store", store);
         await Eventually.TrueAsync(async () => await StatusAsync(api + "v1/models", beta) == HttpStatusCode.OK, s_limit, "the suspension was not lifted");

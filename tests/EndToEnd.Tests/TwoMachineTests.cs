@@ -15,7 +15,7 @@ namespace Lamina.EndToEnd.Tests;
 public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposable
 {
     private static readonly string[] s_loopback = ["127.0.0.1", "localhost"];
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
     private readonly List<LaminaProcess> _processes = [];

@@ -59,12 +59,12 @@ internal sealed class ChaosCell : IDisposable
         _pki.AddTenant(Tenant);
         foreach (string name in CoordinatorNames)
         {
-            (_controlPorts[name], _httpPorts[name]) = (FreePort(), FreePort());
+            (_controlPorts[name], _httpPorts[name]) = (FreePorts.Take(), FreePorts.Take());
         }
 
         foreach (string name in NodeNames)
         {
-            _controlPorts[name] = FreePort();
+            _controlPorts[name] = FreePorts.Take();
         }
     }
 
@@ -292,12 +292,5 @@ internal sealed class ChaosCell : IDisposable
         ChaosProcess process = ChaosProcess.Start(name, _options.Executable, Network?.Within(name) ?? [], command, "--config", path);
         _processes[name] = process;
         _all.Add(process);
-    }
-
-    private static int FreePort()
-    {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

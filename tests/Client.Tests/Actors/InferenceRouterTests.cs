@@ -45,7 +45,7 @@ public sealed class InferenceRouterTests() : TestKit(TestActors.Patient)
         for (int i = 0; i < 3; i++)
         {
             router.Tell(new InferenceCommands.Generate(new RequestId($"r{i}"), s_chat, int.MaxValue), TestActor);
-            Assert.Equal(server.Address, (await ExpectMsgAsync<InferenceEvents.GenerationStarted>(TimeSpan.FromSeconds(10))).Endpoint);
+            Assert.Equal(server.Address, (await ExpectMsgAsync<InferenceEvents.GenerationStarted>(TimeSpan.FromSeconds(120))).Endpoint);
             await ExpectMsgAsync<InferenceEvents.TokensGenerated>();
             await ExpectMsgAsync<InferenceEvents.GenerationCompleted>();
         }
@@ -84,7 +84,7 @@ public sealed class InferenceRouterTests() : TestKit(TestActors.Patient)
         await host.StartAsync();
         IActorRef actor = await host.Services.GetRequiredService<IRequiredActor<InferenceClient>>().GetAsync();
         actor.Tell(new InferenceCommands.Generate(new RequestId("r"), s_chat, 1), TestActor);
-        await ExpectMsgAsync<InferenceEvents.GenerationStarted>(TimeSpan.FromSeconds(10));
+        await ExpectMsgAsync<InferenceEvents.GenerationStarted>(TimeSpan.FromSeconds(120));
         await host.StopAsync();
     }
 }

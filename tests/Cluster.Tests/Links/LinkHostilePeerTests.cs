@@ -134,11 +134,11 @@ public sealed class LinkHostilePeerTests
     {
         LinkOptions quick = LinkPair.Quick with { PingInterval = TimeSpan.FromMilliseconds(50), SilenceLimit = TimeSpan.FromMilliseconds(300) };
         await using LinkPair pair = new(quick);
-        using RawPeer peer = await RawPeer.SayHelloAsync(pair);
         long start = Environment.TickCount64;
+        using RawPeer peer = await RawPeer.SayHelloAsync(pair);
 
         Assert.Equal("the peer was silent for 0.3 s", await pair.Handler.Closed);
-        Assert.InRange(Environment.TickCount64 - start, 250, 5000);
+        Assert.InRange(Environment.TickCount64 - start, 250, 60_000);
     }
 
     [Trait("Attack", "B6")]
@@ -319,7 +319,9 @@ public sealed class LinkHostilePeerTests
     {
         using TestCell cell = new();
         using RogueListener rogue = new(Enum.Parse<RogueBehaviour>(behaviour), cell.Leaf(uris: ["spiffe://test.lamina/tenant/acme/node/b"]));
-        LinkOptions options = LinkPair.Quick with { HandshakeDeadline = TimeSpan.FromMilliseconds(500) };
+
+        // Only who says nothing is waited for; the others must be told by what they do, however slow the machine is.
+        LinkOptions options = LinkPair.Quick with { HandshakeDeadline = behaviour.StartsWith("Silent", StringComparison.Ordinal) ? TimeSpan.FromMilliseconds(500) : TimeSpan.FromSeconds(60) };
 
         LinkClosedException error = await Assert.ThrowsAsync<LinkClosedException>(() => LinkDialler.DialAsync(rogue.Endpoint, "b", LinkPair.HelloOf("a"), options, cell.Node("a"), default));
 

@@ -163,13 +163,13 @@ public sealed class LinkTests
     [Fact]
     public async Task Link_IdleLongerThanTheSilenceLimit_IsKeptAliveByPings()
     {
-        LinkOptions quick = LinkPair.Quick with { PingInterval = TimeSpan.FromMilliseconds(50), SilenceLimit = TimeSpan.FromMilliseconds(600) };
+        LinkOptions quick = LinkPair.Quick with { PingInterval = TimeSpan.FromMilliseconds(100), SilenceLimit = TimeSpan.FromSeconds(2) };
         await using LinkPair pair = new(quick);
         using Link link = await pair.DialAsync();
         RecordingHandler dialler = new();
         link.Start(dialler);
 
-        await Assert.ThrowsAsync<TimeoutException>(() => dialler.Closed.WaitAsync(TimeSpan.FromMilliseconds(1500)));
+        await Assert.ThrowsAsync<TimeoutException>(() => dialler.Closed.WaitAsync(TimeSpan.FromSeconds(4)));
 
         Assert.True(link.IsOpen);
         Assert.True(link.RoundTrip > TimeSpan.Zero);

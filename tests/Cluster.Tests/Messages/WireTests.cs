@@ -88,6 +88,6 @@ public sealed class WireTests
         Assert.Throws<InvalidDataException>(() => Wire.Decode<LinkHello>(bytes.AsMemory()));
 
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
-        Assert.InRange(watch.ElapsedMilliseconds, 0, 5000);
+        Assert.InRange(watch.ElapsedMilliseconds, 0, 30_000);
     }
 }

@@ -10,7 +10,7 @@ namespace Lamina.Cluster.Tests.Support;
 /// <summary>A peer on the control port that says what a test wants. Its own listener answers dial-backs, so that an honest origin can be proven.</summary>
 internal sealed class AkkaPeer : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
 
     private readonly RogueListener _home;
     private readonly RawPeer _raw;

@@ -12,7 +12,7 @@ namespace Lamina.Cluster.Tests.Support;
 /// <summary>Members of one cell, all in this process, on loopback.</summary>
 internal sealed class CellMembers : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     private readonly List<CellSystem> _members = [];
 

@@ -10,7 +10,7 @@ internal sealed record Frame(FrameKind Kind, int Epoch, int Step, byte[] Payload
 /// <summary>Keeps what a link receives; grants at once, or only when told to.</summary>
 internal sealed class RecordingHandler(bool grants = true) : ILinkHandler
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     private readonly BlockingCollection<Frame> _frames = [];
     private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);

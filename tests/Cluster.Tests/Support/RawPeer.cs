@@ -11,7 +11,7 @@ namespace Lamina.Cluster.Tests.Support;
 /// <summary>A peer that speaks TLS and frames as badly as a test wants.</summary>
 internal sealed class RawPeer : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
 
     private RawPeer(Socket socket, SslStream ssl)
     {

@@ -30,7 +30,7 @@ internal sealed class RogueListener : IDisposable
 
     public Cluster.Messages.Endpoint Endpoint { get; }
 
-    public Task Connected => _connected.Task.WaitAsync(TimeSpan.FromSeconds(20));
+    public Task Connected => _connected.Task.WaitAsync(TimeSpan.FromSeconds(120));
 
     public void Dispose()
     {

@@ -25,7 +25,7 @@ public sealed class WorkerTeamTests
         public void Execute(int chunk, int worker)
         {
             workers[worker] = true;
-            Assert.True(barrier.SignalAndWait(TimeSpan.FromSeconds(30)));
+            Assert.True(barrier.SignalAndWait(TimeSpan.FromSeconds(120)));
         }
     }
 

@@ -104,7 +104,7 @@ public sealed class TokenIssuerTests : IAsyncLifetime
         Assert.Null((await AskAsync(_issuer.Token("alpha"))).Refusal);
         _issuer.Rotate();
         string fresh = _issuer.Token("alpha");
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while ((await AskAsync(fresh)).Refusal is not null)
         {
             await Task.Delay(50, deadline.Token);

@@ -71,7 +71,7 @@ public class AccessTests(TwoTenants tenants) : IClassFixture<TwoTenants>
         long start = System.Diagnostics.Stopwatch.GetTimestamp();
         while ((await tenants.SendAsync(HttpMethod.Get, "/v1/models", made.Text)).StatusCode != HttpStatusCode.Unauthorized)
         {
-            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(15));
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60));
             await Task.Delay(10);
         }
     }

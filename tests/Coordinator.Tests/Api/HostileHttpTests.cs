@@ -81,8 +81,8 @@ public class HostileHttpTests(TwoTenants tenants) : IClassFixture<TwoTenants>
                 Assert.Equal(HttpStatusCode.OK, response.StatusCode);
             }
 
-            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30));
-            Assert.All(await Task.WhenAll(cut).WaitAsync(TimeSpan.FromSeconds(90)), Assert.True);
+            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60));
+            Assert.All(await Task.WhenAll(cut).WaitAsync(TimeSpan.FromSeconds(180)), Assert.True);
         }
         finally
         {

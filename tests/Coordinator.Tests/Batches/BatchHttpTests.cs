@@ -118,7 +118,7 @@ public class BatchHttpTests(WaitingCoordinator waiting) : IClassFixture<WaitingC
 
     private async Task<JsonNode> UntilAsync(JsonNode batch, string status)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (Text(batch, "status") != status)
         {
             await Task.Delay(5, deadline.Token);

@@ -80,7 +80,7 @@ public sealed class BackPressureTests : IAsyncLifetime
 
     private async Task UntilAsync(Func<GenerationProtocol.HeadLoad, bool> condition)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(90));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         while (!condition(_cell.Cell.LoadOf("long", out _)))
         {
             await Task.Delay(10, deadline.Token);

@@ -154,7 +154,7 @@ public class CellTests(ThreeNodeCell shared) : IClassFixture<ThreeNodeCell>
             response.EnsureSuccessStatusCode();
         }
 
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (_cell.Cell.LoadOf("tiny", out int active).Running > 0 || active > 0)
         {
             await Task.Delay(20, deadline.Token);

@@ -107,7 +107,7 @@ public sealed class MeteringTests : IAsyncLifetime
         // A tiny model ends an answer in a moment, so four callers ask again and again: some of them are in the middle of a stream when the tenant is suspended.
         var first = new CountdownEvent(4);
         Task<string>[] callers = [.. Enumerable.Range(0, 4).Select(_ => StreamUntilRefusedAsync(first))];
-        Assert.True(await Task.Run(() => first.Wait(TimeSpan.FromSeconds(60))), "no stream began");
+        Assert.True(await Task.Run(() => first.Wait(TimeSpan.FromSeconds(180))), "no stream began");
         long suspended = Stopwatch.GetTimestamp();
         await store.SuspendAsync(new Suspension(SuspensionKind.Tenant, TestCoordinator.Tenant.Value, null, "test", DateTimeOffset.UtcNow), default);
         string[] last = await Task.WhenAll(callers);

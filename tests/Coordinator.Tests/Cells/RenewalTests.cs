@@ -41,7 +41,7 @@ public sealed class RenewalTests : IDisposable
             NullLoggerFactory.Instance,
             CancellationToken.None);
 
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         foreach (CertificateFiles files in new[] { front, worker })
         {
             while (IssuedCertificate.Read(files.CertificatePath).NotAfter < DateTimeOffset.Now.AddHours(20))

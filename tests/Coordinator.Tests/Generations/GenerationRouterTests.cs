@@ -63,7 +63,7 @@ public sealed class GenerationRouterTests : IAsyncDisposable
             flow.Take(1);
         }
 
-        Assert.Equal((GenerationOutcome.Length, 100), ((await run.WaitAsync(TimeSpan.FromSeconds(20))).Outcome, received));
+        Assert.Equal((GenerationOutcome.Length, 100), ((await run.WaitAsync(TimeSpan.FromSeconds(120))).Outcome, received));
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class GenerationRouterTests : IAsyncDisposable
             await UntilAsync(() => head.Submissions == 1);
         }
 
-        GenerationProtocol.GenerationEnded ended = await run.WaitAsync(TimeSpan.FromSeconds(20));
+        GenerationProtocol.GenerationEnded ended = await run.WaitAsync(TimeSpan.FromSeconds(120));
 
         Assert.Equal((GenerationOutcome.Length, 12), (ended.Outcome, ended.Tokens));
         Assert.Equal(Enumerable.Range(0, 12), tokens.SelectMany(report => Enumerable.Range(report.FirstIndex, report.Tokens.Length)));
@@ -118,7 +118,7 @@ public sealed class GenerationRouterTests : IAsyncDisposable
             await ServeAsync(cuts + 2, flaky);
         }
 
-        Assert.All(await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(20)), Assert.True);
+        Assert.All(await Task.WhenAll(runs).WaitAsync(TimeSpan.FromSeconds(120)), Assert.True);
         Assert.Equal(0, _router.Active);
     }
 
@@ -202,7 +202,7 @@ public sealed class GenerationRouterTests : IAsyncDisposable
         await UntilAsync(() => head.Submissions == 1);
         _router.Dispose();
 
-        Assert.Equal(GenerationOutcome.Failed, (await run.WaitAsync(TimeSpan.FromSeconds(10))).Outcome);
+        Assert.Equal(GenerationOutcome.Failed, (await run.WaitAsync(TimeSpan.FromSeconds(120))).Outcome);
     }
 
     private ScriptedHead Head(int? cutAfter, bool repeatsLast = false) =>
@@ -227,7 +227,7 @@ public sealed class GenerationRouterTests : IAsyncDisposable
 
     private static async Task UntilAsync(Func<bool> condition)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (!condition())
         {
             await Task.Delay(2, deadline.Token);

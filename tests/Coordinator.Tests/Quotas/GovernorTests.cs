@@ -10,7 +10,7 @@ public sealed class GovernorTests : IDisposable
 {
     private static readonly TenantId s_tenant = new("acme");
     private static readonly RequestCost s_cost = new(10, 10, 1, 100);
-    private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(120);
 
     private readonly ActorSystem _system = ActorSystem.Create("governor", "akka { loglevel = OFF, stdout-loglevel = OFF }");
 

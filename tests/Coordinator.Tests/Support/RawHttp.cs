@@ -6,7 +6,7 @@ namespace Lamina.Coordinator.Tests.Support;
 /// <summary>Bytes to a server and its bytes back, past any client that would correct them.</summary>
 internal static class RawHttp
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
 
     /// <summary>Sends all at once and reads until the server closes the connection.</summary>
     public static async Task<string> SendAsync(Uri server, string bytes, bool halfClose = false)

@@ -65,7 +65,7 @@ internal sealed class TestCell : IAsyncDisposable
         await node.DisposeAsync();
     }
 
-    public Task<DeploymentView> ReadyAsync(string deployment) => Cell.WaitReadyAsync(deployment, null, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+    public Task<DeploymentView> ReadyAsync(string deployment) => Cell.WaitReadyAsync(deployment, null, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(180));
 
     /// <summary>Waits until the deployment's view is as wanted.</summary>
     public async Task<DeploymentView> UntilAsync(Func<DeploymentView, bool> wanted)

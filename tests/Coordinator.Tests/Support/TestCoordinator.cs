@@ -19,7 +19,7 @@ internal sealed class TestCoordinator : IAsyncDisposable
 
     public CoordinatorHost Host { get; private set; } = null!;
 
-    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(60) };
+    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(180) };
 
     public string Folder => _folder;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
+using Lamina.Cli.Chaos;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -13,12 +14,7 @@ internal sealed class TestIssuer : IDisposable
 
     public TestIssuer()
     {
-        using (var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            Authority = $"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}";
-        }
-
+        Authority = $"http://127.0.0.1:{FreePorts.Take()}";
         _listener.Prefixes.Add(Authority + "/");
         _listener.Start();
         _ = Task.Run(ServeAsync);

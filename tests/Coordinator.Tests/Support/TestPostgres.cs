@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Lamina.Cli.Chaos;
 
 namespace Lamina.Coordinator.Tests.Support;
 
@@ -36,13 +37,13 @@ internal sealed class TestPostgres : IDisposable
 
         string[] As(params string[] command) => root ? ["runuser", "-u", user, "--", .. command] : command;
         await RunAsync(As(Path.Combine(binaries!, "initdb"), "-D", data, "-A", "trust", "-U", user, "--no-sync"));
-        int port = FreePort();
+        int port = FreePorts.Take();
         string[] serve = As(Path.Combine(binaries!, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", $"{port}", "-k", folder, "-F");
         var server = Process.Start(new ProcessStartInfo(serve[0], serve[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         _ = server.StandardError.ReadToEndAsync();
         _ = server.StandardOutput.ReadToEndAsync();
         var postgres = new TestPostgres(folder, user, server, port);
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (true)
         {
             try
@@ -84,12 +85,5 @@ internal sealed class TestPostgres : IDisposable
         await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.True(process.ExitCode == 0, $"{command[0]}: {await error}");
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -15,7 +15,7 @@ public sealed class TwoTenants : IAsyncLifetime
 
     public CoordinatorHost Host { get; private set; } = null!;
 
-    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(60) };
+    public HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(180) };
 
     internal NewKey Alpha { get; private set; } = null!;
 

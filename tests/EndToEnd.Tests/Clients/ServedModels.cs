@@ -36,7 +36,7 @@ public sealed class ServedModels : IAsyncLifetime
         string encoder = Path.Combine(_folder, Encoder + ".gguf");
         ModelSynthesizer.Write(encoder, new SynthesisOptions(SyntheticShape.Preset("tiny"), QuantizationMix.Q8_0, "bert"));
         Process = LaminaProcess.Start("serve", Repository.File("models/lamina-tiny-q8_0.gguf"), tools, encoder, "--nodes", "3", "--listen", "127.0.0.1:0");
-        string line = await Process.WaitForLineAsync("API at", TimeSpan.FromSeconds(90));
+        string line = await Process.WaitForLineAsync("API at", TimeSpan.FromSeconds(180));
         Address = new Uri(line[line.IndexOf("http", StringComparison.Ordinal)..line.IndexOf("v1", StringComparison.Ordinal)]);
     }
 

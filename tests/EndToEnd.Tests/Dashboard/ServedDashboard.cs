@@ -41,10 +41,10 @@ public sealed partial class ServedDashboard : IAsyncLifetime
             },
         }.ToJsonString());
         _serve = LaminaProcess.Start("serve", "--config", config);
-        string line = await _serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(120));
+        string line = await _serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(240));
         Front = new Uri(Address().Matches(line)[0].Value);
         Admin = new Uri(AdminAddress().Match(line).Groups[1].Value);
-        using LaminaProcess create = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(60), "key", "create", "--operator", "--store", store);
+        using LaminaProcess create = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(180), "key", "create", "--operator", "--store", store);
         Assert.True(create.ExitCode == 0, create.Error);
         OperatorKey = Key().Match(create.Output).Value;
         AcmeKey = (await CreateKeyAsync("acme", "acme's own", "inference", "usage")).Text;

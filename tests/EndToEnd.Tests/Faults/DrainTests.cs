@@ -22,7 +22,7 @@ public sealed class DrainTests(ITestOutputHelper output)
     [Fact]
     public async Task DrainCommand_NodeThatIsNotThere_SaysSo()
     {
-        LaminaProcess process = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(30), "drain", "node-1", "--url", "http://127.0.0.1:1");
+        LaminaProcess process = await LaminaProcess.RunAsync(TimeSpan.FromSeconds(120), "drain", "node-1", "--url", "http://127.0.0.1:1");
 
         Assert.Equal(1, process.ExitCode);
         Assert.Contains("no coordinator answers at http://127.0.0.1:1/", process.Error, StringComparison.Ordinal);

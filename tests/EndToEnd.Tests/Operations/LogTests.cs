@@ -14,7 +14,7 @@ namespace Lamina.EndToEnd.Tests.Operations;
 public sealed partial class LogTests : IDisposable
 {
     private static readonly string[] s_loopback = ["127.0.0.1"];
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private static readonly bool s_long = Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;

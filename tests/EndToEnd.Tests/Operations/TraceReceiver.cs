@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using Lamina.Cli.Chaos;
 
 namespace Lamina.EndToEnd.Tests.Operations;
 
@@ -17,12 +17,7 @@ internal sealed class TraceReceiver : IDisposable
 
     public TraceReceiver()
     {
-        using (TcpListener free = new(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            Address = new Uri($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}/");
-        }
-
+        Address = new Uri($"http://127.0.0.1:{FreePorts.Take()}/");
         _listener.Prefixes.Add(Address.ToString());
         _listener.Start();
         _ = Task.Run(RunAsync);

@@ -60,7 +60,7 @@ public sealed class CanaryTests(ITestOutputHelper output)
         string[] secrets = [secret, inModel, key];
         Assert.All(refusals, text => Assert.All(secrets, value => Assert.DoesNotContain(value, text, StringComparison.Ordinal)));
         await Eventually.TrueAsync(
-            async () => JsonNode.Parse(await http.GetStringAsync("status.json"))!["deployments"]![0]!["runningSequences"]?.GetValue<int>() is 0 or null, TimeSpan.FromSeconds(60), "a generation runs on");
+            async () => JsonNode.Parse(await http.GetStringAsync("status.json"))!["deployments"]![0]!["runningSequences"]?.GetValue<int>() is 0 or null, TimeSpan.FromSeconds(180), "a generation runs on");
         await EvictAsync(http);
 
         // Logs at their finest, and every file: the model's own copies hold the name that was planted in it.

@@ -12,7 +12,7 @@ public sealed class LostMappingTests
         using LaminaProcess serve = LaminaProcess.Start("serve", "--listen", "127.0.0.1:0");
         await serve.WaitForLineAsync("API at", TimeSpan.FromSeconds(240));
         LaminaProcess.Send(serve.Id, BusError);
-        await serve.WaitForExitAsync(TimeSpan.FromSeconds(60));
+        await serve.WaitForExitAsync(TimeSpan.FromSeconds(180));
         Assert.Equal(1, serve.ExitCode);
         string last = serve.Error.Trim().Split('\n')[^1];
         Assert.Equal("lamina: a file that was being read, most likely a model, was shortened by another program or its disk failed", last);

@@ -7,7 +7,7 @@ namespace Lamina.EndToEnd.Tests.Security;
 /// <summary><c>lamina model</c> and the process in which it has untrusted files parsed.</summary>
 public sealed class ModelCommandTests : IDisposable
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private readonly TemporaryFolder _folder = new();
 
     private string Store => Path.Combine(_folder.Path, "store");

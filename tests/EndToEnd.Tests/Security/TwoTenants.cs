@@ -44,7 +44,7 @@ public sealed partial class TwoTenants : IAsyncLifetime
         Address = new Uri(HttpAddress().Match(await Process.WaitForLineAsync("API at", TimeSpan.FromSeconds(240))).Value);
         foreach (string tenant in new[] { Acme, Globex })
         {
-            string line = await Process.WaitForLineAsync($"key of tenant {tenant}", TimeSpan.FromSeconds(30));
+            string line = await Process.WaitForLineAsync($"key of tenant {tenant}", TimeSpan.FromSeconds(120));
             Keys[tenant] = line[(line.LastIndexOf(' ') + 1)..].Trim();
             _clients[tenant] = new HttpClient { BaseAddress = Address, Timeout = TimeSpan.FromMinutes(3) };
             _clients[tenant].DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Keys[tenant]);

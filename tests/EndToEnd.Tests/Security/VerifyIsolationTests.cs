@@ -1,7 +1,7 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lamina.Cli.Chaos;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.TestSupport;
@@ -11,7 +11,7 @@ namespace Lamina.EndToEnd.Tests.Security;
 /// <summary>The report on a running coordinator of two cells, and that it is not always the same.</summary>
 public sealed class VerifyIsolationTests : IDisposable
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private static readonly string[] s_loopback = ["127.0.0.1", "localhost"];
     private readonly TemporaryFolder _folder = new();
 
@@ -81,21 +81,14 @@ public sealed class VerifyIsolationTests : IDisposable
                 files.CertificatePath,
                 files.KeyPath,
                 files.TrustBundlePath,
-                ControlPort = FreePort(),
-                LinkPort = FreePort(),
+                ControlPort = FreePorts.Take(),
+                LinkPort = FreePorts.Take(),
                 Models = new[] { new { Name = tenant + "-model", Path = Repository.File("models/lamina-tiny-q8_0.gguf") } },
             };
         }
 
         string path = Path.Combine(_folder.Path, "coordinator.json");
-        await File.WriteAllTextAsync(path, JsonSerializer.Serialize(new { Coordinator = new { Listen = $"127.0.0.1:{FreePort()}", StorePath = store, Cells = new[] { Cell("acme"), Cell("globex") } } }));
+        await File.WriteAllTextAsync(path, JsonSerializer.Serialize(new { Coordinator = new { Listen = $"127.0.0.1:{FreePorts.Take()}", StorePath = store, Cells = new[] { Cell("acme"), Cell("globex") } } }));
         return path;
-    }
-
-    private static int FreePort()
-    {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -7,7 +7,7 @@ namespace Lamina.Node.Tests.Support;
 /// <summary>Requests and their answers.</summary>
 internal static class Generations
 {
-    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(180);
 
     private static long s_ids;
 

@@ -78,7 +78,7 @@ public sealed class HttpsTests : IDisposable
         Assert.Equal(first.Thumbprint, await PresentedAsync(coordinator.Host.HttpAddress));
 
         await File.WriteAllTextAsync(Tls.KeyPath, fitting);
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (await PresentedAsync(coordinator.Host.HttpAddress) != second.Thumbprint)
         {
             await Task.Delay(50, deadline.Token);
@@ -170,7 +170,7 @@ public sealed class HttpsTests : IDisposable
             handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => own;
         }
 
-        return new HttpClient(handler) { BaseAddress = Local(address), Timeout = TimeSpan.FromSeconds(30) };
+        return new HttpClient(handler) { BaseAddress = Local(address), Timeout = TimeSpan.FromSeconds(120) };
     }
 
     private X509Certificate2 Write(string name, DateTimeOffset? notAfter = null)

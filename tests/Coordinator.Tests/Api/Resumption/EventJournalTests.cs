@@ -53,14 +53,14 @@ public class EventJournalTests
         Task append = journal.AppendAsync([5], 0, default);
         Assert.False(append.IsCompleted);
         await fast.MoveNextAsync();
-        await append.WaitAsync(TimeSpan.FromSeconds(10));
+        await append.WaitAsync(TimeSpan.FromSeconds(120));
 
         append = journal.AppendAsync([6], 0, default);
         Assert.False(append.IsCompleted);
         await fast.DisposeAsync();
         Assert.False(append.IsCompleted);
         await slow.DisposeAsync();
-        await append.WaitAsync(TimeSpan.FromSeconds(10));
+        await append.WaitAsync(TimeSpan.FromSeconds(120));
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public class EventJournalTests
             await events.MoveNextAsync();
             Assert.False(third.IsCompleted);
             await events.MoveNextAsync();
-            await third.WaitAsync(TimeSpan.FromSeconds(10));
+            await third.WaitAsync(TimeSpan.FromSeconds(120));
             Assert.Equal(2000, budget.Used);
         }
 
@@ -101,7 +101,7 @@ public class EventJournalTests
         await ended.AppendAsync(s_event, 0, default);
         var journal = new EventJournal(budget);
         await journal.AppendAsync(s_event, 0, default);
-        await journal.AppendAsync(s_event, 0, default).WaitAsync(TimeSpan.FromSeconds(10));
+        await journal.AppendAsync(s_event, 0, default).WaitAsync(TimeSpan.FromSeconds(120));
         Assert.Equal(2000, budget.Used);
     }
 

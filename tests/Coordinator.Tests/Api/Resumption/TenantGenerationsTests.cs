@@ -92,7 +92,7 @@ public class TenantGenerationsTests
         _time.Advance(TimeSpan.FromSeconds(9));
         Assert.False(_cancelled.Task.IsCompleted);
         _time.Advance(TimeSpan.FromSeconds(2));
-        await _cancelled.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await _cancelled.Task.WaitAsync(TimeSpan.FromSeconds(120));
         await UntilAsync(() => IsGone(generation));
     }
 
@@ -119,7 +119,7 @@ public class TenantGenerationsTests
         Task<List<NumberedEvent>> reading = generation.ReadAsync(0, default).ToListAsync().AsTask();
         _generations.Remove(generation);
         Assert.Equal("generation_cancelled", (await Assert.ThrowsAsync<ApiException>(() => reading)).Error.Code);
-        await _cancelled.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await _cancelled.Task.WaitAsync(TimeSpan.FromSeconds(120));
         Assert.True(IsGone(generation));
     }
 
@@ -173,7 +173,7 @@ public class TenantGenerationsTests
 
     private static async Task UntilAsync(Func<bool> condition)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
         while (!condition())
         {
             await Task.Delay(5, deadline.Token);

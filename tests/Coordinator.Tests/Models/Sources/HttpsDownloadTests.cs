@@ -83,7 +83,7 @@ public sealed class HttpsDownloadTests : IDisposable
 
     private async Task<string> FetchAsync(EvilSource source, string path)
     {
-        var limits = new DownloadLimits { MaxBytes = 1 << 20, Silence = TimeSpan.FromSeconds(1), LeastBytesPerSecond = 100_000 };
+        var limits = new DownloadLimits { MaxBytes = 1 << 20, Silence = TimeSpan.FromSeconds(3), LeastBytesPerSecond = 100_000 };
         using var download = new HttpsDownload(limits, source.AuthorityPath);
         string destination = Path.Combine(_folder, "model.gguf");
         await download.FetchAsync(source.Address(path), s_sha256, destination, null, null, CancellationToken.None);
