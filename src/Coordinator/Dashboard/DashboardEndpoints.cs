@@ -25,7 +25,7 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        PageAssets.Map(routes, "dashboard.html", PageRoute, "dashboard.css", "dashboard.js", "chart.js", "view.js", "usage.js", "quotas.js");
+        PageAssets.Map(routes, "dashboard.html", PageRoute, "uPlot.min.css", "dashboard.css", "uPlot.iife.min.js", "dashboard.js", "chart.js", "view.js", "usage.js", "quotas.js");
         routes.MapPost(PageRoute + "/login", LogInAsync).AllowEverybody();
         routes.MapGet(PageRoute + "/session", SessionAsync);
         routes.MapPost(PageRoute + "/logout", LogOutAsync);

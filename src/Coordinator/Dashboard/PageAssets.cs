@@ -13,6 +13,9 @@ internal static class PageAssets
     private const string ContentSecurityPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+    /// <summary>Files of the one library that is not ours, as its npm package has them: uPlot 1.6.32.</summary>
+    private const string Library = "uPlot", LibraryLicence = "LICENSE";
+
     private sealed record Asset(string ContentType, byte[] Body, byte[] Gzip, byte[] Brotli);
 
     /// <summary>Maps the page to its route and the files that it names to routes below; everybody may read them, since they are alike for all.</summary>
@@ -47,11 +50,8 @@ internal static class PageAssets
 
     private static Asset Read(string name)
     {
-        using Stream stream = typeof(PageAssets).Assembly.GetManifestResourceStream($"Lamina.Coordinator.Dashboard.{name}")
-            ?? throw new InvalidOperationException($"{name} is not built in");
-        using var buffer = new MemoryStream();
-        stream.CopyTo(buffer);
-        byte[] body = buffer.ToArray();
+        // Each copy of the library takes its licence along.
+        byte[] body = name.StartsWith(Library, StringComparison.Ordinal) ? [.. "/*\n"u8, .. Bytes(LibraryLicence), .. "\n*/\n"u8, .. Bytes(name)] : Bytes(name);
         string contentType = Path.GetExtension(name) switch
         {
             ".html" => "text/html; charset=utf-8",
@@ -60,6 +60,15 @@ internal static class PageAssets
         };
         return new Asset(
             contentType, body, Compress(body, to => new GZipStream(to, CompressionLevel.Optimal, leaveOpen: true)), Compress(body, to => new BrotliStream(to, CompressionLevel.Optimal, leaveOpen: true)));
+    }
+
+    private static byte[] Bytes(string name)
+    {
+        using Stream stream = typeof(PageAssets).Assembly.GetManifestResourceStream($"Lamina.Coordinator.Dashboard.{name}")
+            ?? throw new InvalidOperationException($"{name} is not built in");
+        using var buffer = new MemoryStream();
+        stream.CopyTo(buffer);
+        return buffer.ToArray();
     }
 
     private static byte[] Compress(byte[] body, Func<Stream, Stream> open)

@@ -23,7 +23,7 @@ internal sealed class TenantPage(DashboardFeed feed, QuotaControl quotas)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        PageAssets.Map(routes, "tenant.html", Route, "dashboard.css", "tenant.js", "chart.js", "view.js", "usage.js");
+        PageAssets.Map(routes, "tenant.html", Route, "uPlot.min.css", "dashboard.css", "uPlot.iife.min.js", "tenant.js", "chart.js", "view.js", "usage.js");
         routes.MapGet(Route + "/events", EventsAsync).Require(KeyScopes.Usage);
         routes.MapGet(Route + "/quotas", QuotasAsync).Require(KeyScopes.Usage);
     }

@@ -1,60 +1,61 @@
-// Two charts, without dependency. The same figures stand in tables and texts beside them, so the pictures are decoration to a screen reader.
+// Two charts. The same figures stand in tables and texts beside them, so the pictures are decoration to a screen reader.
+import { element } from "./view.js";
+
 const spanSeconds = 300;
 const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 export const fills = 6;
 
-// A line for each series over the last minutes, drawn on a canvas.
+// A line for each series over the last minutes, drawn by uPlot; the legend says what is under the pointer, else the latest.
 export class FlowChart {
   constructor(parent) {
+    this.times = [];
     this.series = new Map();
-    this.canvas = document.createElement("canvas");
-    this.canvas.className = "chart";
-    this.canvas.setAttribute("aria-hidden", "true");
-    this.legend = document.createElement("p");
-    this.legend.className = "dim";
-    parent.replaceChildren(this.canvas, this.legend);
+    this.holder = element("div", { class: "chart", "aria-hidden": "true" });
+    this.legend = element("ul", { class: "legend" });
+    parent.replaceChildren(this.holder, this.legend);
+    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(this.holder);
   }
 
   add(at, values) {
-    for (const name of this.series.keys()) if (!(name in values)) values[name] = 0;
-    for (const [name, value] of Object.entries(values)) {
-      if (!this.series.has(name)) this.series.set(name, []);
-      const points = this.series.get(name);
-      points.push([at, value]);
-      while (points.length && points[0][0] < at - spanSeconds * 1000) points.shift();
-    }
-    this.draw(at);
+    const now = at / 1000, known = this.series.size;
+    for (const name of Object.keys(values)) if (!this.series.has(name)) this.series.set(name, this.times.map(() => null));
+    this.times.push(now);
+    for (const [name, points] of this.series) points.push(values[name] ?? 0);
+    while (this.times[0] < now - spanSeconds) for (const points of [this.times, ...this.series.values()]) points.shift();
+    if (this.series.size > known) this.build();
+    else this.plot?.setData([this.times, ...this.series.values()]);
+    this.tell(this.plot?.cursor.idx);
   }
 
-  draw(now) {
-    const { canvas } = this;
-    const scale = window.devicePixelRatio || 1;
-    const width = canvas.clientWidth, height = canvas.clientHeight;
-    if (canvas.width !== width * scale) canvas.width = width * scale;
-    if (canvas.height !== height * scale) canvas.height = height * scale;
-    const context = canvas.getContext("2d");
-    context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    const top = Math.max(1, ...[...this.series.values()].flat().map(point => point[1]));
-    const style = getComputedStyle(canvas);
-    context.strokeStyle = context.fillStyle = style.color;
-    context.globalAlpha = .35;
-    context.strokeRect(.5, .5, width - 1, height - 1);
-    context.globalAlpha = 1;
-    context.font = "12px system-ui, sans-serif";
-    context.fillText(top.toFixed(0), 4, 14);
-    let index = 0;
-    for (const points of this.series.values()) {
-      context.setLineDash(dashes[index++ % dashes.length]);
-      context.beginPath();
-      points.forEach(([at, value], i) => {
-        const x = width * (1 - (now - at) / (spanSeconds * 1000)), y = height - 2 - (height - 20) * value / top;
-        if (i) context.lineTo(x, y); else context.moveTo(x, y);
-      });
-      context.stroke();
-    }
-    context.setLineDash([]);
-    this.legend.textContent = [...this.series].map(([name, points]) => `${name}: ${points.at(-1)[1].toFixed(1)}`).join(" · ") || "nothing is served yet";
+  size() {
+    return { width: this.holder.clientWidth, height: this.holder.clientHeight };
+  }
+
+  build() {
+    this.plot?.destroy();
+    this.swatches = [...this.series.keys()].map((_, i) => element("span", { class: `swatch part-${i % fills}`, "aria-hidden": "true" }));
+    this.amounts = this.swatches.map(() => element("span"));
+    this.legend.replaceChildren(...[...this.series.keys()].map((name, i) => element("li", {}, this.swatches[i], `${name}: `, this.amounts[i])));
+
+    // Colours are asked for at each drawing, since light may become dark.
+    const text = () => getComputedStyle(this.holder).color, line = () => getComputedStyle(this.holder).borderTopColor;
+    const axis = { stroke: text, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+    this.plot = new uPlot({
+      ...this.size(),
+      legend: { show: false },
+      cursor: { y: false, drag: { setScale: false, x: false, y: false } },
+      scales: { x: { range: () => [this.times.at(-1) - spanSeconds, this.times.at(-1)] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] } },
+      axes: [
+        { ...axis, size: 28, values: (_, splits) => splits.map(at => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })), incrs: [60, 120, 300] },
+        { ...axis, size: 48 },
+      ],
+      series: [{}, ...[...this.series.keys()].map((name, i) => ({ label: name, stroke: () => getComputedStyle(this.swatches[i]).backgroundColor, width: 2, dash: dashes[i % dashes.length], points: { show: false } }))],
+      hooks: { setCursor: [plot => this.tell(plot.cursor.idx)] },
+    }, [this.times, ...this.series.values()], this.holder);
+  }
+
+  tell(index) {
+    [...this.series.values()].forEach((points, i) => this.amounts[i].textContent = (points[index ?? points.length - 1] ?? 0).toFixed(1));
   }
 }
 

@@ -37,7 +37,7 @@ public sealed class Chromium : IAsyncLifetime
     {
         Assert.SkipUnless(_browser is not null, $"no browser at {Executable}");
         IBrowserContext context = await _browser!.NewContextAsync(new() { ViewportSize = new() { Width = width, Height = height }, ColorScheme = scheme });
-        context.SetDefaultTimeout(60_000);
+        context.SetDefaultTimeout(120_000);
         return new WatchedPage(context, await context.NewPageAsync());
     }
 
@@ -82,6 +82,17 @@ internal sealed class WatchedPage : IAsyncDisposable
     }
 
     public IPage Page { get; }
+
+    /// <summary>Shows a page, types a key that nobody has, is refused, and types the right one.</summary>
+    public async Task SignInAfterARefusalAsync(string address, string key)
+    {
+        await Page.GotoAsync(address);
+        await Page.FillAsync("#key", "lam_000000000000_nobody");
+        await Page.ClickAsync("#login button");
+        await Page.WaitForSelectorAsync("#refusal:not(:empty)");
+        await Page.FillAsync("#key", key);
+        await Page.ClickAsync("#login button");
+    }
 
     /// <summary>Shows the admin page and signs in.</summary>
     public async Task SignInAsync(ServedDashboard served, string key)

@@ -12,8 +12,6 @@ public sealed partial class DashboardCostTests(ServedDashboard served, Chromium 
 {
     private const double TicksPerSecond = 100;
 
-    private static readonly TimeSpan s_watched = TimeSpan.FromSeconds(3);
-
     [Theory]
     [InlineData("dashboard")]
     [InlineData("tenant")]
@@ -40,6 +38,7 @@ public sealed partial class DashboardCostTests(ServedDashboard served, Chromium 
                 bytes += (await response.Content.ReadAsByteArrayAsync()).Length + response.Headers.ToString().Length + response.Content.Headers.ToString().Length;
             }
 
+            Assert.Contains(files, file => file.EndsWith("/uPlot.iife.min.js", StringComparison.Ordinal));
             output.WriteLine($"{page}: {files.Length} files, {encoding}: {bytes} bytes with headers");
             Assert.InRange(bytes, 1000, encoding == "identity" ? 300_000 : 100_000);
         }
@@ -64,21 +63,34 @@ public sealed partial class DashboardCostTests(ServedDashboard served, Chromium 
         Assert.InRange(paint, 1, 15_000);
     }
 
+    /// <summary>
+    /// Intervals with and without an open stream in turn, of the coordinator's process alone. The bound of 2 % of a core is for the long run (LAMINA_TEST_LONG=1), whose median tells a percent;
+    /// a short one tells only whether a snapshot a second has become dear, by the pair of intervals in which least else was done.
+    /// </summary>
     [Fact]
     public async Task Coordinator_WhileADashboardIsOpen_HardlyNoticesIt()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "processor time is read from /proc");
-        double closed = await ShareAsync();
-        using HttpClient http = new() { BaseAddress = served.Admin, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", served.OperatorKey) } };
-        using HttpResponseMessage events = await http.GetAsync("dashboard/events", HttpCompletionOption.ResponseHeadersRead);
-        using StreamReader reader = new(await events.Content.ReadAsStreamAsync());
-        Task<int> reading = ReadAsync(reader);
-        double open = await ShareAsync();
-        events.Dispose();
-        output.WriteLine($"the coordinator's process took {closed:P1} of a core with no dashboard open and {open:P1} with one ({await reading} snapshots)");
+        bool isLong = Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1";
+        (int rounds, TimeSpan interval, TimeSpan settling) = isLong ? (9, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30)) : (3, TimeSpan.FromSeconds(1.5), TimeSpan.Zero);
+        await Task.Delay(settling);
+        var pairs = new List<(double Closed, double Open)>();
+        int snapshots = 0;
+        for (int round = 0; round < rounds; round++)
+        {
+            double closed = await ShareAsync(interval);
+            using HttpClient http = new() { BaseAddress = served.Admin, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", served.OperatorKey) } };
+            using HttpResponseMessage events = await http.GetAsync("dashboard/events", HttpCompletionOption.ResponseHeadersRead);
+            using StreamReader reader = new(await events.Content.ReadAsStreamAsync());
+            Task<int> reading = ReadAsync(reader);
+            pairs.Add((closed, await ShareAsync(interval)));
+            events.Dispose();
+            snapshots += await reading;
+        }
 
-        // Other tests may have left it something to do; a dashboard that cost a fifth of a core would be seen all the same.
-        Assert.InRange(open - closed, -1, 0.2);
+        double[] costs = [.. pairs.Select(pair => pair.Open - pair.Closed).Order()];
+        output.WriteLine($"shares of a core without and with a dashboard: {string.Join(", ", pairs.Select(pair => $"{pair.Closed:P1} {pair.Open:P1}"))}; median difference {costs[rounds / 2]:P2} ({snapshots} snapshots)");
+        Assert.InRange(isLong ? costs[rounds / 2] : costs[0], -2, isLong ? 0.02 : 0.2);
     }
 
     private static async Task<int> ReadAsync(StreamReader reader)
@@ -100,11 +112,11 @@ public sealed partial class DashboardCostTests(ServedDashboard served, Chromium 
     }
 
     /// <summary>Share of a core that the coordinator's process takes over the time that is watched.</summary>
-    private async Task<double> ShareAsync()
+    private async Task<double> ShareAsync(TimeSpan interval)
     {
         long started = System.Diagnostics.Stopwatch.GetTimestamp();
         double before = Seconds();
-        await Task.Delay(s_watched);
+        await Task.Delay(interval);
         return (Seconds() - before) / System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 

@@ -16,14 +16,9 @@ public sealed class DashboardTests(ServedDashboard served, Chromium chromium)
     {
         await using WatchedPage watched = await chromium.OpenAsync();
         IPage page = watched.Page;
-        await page.GotoAsync($"{served.Admin}dashboard");
-        await page.FillAsync("#key", "lam_000000000000_nobody");
-        await page.ClickAsync("#login button");
-        await page.WaitForSelectorAsync("#refusal:not(:empty)");
-
-        await page.FillAsync("#key", served.OperatorKey);
-        await page.ClickAsync("#login button");
+        await watched.SignInAfterARefusalAsync($"{served.Admin}dashboard", served.OperatorKey);
         await page.WaitForSelectorAsync("article:has-text('node-3')");
+        await page.WaitForSelectorAsync("#flow .uplot canvas");
         string acme = await page.InnerTextAsync("article[aria-label='cell acme']");
         foreach (string text in (string[])["3 nodes", "layers 0–1", "layers 2–3", "layers 4–5", "node-1, ready", "node-2, ready", "node-3, ready", "Ready", "→ node-2", "→ node-3", "↩ node-1", "tokens/s", "queued", "busy"])
         {

@@ -14,12 +14,7 @@ public sealed class TenantPageTests(ServedDashboard served, Chromium chromium)
     {
         await using WatchedPage watched = await chromium.OpenAsync();
         IPage page = watched.Page;
-        await page.GotoAsync($"{served.Front}tenant");
-        await page.FillAsync("#key", "lam_000000000000_nobody");
-        await page.ClickAsync("#login button");
-        await page.WaitForSelectorAsync("#refusal:not(:empty)");
-        await page.FillAsync("#key", served.BetaKey);
-        await page.ClickAsync("#login button");
+        await watched.SignInAfterARefusalAsync($"{served.Front}tenant", served.BetaKey);
         await page.WaitForSelectorAsync("#cells article[aria-label='cell beta']");
         using (await SlowStream.OpenAsync(served.Front.ToString(), served.BetaKey, ServedDashboard.Model))
         {
