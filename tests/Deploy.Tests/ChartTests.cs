@@ -1,6 +1,8 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Lamina.Deploy.Tests.Support;
 using Lamina.TestSupport;
+using YamlDotNet.Serialization;
 
 namespace Lamina.Deploy.Tests;
 
@@ -81,6 +83,18 @@ public sealed partial class ChartTests : IDisposable
         Assert.Equal(Names(committed).Count - 1, Manifest.ReadAll(DeployTools.RunSuccessfully(DeployTools.Kubectl, "kustomize", committed)).Count);
     }
 
+    /// <summary>The cases whose rendering is checked against the rules set every documented value to something else than its default.</summary>
+    [Fact]
+    public void Values_EachOfThem_IsAnotherThanTheDefaultInSomeCase()
+    {
+        IDeserializer yaml = new DeserializerBuilder().Build();
+        Dictionary<string, string> defaults = Flatten(yaml.Deserialize<object?>(File.ReadAllText(Path.Combine(Chart.Folder, "values.yaml"))), "").ToDictionary(pair => pair.Path, pair => pair.Value);
+        ILookup<string, string> set = Chart.Cases.Values.SelectMany(values => Flatten(yaml.Deserialize<object?>(values), "")).ToLookup(pair => pair.Path, pair => pair.Value);
+        string[] names = [.. File.ReadAllLines(Path.Combine(Chart.Folder, "values.yaml")).Select(line => Parameter().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value)];
+        Assert.True(names.Length > 60, $"{names.Length} values found");
+        Assert.All(names, name => Assert.Contains(set[name], value => value != defaults[name]));
+    }
+
     [Fact]
     public void Values_EachWithItsSentence_StandInTheReadme()
     {
@@ -118,6 +132,11 @@ public sealed partial class ChartTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>Each mapping, sequence and value with the path of keys that leads to it.</summary>
+    private static IEnumerable<(string Path, string Value)> Flatten(object? value, string path) => (value is IDictionary<object, object?> map
+        ? map.SelectMany(pair => Flatten(pair.Value, path.Length == 0 ? (string)pair.Key : $"{path}.{pair.Key}"))
+        : []).Prepend((path, JsonSerializer.Serialize(value)));
 
     private static List<string> Names(string folder) => [.. Directory.GetFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 

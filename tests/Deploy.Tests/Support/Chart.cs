@@ -71,20 +71,20 @@ internal static class Chart
         ["built-in PKI"] = TwoTenants + "certificates: { mode: job }\n",
         ["built-in PKI, a namespace each"] = TwoTenants + "namespacePerTenant: true\nnetworkPolicies: { enabled: false }\ninstallation: eu.lamina\ncertificates: { mode: job, duration: 12h, renewBefore: 4h, rootDuration: 8760h, job: { schedule: \"*/10 * * * *\" } }\n",
         ["built-in PKI, pools that scale"] = Scaled + "certificates: { mode: job, job: { apiServer: { to: [{ ipBlock: { cidr: 10.0.0.1/32 } }], ports: [6443] } } }\n",
-        ["monitoring"] = TwoTenants + "monitoring: { namespace: monitoring, runbookUrl: https://wiki.example/lamina, labels: { release: prom }, serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }\n",
+        ["monitoring"] = TwoTenants + "monitoring: { namespace: monitoring, runbookUrl: https://wiki.example/lamina, labels: { release: prom }, serviceMonitor: { enabled: true, interval: 10s }, prometheusRule: { enabled: true }, dashboards: { enabled: true, label: dashboards }, podLabels: { app: prometheus } }\n",
         ["exposed API"] = TwoTenants + "api: { expose: true, tlsSecret: https, from: [{ podSelector: { matchLabels: { app: gateway } } }], service: { port: 8443, type: LoadBalancer, annotations: { example/internal: \"true\" } } }\n",
         ["highly available"] = TwoTenants + HighlyAvailable + "tests: { keySecret: test-keys }\n",
         ["highly available, cert-manager, a namespace each"] = TwoTenants + HighlyAvailable + "namespacePerTenant: true\ncertificates: { mode: certManager }\n",
         ["own database, one coordinator"] = "database: { secret: db, host: pg.example, port: 6432, name: state, user: app, sslMode: Require, to: [{ ipBlock: { cidr: 10.1.0.0/16 } }] }\ntopologyKeys: [kubernetes.io/hostname, topology.kubernetes.io/zone]\n",
-        ["routed by an Ingress and a Gateway"] = Routed + "api: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], ingress: { enabled: true, className: nginx, tlsSecret: front }, gateway: { enabled: true, parentRefs: [{ name: gw, namespace: infra, sectionName: https }], caConfigMap: ca } }\n",
+        ["routed by an Ingress and a Gateway"] = Routed + "api: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], ingress: { enabled: true, className: nginx, tlsSecret: front, annotations: { example/buffering: \"off\" } }, gateway: { enabled: true, parentRefs: [{ name: gw, namespace: infra, sectionName: https }], caConfigMap: ca } }\n",
         ["routed, a namespace each"] = Routed + "namespacePerTenant: true\napi: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], gateway: { enabled: true, parentRefs: [{ name: gw }] } }\n",
         ["pools that scale, GPUs, model policy"] = Scaled,
         ["pools that scale, cert-manager"] = Scaled + "certificates: { mode: certManager }\n",
-        ["no network policies"] = "networkPolicies: { enabled: false }\n",
+        ["no network policies"] = "networkPolicies: { enabled: false }\nimage: { tag: \"1.2.3\" }\n",
         ["own ports and DNS"] = "ports: { api: 18080, admin: 18081, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
         ["pods"] = "image: { repository: registry.example/lamina, digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", pullPolicy: Always }\nimagePullSecrets: [pull]\npodLabels: { team: ml }\npodAnnotations: { note: here }\npriorityClassName: high\nrunAsUser: 2000\n"
-            + "coordinator: { storeSize: 50Gi, storageClass: fast, terminationGracePeriodSeconds: 60, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n"
-            + "node: { threads: 3, memoryBytes: 1000000000, cacheSize: 5Gi, storageClass: fast, maxUnavailable: 2, terminationGracePeriodSeconds: 90, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n",
+            + "coordinator: { resources: { requests: { cpu: 250m, memory: 512Mi }, limits: { cpu: \"1\", memory: 1Gi } }, storeSize: 50Gi, storageClass: fast, terminationGracePeriodSeconds: 60, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n"
+            + "node: { resources: { requests: { cpu: \"1\", memory: 2Gi }, limits: { cpu: \"2\", memory: 2Gi } }, threads: 3, memoryBytes: 1000000000, cacheSize: 5Gi, storageClass: fast, maxUnavailable: 2, terminationGracePeriodSeconds: 90, nodeSelector: { disk: ssd }, tolerations: [{ operator: Exists }] }\n",
     };
 
     public static string Folder { get; } = Repository.File("helm/lamina");
