@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text.RegularExpressions;
-using Lamina.Cluster.Identity;
-using Lamina.Cluster.Messages;
 using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests;
@@ -9,26 +7,14 @@ namespace Lamina.EndToEnd.Tests;
 /// <summary>What an orchestrator sees of a coordinator and a node: configured by environment alone, as in a pod.</summary>
 public sealed partial class HealthTests : IDisposable
 {
-    private static readonly string[] s_loopback = ["127.0.0.1"];
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
-    private readonly List<LaminaProcess> _processes = [];
+    private readonly EnvironmentCell _cell = new();
 
     [Fact]
     public async Task HealthListener_OfCoordinatorAndNode_ShowsReadinessAndMetricsAndNothingElse()
     {
-        TenantId tenant = new("acme");
-        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
-        pki.AddTenant(tenant);
-        LaminaProcess coordinator = Start("coordinator", pki.Issue(tenant, PeerRole.Coordinator, "front", s_loopback), "Coordinator__Cells__0", new()
-        {
-            ["Coordinator__Listen"] = "127.0.0.1:0",
-            ["Coordinator__StorePath"] = Path.Combine(_folder, "store"),
-            ["Coordinator__Cells__0__Tenant"] = "acme",
-            ["Coordinator__Cells__0__Name"] = "front",
-            ["Coordinator__Cells__0__Models__0__Path"] = Repository.File("models/lamina-tiny-q8_0.gguf"),
-        });
+        LaminaProcess coordinator = _cell.StartCoordinator(("Health__Listen", "127.0.0.1:0"));
         string started = await coordinator.WaitForLineAsync("health at", s_limit);
         using HttpClient front = new() { BaseAddress = Health(started) };
         Assert.Equal(HttpStatusCode.OK, (await front.GetAsync("health/live")).StatusCode);
@@ -37,14 +23,7 @@ public sealed partial class HealthTests : IDisposable
         Assert.Equal(1, early.ExitCode);
         Assert.Contains("answered 503", early.Error, StringComparison.Ordinal);
 
-        LaminaProcess node = Start("node", pki.Issue(tenant, PeerRole.Node, "node-1", s_loopback), "Node", new()
-        {
-            ["Node__Tenant"] = "acme",
-            ["Node__Name"] = "node-1",
-            ["Node__Seeds__0"] = Seed().Match(started).Groups[1].Value,
-            ["Node__CachePath"] = Path.Combine(_folder, "cache"),
-            ["Node__Threads"] = "1",
-        });
+        LaminaProcess node = _cell.StartNode(started, ("Health__Listen", "127.0.0.1:0"));
         using HttpClient worker = new() { BaseAddress = Health(await node.WaitForLineAsync("health at", s_limit)) };
         foreach (HttpClient http in new[] { worker, front })
         {
@@ -97,42 +76,13 @@ public sealed partial class HealthTests : IDisposable
     [Fact]
     public async Task HealthListen_OfTheWrongForm_IsRefusedWithKeyAndValue()
     {
-        TenantId tenant = new("acme");
-        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
-        pki.AddTenant(tenant);
-        LaminaProcess process = Start("coordinator", pki.Issue(tenant, PeerRole.Coordinator, "front", s_loopback), "Coordinator__Cells__0", new()
-        {
-            ["Coordinator__Listen"] = "127.0.0.1:0",
-            ["Coordinator__StorePath"] = Path.Combine(_folder, "store"),
-            ["Coordinator__Cells__0__Tenant"] = "acme",
-            ["Coordinator__Cells__0__Name"] = "front",
-            ["Health__Listen"] = "everywhere",
-        });
+        LaminaProcess process = _cell.StartCoordinator(("Health__Listen", "everywhere"));
         await process.WaitForExitAsync(s_limit);
         Assert.Equal(1, process.ExitCode);
         Assert.Contains("Health:Listen is 'everywhere', expected ADDRESS:PORT", process.Error, StringComparison.Ordinal);
     }
 
-    public void Dispose()
-    {
-        foreach (LaminaProcess process in _processes)
-        {
-            process.Dispose();
-        }
-
-        Directory.Delete(_folder, recursive: true);
-    }
-
-    private LaminaProcess Start(string command, CertificateFiles files, string section, Dictionary<string, string> settings)
-    {
-        settings.TryAdd("Health__Listen", "127.0.0.1:0");
-        settings[$"{section}__CertificatePath"] = files.CertificatePath;
-        settings[$"{section}__KeyPath"] = files.KeyPath;
-        settings[$"{section}__TrustBundlePath"] = files.TrustBundlePath;
-        LaminaProcess process = LaminaProcess.Start([command], settings.ToDictionary(setting => $"LAMINA__{setting.Key}", setting => setting.Value));
-        _processes.Add(process);
-        return process;
-    }
+    public void Dispose() => _cell.Dispose();
 
     private static Uri Health(string line) => new(HealthAddress().Match(line).Groups[1].Value);
 
@@ -141,7 +91,4 @@ public sealed partial class HealthTests : IDisposable
 
     [GeneratedRegex("http://[^/]+/")]
     private static partial Regex Api();
-
-    [GeneratedRegex(@"control ([^)]+)\)")]
-    private static partial Regex Seed();
 }

@@ -4,8 +4,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Lamina.Cluster.Identity;
-using Lamina.Cluster.Messages;
 using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests.Operations;
@@ -13,12 +11,10 @@ namespace Lamina.EndToEnd.Tests.Operations;
 /// <summary>The log of a coordinator and a node: one JSON object a line, with the request's id, at the level that the configuration names, and never a caller's text.</summary>
 public sealed partial class LogTests : IDisposable
 {
-    private static readonly string[] s_loopback = ["127.0.0.1"];
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
     private static readonly bool s_long = Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1";
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
-    private readonly List<LaminaProcess> _processes = [];
+    private readonly EnvironmentCell _cell = new();
 
     /// <summary>What a level shows is shown at Trace too; the others are for the day on which somebody writes a branch for one of them.</summary>
     public static TheoryData<string> Levels => s_long ? ["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None"] : ["Trace", "Information"];
@@ -73,15 +69,7 @@ public sealed partial class LogTests : IDisposable
         Assert.Contains("Logging:Level", serve.Error, StringComparison.Ordinal);
     }
 
-    public void Dispose()
-    {
-        foreach (LaminaProcess process in _processes)
-        {
-            process.Dispose();
-        }
-
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => _cell.Dispose();
 
     private static IEnumerable<JsonObject> Entries(LaminaProcess process) => process.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!.AsObject());
 
@@ -97,46 +85,15 @@ public sealed partial class LogTests : IDisposable
 
     private async Task<(LaminaProcess Coordinator, LaminaProcess Node, HttpClient Http)> StartAsync(string level)
     {
-        TenantId tenant = new("acme");
-        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
-        pki.AddTenant(tenant);
-        LaminaProcess coordinator = Start(level, "coordinator", pki.Issue(tenant, PeerRole.Coordinator, "front", s_loopback), "Coordinator__Cells__0", new()
-        {
-            ["Coordinator__Listen"] = "127.0.0.1:0",
-            ["Coordinator__StorePath"] = Path.Combine(_folder, "store"),
-            ["Coordinator__Cells__0__Tenant"] = "acme",
-            ["Coordinator__Cells__0__Name"] = "front",
-            ["Coordinator__Cells__0__Models__0__Path"] = Repository.File("models/lamina-tiny-q8_0.gguf"),
-        });
+        (string, string)[] logging = [("Logging__Level", level), ("Logging__Levels__Microsoft.AspNetCore", level)];
+        LaminaProcess coordinator = _cell.StartCoordinator(logging);
         string started = await coordinator.WaitForLineAsync("coordinator: API at", s_limit);
-        LaminaProcess node = Start(level, "node", pki.Issue(tenant, PeerRole.Node, "node-1", s_loopback), "Node", new()
-        {
-            ["Node__Tenant"] = "acme",
-            ["Node__Name"] = "node-1",
-            ["Node__Seeds__0"] = Seed().Match(started).Groups[1].Value,
-            ["Node__CachePath"] = Path.Combine(_folder, "cache"),
-            ["Node__Threads"] = "1",
-        });
+        LaminaProcess node = _cell.StartNode(started, logging);
         HttpClient http = new() { BaseAddress = new Uri(Address().Match(started).Value), Timeout = s_limit };
         await Eventually.TrueAsync(async () => (await http.GetAsync("health/ready")).StatusCode == HttpStatusCode.OK, s_limit, () => coordinator.Error + node.Error);
         return (coordinator, node, http);
     }
 
-    private LaminaProcess Start(string level, string command, CertificateFiles files, string section, Dictionary<string, string> settings)
-    {
-        settings["Logging__Level"] = level;
-        settings["Logging__Levels__Microsoft.AspNetCore"] = level;
-        settings[$"{section}__CertificatePath"] = files.CertificatePath;
-        settings[$"{section}__KeyPath"] = files.KeyPath;
-        settings[$"{section}__TrustBundlePath"] = files.TrustBundlePath;
-        LaminaProcess process = LaminaProcess.Start([command], settings.ToDictionary(setting => $"LAMINA__{setting.Key}", setting => setting.Value));
-        _processes.Add(process);
-        return process;
-    }
-
     [GeneratedRegex("http://[^/]+/")]
     private static partial Regex Address();
-
-    [GeneratedRegex(@"control ([^)]+)\)")]
-    private static partial Regex Seed();
 }
