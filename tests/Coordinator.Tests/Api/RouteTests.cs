@@ -14,7 +14,8 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
     /// <summary>The same for everybody: liveness, where to report, and the pages on which administrators and tenants show their keys.</summary>
     private static readonly string[] s_open =
         ["/health/live", "/.well-known/security.txt", "/dashboard", "/dashboard/dashboard.css", "/dashboard/dashboard.js", "/dashboard/chart.js", "/dashboard/view.js", "/dashboard/usage.js",
-            "/dashboard/quotas.js", "/dashboard/login", "/tenant", "/tenant/dashboard.css", "/tenant/tenant.js", "/tenant/chart.js", "/tenant/view.js", "/tenant/usage.js"];
+            "/dashboard/quotas.js", "/dashboard/uPlot.iife.min.js", "/dashboard/uPlot.min.css", "/dashboard/login",
+            "/tenant", "/tenant/dashboard.css", "/tenant/tenant.js", "/tenant/chart.js", "/tenant/view.js", "/tenant/usage.js", "/tenant/uPlot.iife.min.js", "/tenant/uPlot.min.css"];
 
     private const string UnknownModel = "gamma-model";
 
