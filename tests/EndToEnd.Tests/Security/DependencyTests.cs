@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Lamina.TestSupport;
 
@@ -15,7 +16,17 @@ public sealed class DependencyTests
         Dictionary<string, JsonNode> components = bill["components"]!.AsArray().ToDictionary(component => component!["name"]!.GetValue<string>(), component => component!);
         (string Name, string Version, string Hash)[] locked = [.. Locked(Repository.File("src/Cli/packages.lock.json")).Distinct()];
         Assert.InRange(locked.Length, 30, 500);
-        Assert.Equal(locked.Select(package => package.Name).Order(), components.Keys.Order());
+        (string Name, string Version, string Licence, string File, string Hash)[] builtIn = [.. File.ReadLines(Repository.File("deploy/sbom/built-in.tsv")).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t'))
+            .Select(entry => (entry[0], entry[1], entry[2], entry[3], entry[4]))];
+        Assert.Equal(locked.Select(package => package.Name).Concat(builtIn.Select(file => file.Name)).Distinct().Order(), components.Keys.Order());
+        Assert.All(builtIn, file =>
+        {
+            // As it was published, its licence beside it.
+            Assert.Equal(file.Hash, Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Repository.File(file.File)))));
+            Assert.True(File.Exists(Path.Combine(Path.GetDirectoryName(Repository.File(file.File))!, "LICENSE")), file.File);
+            Assert.Equal($"pkg:npm/{file.Name}@{file.Version}", components[file.Name]["purl"]!.GetValue<string>());
+            Assert.Equal(builtIn.First(other => other.Name == file.Name).Hash, components[file.Name]["hashes"]![0]!["content"]!.GetValue<string>());
+        });
         Assert.All(locked, package =>
         {
             JsonNode component = components[package.Name];
