@@ -74,6 +74,9 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>Peers that this coordinator's ports have refused so far, by reason.</summary>
     internal IEnumerable<(RefusalReason Reason, long Count)> PeerRefusals => Enum.GetValues<RefusalReason>().Select(reason => (reason, _context.Certificates.Refusals(reason)));
 
+    /// <summary>Null before this coordinator has joined.</summary>
+    internal IActorRef? NodeRegistry => _registry;
+
     /// <summary>The cell's other coordinators.</summary>
     internal CellPeers Peers { get; }
 
@@ -250,6 +253,7 @@ public sealed class Cell : IAsyncDisposable
         _coordinators = Math.Max(1, options.Seeds.Count);
         _governors = _isOnlyCoordinator ? null : await GovernorSharding.StartRegionAsync(_system.System, governor);
         _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
+        _system.System.ActorOf(Props.Create(() => new CutOffWatch(_context)), "cut-off-watch");
         _system.System.ActorOf(Props.Create(() => new CoordinatorDirectory(_context.Tenant, Peers, _listener.Endpoint)), CoordinatorDirectory.Name);
     }
 

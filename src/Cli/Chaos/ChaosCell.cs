@@ -48,6 +48,7 @@ internal sealed class ChaosCell : IDisposable
     private readonly Dictionary<string, ChaosProcess> _processes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _controlPorts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _httpPorts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _linkPorts = new(StringComparer.Ordinal);
     private readonly List<ChaosProcess> _all = [];
 
     private ChaosCell(ChaosCellOptions options)
@@ -65,6 +66,12 @@ internal sealed class ChaosCell : IDisposable
         foreach (string name in NodeNames)
         {
             _controlPorts[name] = FreePorts.Take();
+        }
+
+        // In a network of its own each process has all ports to itself; elsewhere the system finds free ones.
+        foreach (string name in Network is null ? [] : CoordinatorNames.Concat(NodeNames))
+        {
+            _linkPorts[name] = FreePorts.Take();
         }
     }
 
@@ -131,6 +138,13 @@ internal sealed class ChaosCell : IDisposable
     }
 
     public Uri AddressOf(string coordinator) => new($"http://127.0.0.1:{_httpPorts[coordinator]}/");
+
+    public int ControlPortOf(string name) => _controlPorts[name];
+
+    /// <summary>Known where processes have networks of their own.</summary>
+    public int LinkPortOf(string name) => _linkPorts[name];
+
+    public ChaosCellOptions Options => _options;
 
     public bool IsRunning(string name) => _processes.TryGetValue(name, out ChaosProcess? process) && !process.HasExited;
 
@@ -237,6 +251,7 @@ internal sealed class ChaosCell : IDisposable
                         ["TrustBundlePath"] = files.TrustBundlePath,
                         ["BindAddress"] = HostOf(name),
                         ["ControlPort"] = _controlPorts[name],
+                        ["LinkPort"] = _linkPorts.GetValueOrDefault(name),
                         ["Seeds"] = Seeds(),
                         ["Models"] = new[] { model },
                     },
@@ -259,6 +274,7 @@ internal sealed class ChaosCell : IDisposable
             ["CachePath"] = CachePath(name),
             ["BindAddress"] = HostOf(name),
             ["ControlPort"] = _controlPorts[name],
+            ["LinkPort"] = _linkPorts.GetValueOrDefault(name),
         };
         node.TryAdd("Threads", 1);
         Start(name, "node", new Dictionary<string, object> { ["Node"] = node });
@@ -268,15 +284,21 @@ internal sealed class ChaosCell : IDisposable
 
     private string HostOf(string name) => Network?.AddressOf(name) ?? "127.0.0.1";
 
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    /// <summary>A connection to the API of a coordinator, past <see cref="Http"/>.</summary>
+    /// <param name="receiveBytes">Size of the buffer for what it has received and nobody has read; 0 leaves it to the system.</param>
+    public async Task<Socket> ConnectAsync(string coordinator, int receiveBytes, CancellationToken cancellation)
     {
-        string coordinator = _httpPorts.First(pair => pair.Value == context.DnsEndPoint.Port).Key;
         Socket socket = Network is null ? new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) : Network.OpenSocket(coordinator);
         try
         {
             socket.NoDelay = true;
-            await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, context.DnsEndPoint.Port), cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
+            if (receiveBytes > 0)
+            {
+                socket.ReceiveBufferSize = receiveBytes;
+            }
+
+            await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, _httpPorts[coordinator]), cancellation);
+            return socket;
         }
         catch
         {
@@ -284,6 +306,9 @@ internal sealed class ChaosCell : IDisposable
             throw;
         }
     }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation) =>
+        new NetworkStream(await ConnectAsync(_httpPorts.First(pair => pair.Value == context.DnsEndPoint.Port).Key, 0, cancellation), ownsSocket: true);
 
     private void Start(string name, string command, Dictionary<string, object> configuration)
     {

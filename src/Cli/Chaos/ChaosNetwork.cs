@@ -107,12 +107,29 @@ internal sealed class ChaosNetwork : IDisposable
     }
 
     /// <summary>Loses that share of the packets that a process receives, at random, until <see cref="Heal"/>.</summary>
-    public void Lose(string name, int percent)
+    public void Lose(string name, int percent) => Filter(name, "numgen", "random", "mod", "100", "<", $"{percent}", "drop");
+
+    /// <summary>Drops what passes between a process and the others from or to those TCP ports, both ways, until <see cref="Heal"/>.</summary>
+    public void CutPorts(string name, IReadOnlyList<string> others, IReadOnlyList<int> ports)
+    {
+        string set = $"{{ {string.Join(", ", ports)} }}";
+        foreach (string direction in new[] { "sport", "dport" })
+        {
+            Filter(name, "tcp", direction, set, "drop");
+            foreach (string other in others)
+            {
+                Filter(other, "ip", "saddr", AddressOf(name), "tcp", direction, set, "drop");
+            }
+        }
+    }
+
+    /// <summary>Sends connections that others make to a port of a process to another port there, until <see cref="Heal"/>.</summary>
+    public void Redirect(string name, int port, int to)
     {
         string[] nft = ["ip", "netns", "exec", Space(name), "nft"];
-        Run([.. nft, "add", "table", "ip", "cut"]);
-        Run([.. nft, "add", "chain", "ip", "cut", "in", "{ type filter hook input priority 0 ; }"]);
-        Run([.. nft, "add", "rule", "ip", "cut", "in", "numgen", "random", "mod", "100", "<", $"{percent}", "drop"]);
+        Run([.. nft, "add", "table", "ip", "way"]);
+        Run([.. nft, "add", "chain", "ip", "way", "pre", "{ type nat hook prerouting priority -100 ; }"]);
+        Run([.. nft, "add", "rule", "ip", "way", "pre", "tcp", "dport", $"{port}", "redirect", "to", $":{to}"]);
     }
 
     /// <summary>Lets a process send no more than that until <see cref="Heal"/>.</summary>
@@ -154,16 +171,21 @@ internal sealed class ChaosNetwork : IDisposable
         Run("ip", "-n", Space(name), "link", "set", "lo", "up");
     }
 
-    /// <summary>At the receiver: what the sender drops it notices and sends again at once.</summary>
     private void Drop(string name, IEnumerable<string> from)
+    {
+        foreach (string sender in from)
+        {
+            Filter(name, "ip", "saddr", AddressOf(sender), "drop");
+        }
+    }
+
+    /// <summary>At the receiver: what the sender drops it notices and sends again at once.</summary>
+    private void Filter(string name, params string[] rule)
     {
         string[] nft = ["ip", "netns", "exec", Space(name), "nft"];
         Run([.. nft, "add", "table", "ip", "cut"]);
         Run([.. nft, "add", "chain", "ip", "cut", "in", "{ type filter hook input priority 0 ; }"]);
-        foreach (string sender in from)
-        {
-            Run([.. nft, "add", "rule", "ip", "cut", "in", "ip", "saddr", AddressOf(sender), "drop"]);
-        }
+        Run([.. nft, "add", "rule", "ip", "cut", "in", .. rule]);
     }
 
     private static bool Exists(string program) => new[] { "/usr/sbin", "/sbin", "/usr/bin", "/bin" }.Any(folder => File.Exists(Path.Combine(folder, program)));
@@ -180,7 +202,7 @@ internal sealed class ChaosNetwork : IDisposable
         }
     }
 
-    private static void Run(params string[] command)
+    public static void Run(params string[] command)
     {
         using Process process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true })
             ?? throw new CommandException($"{command[0]} could not be started");

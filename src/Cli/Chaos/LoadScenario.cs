@@ -54,7 +54,7 @@ internal static class LoadScenario
     }
 
     /// <summary>Waits until nothing runs and the blocks are all free, and gives what is so after the patience at the latest.</summary>
-    private static async Task<ChaosStatus> IdleAsync(ChaosRun run, CancellationToken cancellation)
+    internal static async Task<ChaosStatus> IdleAsync(ChaosRun run, CancellationToken cancellation)
     {
         await Scenario.WholeAsync(run, cancellation);
         long until = Environment.TickCount64 + (long)s_settling.TotalMilliseconds;

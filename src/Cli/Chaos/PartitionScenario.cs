@@ -30,7 +30,7 @@ internal static class PartitionScenario
 
     /// <param name="oneWay">Only what the cell sends to the node is lost.</param>
     public static Task<(string, int)> NodeAsync(ChaosRun run, int seconds, bool oneWay, CancellationToken cancellation) =>
-        CutAsync(run, oneWay ? "node cut off one way" : $"node cut off {seconds} s", before => [before.Stages[run.Random.Next(before.Stages.Count)]], seconds, oneWay, cancellation);
+        CutAsync(run, oneWay ? $"node cut off one way {seconds} s" : $"node cut off {seconds} s", before => [before.Stages[run.Random.Next(before.Stages.Count)]], seconds, oneWay, cancellation);
 
     public static Task<(string, int)> CoordinatorAsync(ChaosRun run, int seconds, CancellationToken cancellation) =>
         CutAsync(run, $"coordinator cut off {seconds} s", before => [run.Cell.CoordinatorNames.Except([before.Owner]).First()], seconds, oneWay: false, cancellation);
@@ -115,6 +115,16 @@ internal static class PartitionScenario
         int splits = owners.Count == 1 ? 0 : 1;
         return ($"{Scenario.Describe(streams, wrong, moment)}; owner {string.Join(" and ", owners)}; cut off were {string.Join(", ", cut)}, ended and started anew {(restarted.Length == 0 ? "none" : string.Join(", ", restarted))}",
             wrong + splits + (oneWay || cut.Length > all.Length / 2 - 1 ? 0 : strangers.Length));
+    }
+
+    /// <summary>Waits until all is whole, and starts anew meanwhile what ends.</summary>
+    public static async Task WholeWithRestartsAsync(ChaosRun run, string[] names, CancellationToken cancellation)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task restarts = RestartEndedAsync(run.Cell, names, ending.Token);
+        await Scenario.WholeAsync(run, cancellation);
+        await ending.CancelAsync();
+        await restarts;
     }
 
     /// <summary>Stands for whatever supervises the processes.</summary>

@@ -13,6 +13,14 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
     /// <summary>Whether its processes need networks of their own.</summary>
     public bool NeedsNetwork { get; init; }
 
+    /// <summary>Whether it needs root for something else.</summary>
+    public bool NeedsRoot { get; init; }
+
+    /// <summary>Why it cannot be done here, or null.</summary>
+    public string? Lack => NeedsNetwork ? ChaosNetwork.Lack : NeedsRoot && !Environment.IsPrivilegedProcess ? "mounting a small disk needs root" : null;
+
+    private static readonly int[] s_cutSeconds = [2, 10, 60];
+
     private const string Undisturbed = "every stream gives the undisturbed answer";
 
     public static IReadOnlyList<Scenario> All { get; } =
@@ -31,18 +39,34 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("power-cut", "every process is killed at once; started anew in any order they form one cell and serve within 60 s", PowerCutAsync),
         new("overload", "each of 500 requests at once is answered, or refused with a time to come back; memory stays bounded, every cache block is given back", LoadScenario.OverloadAsync),
         new("vanish", "callers that go away leave nothing behind; other streams give the undisturbed answer", LoadScenario.VanishAsync),
-        new("cut-node", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: false, cancellation)) { NeedsNetwork = true },
-        new("cut-node-briefly", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 2, oneWay: false, cancellation)) { NeedsNetwork = true },
-        new("cut-one-way", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.NodeAsync(run, 10, oneWay: true, cancellation)) { NeedsNetwork = true },
+        new("slow-readers", "callers that read a byte a second hold up nobody: other streams stand still for 6 s at most, every cache block is given back", ScarceScenario.SlowReadersAsync),
+        new("starved-node", Undisturbed + "; a node with a tenth of a processor is slow and stays, and no process ends", (run, cancellation) => ScarceScenario.StarveAsync(run, 15, cancellation)),
+        new("few-descriptors", Undisturbed + " from coordinators that have no descriptor left; they answer again once they have, and no process ends", ScarceScenario.DescriptorsAsync),
+        new("full-disk", Undisturbed + "; a node whose cache has no room says so, and the others serve", ScarceScenario.FullDiskAsync) { NeedsRoot = true },
+        new("two-tenants", "faults at one tenant break its promises nowhere and cut or change no stream of another tenant's cell", (run, cancellation) => ScarceScenario.TwoTenantsAsync(run, 60, cancellation)),
+        .. s_cutSeconds.SelectMany(Cuts),
         new("cut-flapping", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.FlapAsync(run, 10, cancellation)) { NeedsNetwork = true },
-        new("cut-coordinator", Undisturbed + ", those of the coordinator after going on at another; one cell afterwards", (run, cancellation) => PartitionScenario.CoordinatorAsync(run, 10, cancellation)) { NeedsNetwork = true },
-        new("cut-halves", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.HalvesAsync(run, 10, cancellation)) { NeedsNetwork = true },
+        new("block-link", Undisturbed + "; what serves moves away from a node whose link port is blocked", (run, cancellation) => LinkScenario.PortAsync(run, link: true, 30, cancellation)) { NeedsNetwork = true },
+        new("block-control", Undisturbed + ", also those through a node whose control port is blocked", (run, cancellation) => LinkScenario.PortAsync(run, link: false, 10, cancellation)) { NeedsNetwork = true },
+        new("delay", Undisturbed + ", the slower the longer one link takes", LinkScenario.DelayAsync) { NeedsNetwork = true },
+        new("pieces", Undisturbed + " over a link that passes a few bytes at a time", LinkScenario.PiecesAsync) { NeedsNetwork = true },
+        new("altered", Undisturbed + "; a link that alters a byte is broken off, never believed", LinkScenario.DamageAsync) { NeedsNetwork = true },
+        new("reset", Undisturbed + "; links are reset at any byte", LinkScenario.ResetAsync) { NeedsNetwork = true },
         new("loss-1", Undisturbed + ", slower", (run, cancellation) => PartitionScenario.PoorAsync(run, "1 % loss", (network, node) => network.Lose(node, 1), cancellation)) { NeedsNetwork = true },
         new("rate-10mbit", Undisturbed + ", slower", (run, cancellation) => PartitionScenario.PoorAsync(run, "10 Mbit/s", (network, node) => network.Throttle(node, 10), cancellation)) { NeedsNetwork = true },
         new("damaged-cache", "cached weights that were flipped, cut short or emptied are noticed and fetched again, never computed with", DamagedCacheAsync),
         new("drain", Undisturbed + " without a pause for loading, and the node ends with code 0", DrainScenario.DrainAsync),
         new("rolling-restart", "every process is restarted in turn; no request fails, no stream is cut", DrainScenario.RestartAllAsync),
     ];
+
+    private static IEnumerable<Scenario> Cuts(int seconds)
+    {
+        const string OneCell = Undisturbed + "; one cell afterwards";
+        yield return new Scenario($"cut-node-{seconds}s", OneCell, (run, cancellation) => PartitionScenario.NodeAsync(run, seconds, oneWay: false, cancellation)) { NeedsNetwork = true };
+        yield return new Scenario($"cut-one-way-{seconds}s", OneCell, (run, cancellation) => PartitionScenario.NodeAsync(run, seconds, oneWay: true, cancellation)) { NeedsNetwork = true };
+        yield return new Scenario($"cut-coordinator-{seconds}s", Undisturbed + ", those of the coordinator after going on at another; one cell afterwards", (run, cancellation) => PartitionScenario.CoordinatorAsync(run, seconds, cancellation)) { NeedsNetwork = true };
+        yield return new Scenario($"cut-halves-{seconds}s", OneCell, (run, cancellation) => PartitionScenario.HalvesAsync(run, seconds, cancellation)) { NeedsNetwork = true };
+    }
 
     public async Task<ScenarioResult> RunAsync(ChaosRun run, CancellationToken cancellation)
     {

@@ -20,9 +20,10 @@ internal static class ChaosCommand
         Option<int> rounds = new("--rounds") { Description = "Times that everything is done.", DefaultValueFactory = _ => 1 };
         Option<int> seed = new("--seed") { Description = "Decides what the scenarios leave to chance.", DefaultValueFactory = _ => 1 };
         Option<int> minutes = new("--minutes") { Description = "Goes on with scenarios drawn at random for that long instead, and watches memory and descriptors." };
+        Option<string?> logs = new("--logs") { Description = "File to write what every process said to." };
         Command command = new("chaos", "Start a cell of processes, break it under load, and print what is promised beside what was seen.")
         {
-            model, scenarios, coordinators, nodes, stages, pipelines, streams, tokens, rounds, seed, minutes,
+            model, scenarios, coordinators, nodes, stages, pipelines, streams, tokens, rounds, seed, minutes, logs,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -40,16 +41,26 @@ internal static class ChaosCommand
             using ChaosCell cell = await ChaosCell.StartAsync(options, cancellation);
             ChaosRun run = await ChaosRun.StartAsync(cell, Bounds.Within(parsed.GetValue(streams), 1, 256, "--streams"), Bounds.Within(parsed.GetValue(tokens), 1, 4096, "--tokens"), parsed.GetValue(seed), Console.Error.WriteLine, cancellation);
             int wrong = 0;
-            if (Bounds.Within(parsed.GetValue(minutes), 0, 10_000, "--minutes") is int length and > 0)
+            try
             {
-                wrong = await SoakAsync(run, wanted, TimeSpan.FromMinutes(length), cancellation);
-            }
-
-            for (int round = 0; parsed.GetValue(minutes) == 0 && round < Bounds.Within(parsed.GetValue(rounds), 1, 10_000, "--rounds"); round++)
-            {
-                foreach (Scenario scenario in wanted)
+                if (Bounds.Within(parsed.GetValue(minutes), 0, 10_000, "--minutes") is int length and > 0)
                 {
-                    wrong += await PrintAsync(run, scenario, cancellation);
+                    wrong = await SoakAsync(run, wanted, TimeSpan.FromMinutes(length), cancellation);
+                }
+
+                for (int round = 0; parsed.GetValue(minutes) == 0 && round < Bounds.Within(parsed.GetValue(rounds), 1, 10_000, "--rounds"); round++)
+                {
+                    foreach (Scenario scenario in wanted)
+                    {
+                        wrong += await PrintAsync(run, scenario, cancellation);
+                    }
+                }
+            }
+            finally
+            {
+                if (parsed.GetValue(logs) is { } path)
+                {
+                    await File.WriteAllTextAsync(path, cell.Logs, CancellationToken.None);
                 }
             }
 
@@ -84,7 +95,7 @@ internal static class ChaosCommand
 
     /// <summary>All that this machine can do when none is named.</summary>
     private static IReadOnlyList<Scenario> Wanted(string[] names) => names.Length == 0
-        ? [.. Scenario.All.Where(scenario => !scenario.NeedsNetwork || ChaosNetwork.Lack is null)]
+        ? [.. Scenario.All.Where(scenario => scenario.Lack is null)]
         : [.. names.Select(name => Scenario.All.FirstOrDefault(scenario => scenario.Name == name)
             ?? throw new UsageException($"there is no scenario '{name}'; there are {string.Join(", ", Scenario.All.Select(scenario => scenario.Name))}"))];
 }

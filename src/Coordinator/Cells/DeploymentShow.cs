@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
+using Lamina.Cluster.Cells;
 using Lamina.Cluster.Messages;
 using AkkaCluster = Akka.Cluster.Cluster;
 
@@ -18,11 +19,8 @@ internal sealed class DeploymentShow(ActorSystem system, CellContext cell)
     public void ContinueAfter(long version) => _version = version + Gap;
 
     /// <summary>Coordinators that are up and within reach, this one included.</summary>
-    public IEnumerable<Address> Coordinators()
-    {
-        ClusterEvent.CurrentClusterState state = _cluster.State;
-        return state.Members.Where(member => member.HasRole("coordinator") && member.Status == MemberStatus.Up && !state.Unreachable.Contains(member)).Select(member => member.Address);
-    }
+    public IEnumerable<Address> Coordinators() =>
+        _cluster.State.Members.Where(member => member.HasRole("coordinator") && member.Status == MemberStatus.Up && OwnObservation.Reaches(_cluster, member)).Select(member => member.Address);
 
     public void Send(DeploymentProtocol.DeploymentShown shown, bool force)
     {

@@ -43,7 +43,7 @@ public sealed partial record DeploymentState
             case DeploymentEvent.HeadLost lost when Retiring.Exists(epoch => epoch.Epoch == lost.Epoch):
                 return OnEpochLost(lost.Epoch, lost.Reason, permanent: false, effects);
             case DeploymentEvent.HeadsFailed failed:
-                return OnEpochLost(failed.Epoch, failed.Reason, permanent: false, effects);
+                return (Building?.Epoch == failed.Epoch ? this with { Shunned = Shunned.Union(Building.Heads.Select(head => head.Plan.Node)) } : this).OnEpochLost(failed.Epoch, failed.Reason, permanent: false, effects);
             case DeploymentEvent.Drained drained when Retiring.Find(epoch => epoch.Epoch == drained.Epoch) is { } old:
                 Unload(old, effects);
                 return this with { Retiring = Retiring.Remove(old) };
@@ -76,7 +76,7 @@ public sealed partial record DeploymentState
         }
 
         // After the losses, not before: what failed because of a node that is gone says nothing of the nodes that are left, and no other change may come.
-        return changed && Model is not null ? state with { GaveUp = false, Failures = 0, TriedBeside = [] } : state;
+        return changed && Model is not null ? state with { GaveUp = false, Failures = 0, TriedBeside = [], Shunned = [] } : state;
     }
 
     /// <summary>
@@ -142,6 +142,7 @@ public sealed partial record DeploymentState
             GaveUp = false,
             Problem = null,
             TriedBeside = [],
+            Shunned = [],
             ToReplace = ToReplace.RemoveAll(asked => asked == old?.Epoch),
         };
     }
@@ -155,8 +156,18 @@ public sealed partial record DeploymentState
 
         bool known = Epochs.Any(epoch => epoch.Find(failed.Address, failed.Node) is not null);
         bool permanent = failed.Failure is StageFailure.Unsupported or StageFailure.Corrupt;
-        return known ? OnEpochLost(failed.Address.Epoch, $"node {failed.Node}: {failed.Reason}", permanent, effects) : this;
+
+        DeploymentState state = Building?.Epoch == failed.Address.Epoch ? this with { Shunned = Shunned.Union(Blamed(failed)) } : this;
+        return known ? state.OnEpochLost(failed.Address.Epoch, $"node {failed.Node}: {failed.Reason}", permanent, effects) : this;
     }
+
+    /// <summary>A full disk is the node's own; of a link that does not come about either end may be at fault: the one that reports it, or the next stage's, which it dials.</summary>
+    private IEnumerable<NodeName> Blamed(DeploymentEvent.StageFailed failed) => failed.Failure switch
+    {
+        StageFailure.OutOfMemory or StageFailure.NotFound or StageFailure.Internal => [failed.Node],
+        StageFailure.LinkLost when Building!.Pipeline(failed.Address.Pipeline).ToArray() is { Length: > 1 } ring => [failed.Node, ring[(failed.Address.Stage + 1) % ring.Length].Plan.Node],
+        _ => [],
+    };
 
     private DeploymentState OnEpochLost(int epoch, string reason, bool permanent, List<DeploymentEffect> effects)
     {

@@ -17,7 +17,7 @@ public sealed partial record DeploymentState
         return Serving is null ? DecideFirst(effects) : DecideBeside(effects);
     }
 
-    /// <summary>Nothing serves: plan with as many stages as there are nodes, up to the wanted number.</summary>
+    /// <summary>Nothing serves: plan with as many stages as there are nodes, up to the wanted number; without those at which builds failed, as long as that leaves enough.</summary>
     private DeploymentState DecideFirst(List<DeploymentEffect> effects)
     {
         int needed = WasReady ? FewestStages : Spec.Nodes;
@@ -27,6 +27,12 @@ public sealed partial record DeploymentState
             return this with { Problem = $"{available} of {needed} nodes are up" };
         }
 
+        NodeView[] trusted = [.. Available.Where(node => !Shunned.Contains(node.Name))];
+        if (trusted.Length >= needed && trusted.Length < available && MakePlan(Math.Min(WantedStages, trusted.Length), trusted).Plan is { } plan)
+        {
+            return Build(plan, replaces: null, effects);
+        }
+
         PlanResult result = MakePlan(Math.Min(WantedStages, available), Available);
         if (result.Plan is null)
         {
@@ -34,7 +40,7 @@ public sealed partial record DeploymentState
             return this with { Problem = result.Problem, GaveUp = available >= Spec.Nodes };
         }
 
-        return Build(result.Plan, replaces: null, effects);
+        return (this with { Shunned = [] }).Build(result.Plan, replaces: null, effects);
     }
 
     /// <summary>

@@ -51,6 +51,9 @@ public sealed partial record DeploymentState
     /// <summary>Nodes with which a better epoch could not be built beside the serving one; not tried again with the same.</summary>
     private ImmutableArray<(NodeName, int, bool)> TriedBeside { get; init; } = [];
 
+    /// <summary>Nodes at which builds failed since something served last: left out of the next plan where others are enough.</summary>
+    private ImmutableHashSet<NodeName> Shunned { get; init; } = [];
+
     /// <summary>Epochs that somebody wants replaced, one after the other; forgotten by a new owner.</summary>
     public ImmutableArray<int> ToReplace { get; init; } = [];
 

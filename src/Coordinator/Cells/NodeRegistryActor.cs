@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Remote;
+using Lamina.Cluster.Cells;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Microsoft.Extensions.Logging;
@@ -11,7 +12,7 @@ namespace Lamina.Coordinator.Cells;
 /// <summary>
 /// Knows the cell's nodes: members with the role <c>node</c> that described themselves and are reachable. Passes commands to nodes and nodes' events to their
 /// deployments; an event counts only if it comes from the process that it names. A probe does not wait for a node whose control connection broke: a process that was
-/// killed is known within milliseconds, one that went silent within a second.
+/// killed is known within milliseconds, one that went silent within a second. Where only others take a node for unreachable, it is asked itself before it counts as lost.
 /// </summary>
 internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 {
@@ -54,6 +55,9 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         public static readonly Refresh Instance = new();
     }
 
+    /// <summary>A node of which others say that it is unreachable has not answered here either.</summary>
+    private sealed record Doubted(Address Node) : INoSerializationVerificationNeeded;
+
     private sealed record ProbeEnded(int Number) : INoSerializationVerificationNeeded;
 
     private sealed record Probe(int Number, IActorRef Asker, HashSet<Address> Unanswered);
@@ -68,7 +72,8 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
         Receive<ClusterEvent.MemberUp>(up => Found(up.Member));
         Receive<ClusterEvent.ReachableMember>(reachable => Found(reachable.Member));
-        Receive<ClusterEvent.UnreachableMember>(unreachable => Lost(unreachable.Member.Address, forGood: false));
+        Receive<ClusterEvent.UnreachableMember>(unreachable => OnUnreachable(unreachable.Member.Address));
+        Receive<Doubted>(doubted => Lost(doubted.Node, forGood: false));
         Receive<ClusterEvent.MemberLeft>(_ => { });
         Receive<ClusterEvent.MemberExited>(exited => Lost(exited.Member.Address, forGood: true));
         Receive<ClusterEvent.MemberDowned>(downed => Lost(downed.Member.Address, forGood: true));
@@ -109,8 +114,22 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         }
     }
 
+    private void OnUnreachable(Address address)
+    {
+        if (OwnObservation.Misses(_cluster, address))
+        {
+            Lost(address, forGood: false);
+        }
+        else if (_nodes.ContainsKey(address))
+        {
+            Describe(address);
+            Timers.StartSingleTimer($"doubt-{address}", new Doubted(address), s_probeDeadline);
+        }
+    }
+
     private void Lost(Address address, bool forGood)
     {
+        Timers.Cancel($"doubt-{address}");
         if (forGood)
         {
             _members.Remove(address);
@@ -155,6 +174,7 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
         }
 
         _cutOff.Remove(address);
+        Timers.Cancel($"doubt-{address}");
         NodeView view = NodeView.Of(described);
         bool known = _nodes.TryGetValue(address, out (NodeView View, IActorRef Actor) old) && old.View.IsSameToPlans(view);
         foreach (Address other in _nodes.Where(node => node.Value.View.Name == view.Name && node.Key != address).Select(node => node.Key).ToArray())
@@ -220,7 +240,8 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
 
     private void OnProbe()
     {
-        var probe = new Probe(++_probeNumber, Sender, [.. _members]);
+        // Those that are lost already are not waited for: they come back by themselves once they describe themselves again.
+        var probe = new Probe(++_probeNumber, Sender, [.. _nodes.Keys]);
         _probes.Add(probe);
         DescribeAll();
         Timers.StartSingleTimer($"probe-{probe.Number}", new ProbeEnded(probe.Number), s_probeDeadline);

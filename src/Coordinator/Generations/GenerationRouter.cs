@@ -18,6 +18,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     private readonly PrefixDirectory<HeadLink> _prefixes = new(capacity: 16_384);
     private readonly LanePlaces _places = new(limits.MaxActive);
     private bool _disposed;
+    private string? _hopeless;
 
     /// <summary>Generations that are running or wait for a pipeline.</summary>
     public int Active => _places.Held;
@@ -84,6 +85,19 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         {
             _serving.Add(epoch);
             SignalChange();
+        }
+    }
+
+    /// <summary>While there is a reason why no pipeline can come, generations without one end with it instead of waiting; those whose pipeline stands go on.</summary>
+    public void SetHopeless(string? reason)
+    {
+        lock (_lock)
+        {
+            if (_hopeless != reason)
+            {
+                _hopeless = reason;
+                SignalChange();
+            }
         }
     }
 
@@ -191,6 +205,11 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
                 return Ended(submit, GenerationOutcome.Cancelled, run.State.Emitted.Count, "");
             }
 
+            if (head is null && Hopeless is { } hopeless)
+            {
+                return Ended(submit, GenerationOutcome.Failed, run.State.Emitted.Count, hopeless);
+            }
+
             if (head is null)
             {
                 return Ended(submit, GenerationOutcome.Failed, run.State.Emitted.Count, $"no pipeline was ready within {limits.RecoveryTime.TotalSeconds:0} s: {reason}");
@@ -228,7 +247,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         }
     }
 
-    /// <summary>A head of the serving epoch; waits for one as long as a recovery may take. Null after that, and on cancellation.</summary>
+    /// <summary>A head of the serving epoch; waits for one as long as a recovery may take. Null after that, when none can come, and on cancellation.</summary>
     private async Task<HeadLink?> NextHeadAsync(int[] prompt, CancellationToken cancellation)
     {
         long deadline = Environment.TickCount64 + (long)limits.RecoveryTime.TotalMilliseconds;
@@ -251,7 +270,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
             }
 
             TimeSpan left = TimeSpan.FromMilliseconds(deadline - Environment.TickCount64);
-            if (left <= TimeSpan.Zero)
+            if (left <= TimeSpan.Zero || Hopeless is not null)
             {
                 return null;
             }
@@ -295,6 +314,17 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         heads.Sum(head => head.Load.KvBlocks), heads.Sum(head => head.Load.TokensPerSecond));
 
     private static int Burden(HeadLink head) => head.Running + head.Load.Waiting;
+
+    private string? Hopeless
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _hopeless;
+            }
+        }
+    }
 
     private IReadOnlyList<HeadLink> ServingHeads()
     {

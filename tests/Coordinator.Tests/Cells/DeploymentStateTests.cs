@@ -194,16 +194,50 @@ public class DeploymentStateTests
     {
         Serve();
         Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "the link to b closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
-        for (int epoch = 2; epoch <= DeploymentState.MaxFailures; epoch++)
+        for (int failures = 1; failures < DeploymentState.MaxFailures; failures++)
         {
-            Happen(new DeploymentEvent.StageFailed(Address(epoch, 0), new NodeName("a"), StageFailure.LinkLost, "b refuses links"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+            Happen(new DeploymentEvent.HeadsFailed(_state.Building!.Epoch, "b refuses links"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
         }
 
+        Assert.True(_state.Building!.Uses(new NodeName("b")));
         _effects.Clear();
         Happen(Seen(Node("a"), Node("c")));
 
         // Epoch 6 was the fifth in a row that failed, and after its node no other change comes.
         Assert.Equal(["a load 7/0/0 0-3 of 2", "c load 7/0/1 3-6 of 2"], Told().Where(told => told.Contains("load 7", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Build_FailsForANodesOwnReason_IsTriedWithoutThatNode()
+    {
+        Serve();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        _effects.Clear();
+        Happen(new DeploymentEvent.StageFailed(Address(2, 1), new NodeName("b"), StageFailure.OutOfMemory, "the cache folder's disk is full"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+
+        Assert.Equal(["a load 3/0/0 0-3 of 2", "c load 3/0/1 3-6 of 2"], Told().Where(told => told.Contains("load", StringComparison.Ordinal) && !told.Contains("unload", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Build_FailsAtALink_IsTriedWithoutItsEndsFirstAndWithThemBesideWhatServes()
+    {
+        Serve();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        Happen(new DeploymentEvent.StageFailed(Address(2, 1), new NodeName("b"), StageFailure.LinkLost, "no answer"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        Assert.Equal("a", Assert.Single(_state.Building!.Stages).Plan.Node.Value);
+
+        Finish(3, "a");
+        Assert.Equal((DeploymentPhase.Ready, 4, 3), (_state.Phase, _state.Building!.Epoch, _state.Building.Stages.Length));
+    }
+
+    [Fact]
+    public void Build_FailsAtALinkToANodeThatHasGone_IsTriedWithAllThatAreLeft()
+    {
+        Serve();
+        Happen(new DeploymentEvent.StageFailed(Address(1, 0), new NodeName("a"), StageFailure.LinkLost, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        Happen(new DeploymentEvent.StageFailed(Address(2, 1), new NodeName("b"), StageFailure.LinkLost, "reset"), new DeploymentEvent.NodesProbed([Node("a"), Node("b")]));
+
+        Assert.Equal(["a", "b"], _state.Building!.Stages.Select(stage => stage.Plan.Node.Value));
     }
 
     [Fact]

@@ -165,6 +165,25 @@ public sealed class GenerationRouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Run_NoPipelineCanCome_EndsWithTheReasonInsteadOfWaiting()
+    {
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(1, 5), _ => { }, CancellationToken.None);
+        Assert.False(run.IsCompleted);
+        _router.SetHopeless("cut off");
+
+        Assert.Equal((GenerationOutcome.Failed, "cut off"), ((await run).Outcome, (await run).Reason));
+
+        // What stands goes on, and so does everything once there is hope again.
+        await ServeAsync(1, Head(cutAfter: null));
+        Assert.Equal(GenerationOutcome.Length, (await _router.RunAsync(Submit(1, 5), _ => { }, CancellationToken.None)).Outcome);
+        _router.Stop(1);
+        _router.SetHopeless(null);
+        run = _router.RunAsync(Submit(1, 5), _ => { }, CancellationToken.None);
+        await ServeAsync(2, Head(cutAfter: null));
+        Assert.Equal(GenerationOutcome.Length, (await run).Outcome);
+    }
+
+    [Fact]
     public async Task Run_MoreThanAllowed_IsRefusedAtOnce()
     {
         _router = new GenerationRouter(new GenerationLimits { MaxActive = 1 });

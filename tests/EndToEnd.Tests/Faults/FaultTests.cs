@@ -34,7 +34,7 @@ public sealed class FaultTests(ITestOutputHelper output)
     private async Task KeepsAsync(string name)
     {
         Scenario scenario = Scenario.All.Single(other => other.Name == name);
-        Assert.SkipWhen(scenario.NeedsNetwork && ChaosNetwork.Lack is not null, ChaosNetwork.Lack ?? "");
+        Assert.SkipWhen(scenario.Lack is not null, scenario.Lack ?? "");
         var options = new ChaosCellOptions
         {
             Executable = LaminaProcess.Executable, Model = Repository.File("models/lamina-tiny-q8_0.gguf"), Coordinators = 2, Nodes = 4, Stages = 3, Network = scenario.NeedsNetwork,
