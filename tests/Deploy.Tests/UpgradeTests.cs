@@ -132,7 +132,7 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
         await load;
         output.WriteLine($"{what}: {took}, {whole} streams whole, {wrong.Count} failed or cut, the longest took {longest.TotalSeconds:0.0} s");
         Pod[] ended = [.. Cluster.Retired.Skip(before)];
-        SkipIfStarved(wrong.Count, ended);
+        SkipIfStarved(wrong, ended);
         Assert.True(wrong.Count == 0, string.Join('\n', wrong) + "\n" + string.Join("\n", ended.Concat(Cluster.Pods).Where(pod => pod.Name.Contains("acme", StringComparison.Ordinal)).Select(pod => $"-- {pod.Name}\n{pod.Said}")));
         Assert.All(ended, pod => Assert.False(pod.WasKilled, $"{pod.Name} did not end in time:\n{pod.Said}"));
         Assert.All(ended, pod => Assert.True(pod.Containers[0].ExitCode == 0, $"{pod.Name} ended with {pod.Containers[0].ExitCode}:\n{pod.Said}"));
@@ -142,10 +142,10 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
     /// On a machine that leaves processes without a turn for longer than the cell's failure detectors wait, members are lost that nobody took away, and with them more than an upgrade
     /// may cost. The pods say so themselves.
     /// </summary>
-    private void SkipIfStarved(int wrong, IEnumerable<Pod> ended)
+    private void SkipIfStarved(List<string> wrong, IEnumerable<Pod> ended)
     {
         int starved = ended.Concat(Cluster.Pods).Sum(pod => pod.Said.Split('\n').Count(line => line.Contains("heartbeat interval is growing too large", StringComparison.Ordinal)));
-        Assert.SkipWhen(wrong > 0 && starved > 0, $"the machine was too busy to judge: heartbeats came late {starved} times, and {wrong} streams were lost");
+        Assert.SkipWhen(wrong.Count > 0 && starved > 0, $"the machine was too busy to judge: heartbeats came late {starved} times, and {wrong.Count} streams were lost: {string.Join("; ", wrong)}");
     }
 
     private static string HostOf(string pod) => $"{pod}.{pod[..pod.LastIndexOf('-')]}.lamina.svc.cluster.local";
