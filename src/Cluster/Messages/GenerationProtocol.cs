@@ -21,6 +21,7 @@ public static class GenerationProtocol
     /// <param name="Weight">The lane's share beside the others', from 1; what comes last counts.</param>
     /// <param name="Allowed">Tokens that may be emitted, resumed ones included, until an <see cref="Allow"/> says more; 0 = all of them.</param>
     /// <param name="TraceParent">The span that asks for it, in W3C's form; null where nobody traces. Older builds skip it.</param>
+    /// <param name="OwnPrefixes">Shares computed beginnings with generations of its own lane alone.</param>
     [MessagePackObject]
     public sealed record Submit(
         [property: Key(0)] TenantId Tenant,
@@ -38,7 +39,8 @@ public static class GenerationProtocol
         [property: Key(12)] float[]? EmittedLogProbs = null,
         [property: Key(13)] int Allowed = 0,
         [property: Key(14)] IReadOnlyList<AdapterSetting>? Adapters = null,
-        [property: Key(15)] string? TraceParent = null)
+        [property: Key(15)] string? TraceParent = null,
+        [property: Key(16)] bool OwnPrefixes = false)
     {
         /// <summary>Overwrites the tokens, once they were taken over.</summary>
         public void Forget()

@@ -246,7 +246,8 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         MinTokens: options.MinTokens,
         Lane: (Meter?.Share ?? LaneShare.Nobody).Lane,
         Weight: (Meter?.Share ?? LaneShare.Nobody).Weight,
-        Adapters: options.Adapters);
+        Adapters: options.Adapters,
+        OwnPrefixes: (Meter?.Share ?? LaneShare.Nobody).OwnPrefixes);
 
     private TokenLogProb[] Top(GenerationProtocol.TokensGenerated report, int index)
     {

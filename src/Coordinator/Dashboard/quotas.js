@@ -12,7 +12,8 @@ export const fields = [
 ];
 
 const shown = rules => fields.filter(([field]) => rules[field] !== undefined).map(([field, name]) => `${name}: ${rules[field].toLocaleString("en")}`)
-  .concat(rules.models ? [`Models: ${rules.models.join(", ")}`] : []).join("; ") || "no limit";
+  .concat(rules.models ? [`Models: ${rules.models.join(", ")}`] : [])
+  .concat(rules.sharePrefixes === undefined ? [] : [rules.sharePrefixes ? "Cached prompts shared" : "Cached prompts of its own"]).join("; ") || "no limit";
 
 const emptyRules = rules => Object.keys(rules).length === 0;
 
@@ -45,7 +46,7 @@ export function askRules(title, rules) {
   dialog.showModal();
   return new Promise(resolve => dialog.addEventListener("close", () => {
     if (dialog.returnValue !== "yes") return resolve(undefined);
-    const entered = {};
+    const entered = rules.sharePrefixes === undefined ? {} : { sharePrefixes: rules.sharePrefixes };
     for (const [field] of fields) {
       const text = byId(`quota-${field}`).value;
       if (text !== "") entered[field] = Number(text);

@@ -102,7 +102,7 @@ internal sealed class Metering : IDisposable
             throw ApiError.Unavailable("usage cannot be recorded at the moment; try again later").AsException();
         }
 
-        meter.Share = LaneShare.Of(caller.Tenant, key, _desk.RulesOf(caller.Tenant).Of(caller.Key));
+        meter.Share = LaneShare.Of(caller.Tenant, key, _desk.RulesOf(caller.Tenant));
         return new MeteredAnswer(caller, answer, receipt, verdict.Limits, governor, reservation, _running, _ended);
     }
 

@@ -31,6 +31,12 @@ public sealed record QuotaRules
     /// <summary>Share of the pipeline's time beside others of the same priority, 1 to 1000; 1 when null. Only a key's counts: tenants do not share pipelines.</summary>
     public int? Weight { get; init; }
 
+    /// <summary>
+    /// False: what was computed of a key's prompts is found again by that key alone, so that no other key of the tenant can tell by the time to a first token what it asked; a tenant's
+    /// rule holds for keys that have none. Null = the tenant's keys share.
+    /// </summary>
+    public bool? SharePrefixes { get; init; }
+
     public bool Allows(string model) => Models is null || Models.Contains(model, StringComparer.Ordinal);
 
     /// <summary>What is wrong with the rules, as "name is value, expected what"; null when they are sound.</summary>

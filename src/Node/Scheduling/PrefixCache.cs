@@ -105,16 +105,24 @@ internal sealed class PrefixCache
         return true;
     }
 
-    /// <summary>What sequences with these adapters begin with in place of 0, so that they find their own blocks alone; never the serial of a block.</summary>
-    public long RootOf(ReadOnlySpan<AdapterUse> adapters)
+    /// <summary>What sequences with these adapters, or of this lane, begin with in place of 0, so that they find their own blocks alone; never the serial of a block.</summary>
+    /// <param name="lane">Null where lanes share.</param>
+    public long RootOf(ReadOnlySpan<AdapterUse> adapters, ulong? lane = null)
     {
-        if (adapters.IsEmpty)
+        if (adapters.IsEmpty && lane is null)
         {
             return 0;
         }
 
-        Span<byte> mac = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        Span<byte> text = stackalloc byte[HMACSHA256.HashSizeInBytes + sizeof(ulong)];
+        Span<byte> mac = text[..HMACSHA256.HashSizeInBytes];
         HMACSHA256.HashData(_secret, MemoryMarshal.AsBytes(adapters), mac);
+        if (lane is { } own)
+        {
+            MemoryMarshal.Write(text[HMACSHA256.HashSizeInBytes..], own);
+            HMACSHA256.HashData(_secret, text, mac);
+        }
+
         return MemoryMarshal.Read<long>(mac) | long.MinValue;
     }
 

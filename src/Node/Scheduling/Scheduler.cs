@@ -73,7 +73,7 @@ internal sealed partial class Scheduler
     public void Submit(GenerationProtocol.Submit submit, object? owner, long now = 0, Activity? span = null)
     {
         var sequence = new Sequence(submit, owner, _arrivals++, _limits.DraftTokens > 0 ? new Draft(_limits.DraftTokens, _drafter) : null) { SubmittedAt = now, Span = span };
-        sequence.CacheRoot = _cache?.RootOf(sequence.Adapters) ?? 0;
+        sequence.CacheRoot = _cache?.RootOf(sequence.Adapters, submit.OwnPrefixes ? submit.Lane : null) ?? 0;
         if (_sequences.TryGetValue(submit.Generation, out Sequence? earlier))
         {
             if (ReferenceEquals(earlier.Owner, owner))

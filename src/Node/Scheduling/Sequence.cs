@@ -41,7 +41,7 @@ internal sealed class Sequence
     /// <summary>What its rows pass through: keys and values are alike only among sequences with the same.</summary>
     public AdapterUse[] Adapters { get; }
 
-    /// <summary>Names its adapters in the prefix cache; 0 = none.</summary>
+    /// <summary>Names its adapters, and its lane if that shares with no other, in the prefix cache; 0 = neither.</summary>
     public long CacheRoot { get; set; }
 
     /// <summary>Whether its embedding is wanted and no tokens.</summary>

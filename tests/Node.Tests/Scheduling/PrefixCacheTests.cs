@@ -1,4 +1,5 @@
 using Lamina.Compute.Model;
+using Lamina.Compute.Model.Adapters;
 using Lamina.Node.Scheduling;
 
 namespace Lamina.Node.Tests.Scheduling;
@@ -70,6 +71,23 @@ public sealed class PrefixCacheTests
             cache.Find(other, blocks);
             Assert.Empty(blocks);
         }
+    }
+
+    [Fact]
+    public void RootOf_LanesAndAdapters_DiffersForEachOfThem()
+    {
+        var cache = new PrefixCache(8);
+        AdapterUse[] adapters = [new AdapterUse(0, 1f)];
+        long[] roots = [cache.RootOf([]), cache.RootOf(adapters), cache.RootOf([], 0), cache.RootOf([], 1), cache.RootOf([], 2), cache.RootOf(adapters, 1), cache.RootOf(adapters, 2)];
+        Assert.Equal(roots.Length, roots.Distinct().Count());
+        Assert.Equal(roots[3], cache.RootOf([], 1));
+        Assert.Equal(0, roots[0]);
+
+        // Serials of blocks count up from 1: a root must never be one.
+        Assert.All(roots[1..], root => Assert.True(root < 0));
+
+        // A secret of its own: what another process calls the lane says nothing.
+        Assert.NotEqual(roots[3], new PrefixCache(8).RootOf([], 1));
     }
 
     private static int[] Tokens(int chain) => [.. Enumerable.Range(0, 2 * Block).Select(i => (chain * 31) + (i * 7) + (i == 3 ? chain : 0))];

@@ -210,6 +210,37 @@ public class SchedulerTests
         Assert.Equal(0, Assert.Single(scheduler.Events).Sequence.CachedPromptTokens);
     }
 
+    [Theory]
+    [InlineData(false, false, 64)]
+    [InlineData(true, true, 0)]
+    [InlineData(true, false, 0)]
+    [InlineData(false, true, 0)]
+    public void PrefixCache_OfALaneThatKeepsItsOwn_IsFoundByThatLaneAlone(bool firstKeeps, bool secondKeeps, int shared)
+    {
+        var scheduler = new Scheduler(s_limits);
+        Assert.Equal(0, CachedTokens(1, lane: 1, firstKeeps));
+        Assert.Equal(shared, CachedTokens(2, lane: 2, secondKeeps));
+        Assert.Equal(64, CachedTokens(3, lane: 1, firstKeeps));
+        Assert.Equal(64, CachedTokens(4, lane: 2, secondKeeps));
+
+        int CachedTokens(ulong id, ulong lane, bool keeps)
+        {
+            scheduler.ClearEvents();
+            scheduler.Submit(Request(id, 70, 0) with { Lane = lane, OwnPrefixes = keeps }, _owner);
+            Complete(scheduler, Plan(scheduler, 128), PipelineModel.StopToken);
+            return Assert.Single(scheduler.Events).Sequence.CachedPromptTokens ?? -1;
+        }
+    }
+
+    [Fact]
+    public void RunningPrompts_OfLanesThatKeepTheirOwn_AreNotShared()
+    {
+        var scheduler = new Scheduler(s_limits);
+        scheduler.Submit(Request(1, 50, 0) with { Lane = 1, OwnPrefixes = true }, _owner);
+        scheduler.Submit(Request(2, 50, 0) with { Lane = 2, OwnPrefixes = true }, _owner);
+        Assert.Equal(100, Plan(scheduler, prefillRows: 128).Batch.RowCount);
+    }
+
     [Fact]
     public void IdenticalPrompts_SubmittedTogether_AreComputedOnceAndShareTheirBlocks()
     {
