@@ -56,11 +56,16 @@ internal static class VerifyIsolationCommand
     private static async Task<IReadOnlyList<Crossing>> TryAllAsync(ParseResult parsed, Options options, CancellationToken cancellation)
     {
         string[] identities = parsed.GetValue(options.Certificate) ?? [];
-        CoordinatorOptions? coordinator = identities.Length > 0 ? null : Configuration.Read<CoordinatorOptions>(parsed.GetValue(options.Config), "Coordinator");
+        string? configured = parsed.GetValue(options.Config);
+
+        // From a caller's machine there is nothing but the API's address and keys.
+        CoordinatorOptions? coordinator = identities.Length > 0 ? null
+            : configured is null && parsed.GetValue(options.Api) is not null ? Configuration.Find<CoordinatorOptions>(null, "Coordinator")
+            : Configuration.Read<CoordinatorOptions>(configured, "Coordinator");
         Dictionary<string, string> keys = (parsed.GetValue(options.Keys) ?? []).Select(given => Divide(given, "--key", "TENANT=FILE")).ToDictionary(pair => pair.Left, pair => File.ReadAllText(pair.Right).Trim());
         List<(TenantId Tenant, Port Port)> targets = [.. (parsed.GetValue(options.Targets) ?? []).Select(Target)];
         List<Insider> cells = coordinator is null ? [.. identities.Select(Member)] : [.. coordinator.Cells.Select(Of)];
-        cells.AddRange(targets.Select(target => target.Tenant).Distinct().Where(tenant => cells.All(cell => cell.Tenant != tenant)).Select(tenant => new Insider(tenant, null, [], [], null)).ToArray());
+        cells.AddRange(targets.Select(target => target.Tenant).Concat(keys.Keys.Select(tenant => Names.IsValid(tenant) ? new TenantId(tenant) : throw new UsageException($"--key names '{tenant}', which is no tenant's id"))).Distinct().Where(tenant => cells.All(cell => cell.Tenant != tenant)).Select(tenant => new Insider(tenant, null, [], [], null)).ToArray());
         cells = [.. cells.Select(cell => cell with
         {
             Ports = [.. cell.Ports, .. targets.Where(target => target.Tenant == cell.Tenant).Select(target => target.Port)],
@@ -144,6 +149,6 @@ internal static class VerifyIsolationCommand
             handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
         }
 
-        return new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(20) };
+        return new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(60) };
     }
 }

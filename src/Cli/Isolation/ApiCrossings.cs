@@ -1,11 +1,12 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
 namespace Lamina.Cli.Isolation;
 
-/// <summary>The HTTP API: every route without a key, and another tenant's models with one's own.</summary>
+/// <summary>The HTTP API: every route without a key, another tenant's models with one's own, and what another tenant's caches hold.</summary>
 internal static class ApiCrossings
 {
     private static readonly string[] s_routes =
@@ -32,10 +33,11 @@ internal static class ApiCrossings
                     found.AddRange(from.Key is null
                         ? [Crossing.NotTried(from.Name, into.Name, "models over the API", $"no key of {from.Name} was given (--key {from.Name}=FILE)")]
                         : await ForeignModelsAsync(api, http, from, into, cancellation));
+                    found.Add(await ForeignCacheAsync(api, http, from, into, cancellation));
                 }
             }
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !cancellation.IsCancellationRequested))
         {
             found.Add(Crossing.NotTried("anybody", "the API", api.ToString(), $"it cannot be asked: {e.Message}"));
         }
@@ -93,6 +95,69 @@ internal static class ApiCrossings
         }
 
         return found;
+    }
+
+    /// <summary>A prompt that one tenant had computed twice, the second time from its cache, must be new to the other.</summary>
+    private static async Task<Crossing> ForeignCacheAsync(Uri api, HttpClient http, Insider from, Insider into, CancellationToken cancellation)
+    {
+        const string What = "the cache of a prompt";
+        if (from.Key is null || into.Key is null)
+        {
+            return Crossing.NotTried(from.Name, into.Name, What, $"no key of {(from.Key is null ? from.Name : into.Name)} was given (--key TENANT=FILE)");
+        }
+
+        // Never asked before, and long enough for blocks of the cache.
+        string prompt = RandomNumberGenerator.GetHexString(320);
+        string? theirModel = await AnsweringModelAsync(api, http, into.Key, cancellation), ownModel = await AnsweringModelAsync(api, http, from.Key, cancellation);
+        if (theirModel is null || ownModel is null)
+        {
+            return Crossing.NotTried(from.Name, into.Name, What, $"no model of {(theirModel is null ? into.Name : from.Name)} completes texts just now");
+        }
+
+        _ = await CachedTokensAsync(api, http, into.Key, theirModel, prompt, cancellation);
+        int kept = await CachedTokensAsync(api, http, into.Key, theirModel, prompt, cancellation) ?? 0;
+        return kept == 0 ? Crossing.NotTried(from.Name, into.Name, What, $"{into.Name} itself finds none of its prompts again")
+            : await CachedTokensAsync(api, http, from.Key, ownModel, prompt, cancellation) switch
+            {
+                null => Crossing.NotTried(from.Name, into.Name, What, $"{from.Name} was refused an answer"),
+                0 => Crossing.Held(from.Name, into.Name, What, $"{into.Name} finds {kept} tokens again, {from.Name} none of them"),
+                { } found => Crossing.Crossed(from.Name, into.Name, What, $"{found} tokens that {into.Name} had computed were found"),
+            };
+    }
+
+    /// <summary>The first of a key's models that completes a text; null when none does.</summary>
+    private static async Task<string?> AnsweringModelAsync(Uri api, HttpClient http, string key, CancellationToken cancellation)
+    {
+        (HttpStatusCode status, string list) = await AskAsync(api, http, "GET /v1/models", key, null, cancellation);
+        if (status != HttpStatusCode.OK)
+        {
+            return null;
+        }
+
+        using JsonDocument models = JsonDocument.Parse(list);
+        foreach (string model in models.RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("id").GetString()!).ToArray())
+        {
+            if (await CachedTokensAsync(api, http, key, model, "hi", cancellation) is not null)
+            {
+                return model;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>How much of the prompt was not computed but found; null when there was no answer.</summary>
+    private static async Task<int?> CachedTokensAsync(Uri api, HttpClient http, string key, string model, string prompt, CancellationToken cancellation)
+    {
+        string body = JsonSerializer.Serialize(new Dictionary<string, object> { ["model"] = model, ["prompt"] = prompt, ["max_tokens"] = 1 });
+        (HttpStatusCode status, string answer) = await AskAsync(api, http, "POST /v1/completions", key, body, cancellation);
+        if (status != HttpStatusCode.OK)
+        {
+            return null;
+        }
+
+        using JsonDocument json = JsonDocument.Parse(answer);
+        return json.RootElement.GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
     }
 
     private static string? Body(string route, string model) => route switch

@@ -28,6 +28,27 @@ public sealed partial class TenantBorderTests(TwoTenants tenants) : IClassFixtur
         Assert.All(caches.SelectMany(files => files), file => Assert.Equal((UnixFileMode)0, File.GetUnixFileMode(file) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.UserWrite)));
     }
 
+    /// <summary>The report of a caller with both tenants' keys and nothing else: what one has in its cache, the other does not find there.</summary>
+    [Trait("Attack", "E1")]
+    [Trait("Attack", "I5")]
+    [Fact]
+    public async Task Report_FromBothTenantsKeys_FindsNothingInTheOthersCache()
+    {
+        using TemporaryFolder folder = new();
+        var arguments = new List<string> { "verify-isolation", "--json", "--api", tenants.Address.ToString() };
+        foreach ((string tenant, string key) in tenants.Keys)
+        {
+            string file = Path.Combine(folder.Path, tenant);
+            await File.WriteAllTextAsync(file, key);
+            arguments.AddRange(["--key", $"{tenant}={file}"]);
+        }
+
+        using LaminaProcess report = await LaminaProcess.RunAsync(TimeSpan.FromMinutes(4), [.. arguments]);
+        Assert.True(report.ExitCode == 0, report.Output + report.Error);
+        JsonNode[] caches = [.. JsonNode.Parse(report.Output)!["crossings"]!.AsArray().Where(crossing => crossing!["what"]!.GetValue<string>() == "the cache of a prompt").Select(crossing => crossing!)];
+        Assert.Equal(["acme globex held", "globex acme held"], caches.Select(crossing => $"{crossing["from"]} {crossing["into"]} {crossing["result"]}").Order());
+    }
+
     [Trait("Attack", "E3")]
     [Trait("Attack", "P1")]
     [Fact]

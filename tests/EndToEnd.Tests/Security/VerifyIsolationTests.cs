@@ -34,7 +34,10 @@ public sealed class VerifyIsolationTests : IDisposable
         JsonArray crossings = found["crossings"]!.AsArray();
         Assert.True(report.ExitCode == 0, report.Output);
         Assert.True(found["isolated"]!.GetValue<bool>());
-        Assert.All(crossings, crossing => Assert.Equal("held", crossing!["result"]!.GetValue<string>()));
+        Assert.All(crossings, crossing => Assert.Equal(IsOfCaches(crossing!) ? "not tried" : "held", crossing!["result"]!.GetValue<string>()));
+
+        // Nothing computes here; TenantBorderTests has cells that do.
+        Assert.Equal(2, crossings.Count(crossing => IsOfCaches(crossing!)));
         foreach (string what in new[] { "no certificate", "from another authority", "its own valid certificate", "claiming tenant", "claiming another member's name", "an address that it does not name", "a role that is not its own", "an epoch that is over", "no key", "key file", "common authority", "list of models", "POST /v1/chat/completions of" })
         {
             Assert.Contains(crossings, crossing => crossing!["what"]!.GetValue<string>().Contains(what, StringComparison.Ordinal));
@@ -48,6 +51,8 @@ public sealed class VerifyIsolationTests : IDisposable
         Assert.Equal(1, open.ExitCode);
         Assert.Single(open.Output.Split('\n'), line => line.StartsWith("CROSSED", StringComparison.Ordinal));
     }
+
+    private static bool IsOfCaches(JsonNode crossing) => crossing["what"]!.GetValue<string>().Contains("cache", StringComparison.Ordinal);
 
     [Fact]
     public async Task Report_WhereNothingRuns_IsNoReport()
