@@ -3,11 +3,12 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Lamina.EndToEnd.Tests.Operations;
 using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests.Security;
 
-/// <summary>Secrets that go through a cell, searched for afterwards wherever the cell leaves anything: logs, metrics, files, and the memory of its processes.</summary>
+/// <summary>Secrets that go through a cell, searched for afterwards wherever the cell leaves anything: logs, metrics, traces, files, and the memory of its processes.</summary>
 public sealed class CanaryTests(ITestOutputHelper output)
 {
     [Trait("Attack", "P1")]
@@ -20,8 +21,20 @@ public sealed class CanaryTests(ITestOutputHelper output)
         string secret = Guid.NewGuid().ToString("N"), inModel = "model" + Guid.NewGuid().ToString("N")[..9];
         string model = ModelNamed(Path.Combine(folder.Path, "m.gguf"), inModel);
         string temporary = Directory.CreateDirectory(Path.Combine(folder.Path, "tmp")).FullName;
+        using TraceReceiver traces = new();
         using ConfiguredCell cell = await ConfiguredCell.StartAsync(
-            nodes: 2, plannedNodes: 2, model: model, environment: new Dictionary<string, string> { ["TMPDIR"] = temporary, ["LAMINA_LOG_LEVEL"] = "Trace" }, asksForKeys: true);
+            nodes: 2,
+            plannedNodes: 2,
+            model: model,
+            environment: new Dictionary<string, string>
+            {
+                ["TMPDIR"] = temporary,
+                ["LAMINA_LOG_LEVEL"] = "Trace",
+                ["LAMINA__Tracing__Endpoint"] = traces.Address.ToString(),
+                ["LAMINA__Tracing__Protocol"] = "Http",
+                ["OTEL_BSP_SCHEDULE_DELAY"] = "100",
+            },
+            asksForKeys: true);
         HttpClient http = cell.Http;
         string key = cell.Key[^40..];
 
@@ -62,6 +75,11 @@ public sealed class CanaryTests(ITestOutputHelper output)
         await Eventually.TrueAsync(
             async () => JsonNode.Parse(await http.GetStringAsync("status.json"))!["deployments"]![0]!["runningSequences"]?.GetValue<int>() is 0 or null, TimeSpan.FromSeconds(180), "a generation runs on");
         await EvictAsync(http);
+
+        // Spans of what was answered, of what was refused, and of the nodes that computed.
+        await Eventually.TrueAsync(
+            () => new[] { "POST /v1/chat/completions", "POST /v1/embeddings", "generate", "head", "tail" }.All(name => traces.Spans.Any(span => span.Name == name)), TimeSpan.FromSeconds(180), "no traces came");
+        Assert.All(secrets, value => Assert.False(traces.Holds(Encoding.UTF8.GetBytes(value)) || traces.Holds(Encoding.Unicode.GetBytes(value)), "a secret is in the traces"));
 
         // Logs at their finest, and every file: the model's own copies hold the name that was planted in it.
         Assert.Contains("\"level\":\"trace\"", cell.Logs, StringComparison.Ordinal);
