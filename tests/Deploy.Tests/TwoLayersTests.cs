@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s.Models;
+using Lamina.Cluster.Identity;
 using Lamina.Deploy.Tests.Support;
 using Lamina.TestSupport;
 
@@ -75,6 +76,10 @@ public sealed class TwoLayersTests(ITestOutputHelper output) : IDisposable
         Assert.All(doors, crossing => Assert.DoesNotContain("reach", crossing["detail"]!.GetValue<string>(), StringComparison.Ordinal));
         Assert.All(running, process => Assert.False(process.Process.HasExited, process.Said.ToString()));
         Assert.Contains("refused", running[2].Said.ToString(), StringComparison.Ordinal);
+
+        // What was refused stands in the audit log of whose door it was: at the rival's the foreign certificate, at one's own the member that claimed to be another or of another tenant.
+        WaitForAudit("rival-labs", RefusalReason.UntrustedChain);
+        WaitForAudit("acme", RefusalReason.Claim);
         output.WriteLine($"without them: {doors.Length} doors tried, {machines.Packets("crossed")} packets crossed, all refused");
     }
 
@@ -123,6 +128,24 @@ public sealed class TwoLayersTests(ITestOutputHelper output) : IDisposable
         string path = Path.Combine(_folder, machine + ".json");
         File.WriteAllText(path, JsonSerializer.Serialize(section));
         return path;
+    }
+
+    /// <summary>A refusal of that reason in the tenant's coordinator's audit log, whose chain holds.</summary>
+    private void WaitForAudit(string tenant, RefusalReason reason)
+    {
+        string found = "";
+        for (long until = Environment.TickCount64 + (long)s_limit.TotalMilliseconds; Environment.TickCount64 < until; Thread.Sleep(250))
+        {
+            (_, found, string error) = DeployTools.Run(Lamina, "audit", "export", Path.Combine(_folder, $"store-lamina-{tenant}-coordinator", "audit"));
+            found += error;
+            if (found.Split('\n').Any(line => line.Contains("\"actor\":\"peer\"", StringComparison.Ordinal) && line.Contains($"\"tenant\":\"{tenant}\"", StringComparison.Ordinal)
+                && line.Contains($"\"result\":\"{reason.Label()}\"", StringComparison.Ordinal)))
+            {
+                return;
+            }
+        }
+
+        Assert.Fail($"the audit log of {tenant} has no refusal by {reason.Label()}:\n{found}");
     }
 
     private static void WaitFor(StringBuilder said, string text)
