@@ -68,9 +68,16 @@ internal sealed class TestIssuer : IDisposable
                 string body = context.Request.Url!.AbsolutePath == "/keys"
                     ? $$"""{"keys":[{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","kid":"{{_key.KeyId}}","x":"{{Base64UrlEncoder.Encode(point.Q.X!)}}","y":"{{Base64UrlEncoder.Encode(point.Q.Y!)}}"}]}"""
                     : $$"""{"issuer":"{{Authority}}","jwks_uri":"{{Authority}}/keys"}""";
-                context.Response.ContentType = "application/json";
-                await context.Response.OutputStream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(body));
-                context.Response.Close();
+                try
+                {
+                    context.Response.ContentType = "application/json";
+                    await context.Response.OutputStream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(body));
+                    context.Response.Close();
+                }
+                catch (Exception e) when (e is HttpListenerException or ObjectDisposedException or IOException)
+                {
+                    // Whoever asked waits no longer; the next one is answered.
+                }
             }
         }
         catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
