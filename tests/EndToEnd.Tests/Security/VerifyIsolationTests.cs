@@ -65,6 +65,7 @@ public sealed class VerifyIsolationTests : IDisposable
     private async Task<string> KeyAsync(string tenant, string configuration)
     {
         using LaminaProcess made = await LaminaProcess.RunAsync(s_limit, "key", "create", tenant, "--config", configuration);
+        Assert.True(made.ExitCode == 0, made.Output + made.Error);
         string text = (made.Output + "\n" + made.Error).Split([' ', '\n']).First(word => word.StartsWith("lam_", StringComparison.Ordinal)).Trim();
         string path = Path.Combine(_folder.Path, tenant + ".key");
         await File.WriteAllTextAsync(path, text);
