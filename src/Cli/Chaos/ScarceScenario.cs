@@ -157,7 +157,8 @@ internal static class ScarceScenario
         (int wrong, int done, long begun) = (0, 0, Stopwatch.GetTimestamp());
         while (Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(seconds))
         {
-            Scenario fault = Scenario.All.Single(scenario => scenario.Name == faults[run.Random.Next(faults.Length)]);
+            string name = faults[run.Random.Next(faults.Length)];
+            Scenario fault = Scenario.All.Single(scenario => scenario.Name == name);
             ScenarioResult result = await fault.RunAsync(run, cancellation);
             run.Say($"{result.Name}: {result.Seen}");
             wrong += result.Wrong;
