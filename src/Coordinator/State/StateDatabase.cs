@@ -108,7 +108,8 @@ public sealed class StateDatabase
         var builder = new DbContextOptionsBuilder<StateContext>();
         if (options.Database is null)
         {
-            builder.UseSqlite(new SqliteConnectionStringBuilder { DataSource = options.SqlitePath, DefaultTimeout = 5, ForeignKeys = true }.ToString());
+            // Commands and a coordinator write the same file: on a busy machine one of them may have to wait for the others' disk for long.
+            builder.UseSqlite(new SqliteConnectionStringBuilder { DataSource = options.SqlitePath, DefaultTimeout = 60, ForeignKeys = true }.ToString());
         }
         else
         {
