@@ -11,7 +11,7 @@ namespace Lamina.Cluster.Cells;
 /// <summary>Connects to this process' own ports as a stranger would. A process whose port lets a stranger in must not run.</summary>
 public static class SelfTest
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     /// <summary>Tests a link port; the control port is tested by <see cref="CellSystem.StartAsync"/>. Throws <see cref="InvalidDataException"/> when a stranger is let in.</summary>
     public static Task RequireRefusalAsync(LinkListener listener, LinkOptions options, CertificateProvider certificates, CancellationToken cancellation)

@@ -19,7 +19,7 @@ public sealed partial record DeploymentState
             case DeploymentEvent.NodesSeen seen:
                 return OnNodes(seen.Nodes, effects);
             case DeploymentEvent.NodesProbed probed:
-                return (this with { Probing = false }).OnNodes(probed.Nodes, effects);
+                return (Probing && GaveUp ? this with { Probing = false, GaveUp = false, Failures = MaxFailures - 1, Shunned = [] } : this with { Probing = false }).OnNodes(probed.Nodes, effects);
             case DeploymentEvent.StageProgressed progress when Building?.Find(progress.Address, progress.Node) is { Phase: StagePhase.Fetching or StagePhase.Loading } stage && progress.Phase <= StagePhase.Loading:
                 return this with { Building = Building.With(stage with { Phase = progress.Phase, DoneBytes = progress.DoneBytes, TotalBytes = progress.TotalBytes }) };
             case DeploymentEvent.StageLoaded loaded when Building?.Find(loaded.Address, loaded.Node) is { Phase: < StagePhase.Loaded } stage:
@@ -76,7 +76,7 @@ public sealed partial record DeploymentState
         }
 
         // After the losses, not before: what failed because of a node that is gone says nothing of the nodes that are left, and no other change may come.
-        return changed && Model is not null ? state with { GaveUp = false, Failures = 0, TriedBeside = [], Shunned = [] } : state;
+        return changed && Model is not null ? state with { GaveUp = false, Failures = 0, TriedBeside = [], Shunned = [], Probing = state.Probing && !state.GaveUp } : state;
     }
 
     /// <summary>
@@ -181,15 +181,15 @@ public sealed partial record DeploymentState
                 return this with { Building = null, TriedBeside = Present(), ToReplace = [] };
             }
 
-            bool giveUp = permanent || Failures + 1 >= MaxFailures;
-            return (this with { Building = null, Failures = Failures + 1, Problem = reason, GaveUp = giveUp }).AskProbe(giveUp, effects);
+            DeploymentState failed = this with { Building = null, Failures = Failures + 1, Problem = reason, GaveUp = permanent || Failures + 1 >= MaxFailures };
+            return permanent ? failed : failed.AskProbe(effects);
         }
 
         if (Standing.Find(standing => standing.Epoch == epoch) is { } lost)
         {
             effects.Add(new DeploymentEffect.StopServing(epoch));
             Unload(lost, effects);
-            return (this with { Standing = Standing.Remove(lost), Problem = reason }).AskProbe(giveUp: false, effects);
+            return (this with { Standing = Standing.Remove(lost), Problem = reason }).AskProbe(effects);
         }
 
         if (Retiring.Find(old => old.Epoch == epoch) is { } retired)
@@ -203,14 +203,14 @@ public sealed partial record DeploymentState
     }
 
     /// <summary>Who of the nodes is still there is asked before the next plan: links notice a loss long before the cluster does.</summary>
-    private DeploymentState AskProbe(bool giveUp, List<DeploymentEffect> effects)
+    private DeploymentState AskProbe(List<DeploymentEffect> effects)
     {
-        if (giveUp || Probing)
+        if (Probing)
         {
             return this;
         }
 
-        effects.Add(new DeploymentEffect.Probe(Failures < 2 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(250 << Math.Min(Failures - 2, 5))));
+        effects.Add(new DeploymentEffect.Probe(GaveUp ? RetryInterval : Failures < 2 ? TimeSpan.Zero : TimeSpan.FromMilliseconds(250 << (Failures - 2))));
         return this with { Probing = true };
     }
 

@@ -11,8 +11,11 @@ namespace Lamina.Coordinator.Cells;
 /// </summary>
 public sealed partial record DeploymentState
 {
-    /// <summary>Builds in a row that may fail before the deployment gives up until the nodes change.</summary>
+    /// <summary>Builds in a row that may fail before the deployment counts as failed; from then on one is tried when the nodes change, and every <see cref="RetryInterval"/>.</summary>
     public const int MaxFailures = 5;
+
+    /// <summary>What kept builds from coming about may pass without a change of the nodes: a machine that was too busy, a disk that was full.</summary>
+    public static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(30);
 
     public required DeploymentSpec Spec { get; init; }
     public ModelFacts? Model { get; init; }
@@ -40,7 +43,7 @@ public sealed partial record DeploymentState
     public bool WasReady { get; init; }
     public int Failures { get; init; }
 
-    /// <summary>Why it does not serve; with <see cref="GaveUp"/>, why it will not until something changes.</summary>
+    /// <summary>Why it does not serve; with <see cref="GaveUp"/>, why it will not for now.</summary>
     public string? Problem { get; init; }
 
     public bool GaveUp { get; init; }

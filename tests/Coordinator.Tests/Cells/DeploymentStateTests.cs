@@ -170,23 +170,39 @@ public class DeploymentStateTests
     }
 
     [Fact]
-    public void Build_FailsAgainAndAgain_WaitsLongerThenGivesUpUntilNodesChange()
+    public void Build_FailsAgainAndAgain_WaitsLongerThenFailsAndIsTriedNowAndThenUntilNodesChange()
     {
         Start();
         var delays = new List<TimeSpan>();
-        for (int epoch = 1; _state.Phase != DeploymentPhase.Failed; epoch++)
+        void Fail()
         {
             _effects.Clear();
-            Happen(new DeploymentEvent.StageFailed(Address(epoch, 0), new NodeName("a"), StageFailure.Internal, "boom"));
+            Happen(new DeploymentEvent.StageFailed(Address(_state.Building!.Epoch, 0), new NodeName("a"), StageFailure.Internal, "boom"));
             delays.AddRange(_effects.OfType<DeploymentEffect.Probe>().Select(probe => probe.Delay));
-            Happen(new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
         }
 
-        Assert.Equal([0, 250, 500, 1000], delays.Select(delay => delay.TotalMilliseconds));
-        Assert.Equal(DeploymentState.MaxFailures, _state.LastEpoch);
+        void Answer() => Happen(new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c")]));
+        for (int failures = 1; failures < DeploymentState.MaxFailures; failures++)
+        {
+            Fail();
+            Answer();
+        }
 
+        // Failed, and tried once each time that the wait is over.
+        for (int round = 0; round < 2; round++)
+        {
+            Fail();
+            Assert.Equal((DeploymentPhase.Failed, DeploymentState.MaxFailures + round), (_state.Phase, _state.LastEpoch));
+            Answer();
+            Assert.Equal(DeploymentPhase.Loading, _state.Phase);
+        }
+
+        Fail();
+        Assert.Equal([0, 250, 500, 1000, 30_000, 30_000, 30_000], delays.Select(delay => delay.TotalMilliseconds));
+
+        // Another node is not waited for.
         Happen(Seen(Node("a"), Node("b"), Node("c"), Node("d")));
-        Assert.Equal(DeploymentPhase.Loading, _state.Phase);
+        Assert.Equal((DeploymentPhase.Loading, 0), (_state.Phase, _state.Failures));
     }
 
     [Fact]
