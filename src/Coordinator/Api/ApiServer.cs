@@ -52,6 +52,8 @@ internal sealed class ApiServer : IAsyncDisposable
         WebApplication app = WebListener.Build(listen, certificate, loggers, departure);
         ILogger logger = loggers.CreateLogger("Lamina.Api");
         app.Use(departure.InvokeAsync);
+        var idle = new IdleRelease(TimeProvider.System);
+        app.Use(idle.InvokeAsync);
         app.UseRouting();
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
         app.Use(quotas.Auditor.RefusalsAsync);

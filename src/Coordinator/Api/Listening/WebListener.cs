@@ -32,6 +32,7 @@ internal static class WebListener
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.CreateBoundListenSocket = ListenSocket.Create);
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, listen, certificate, departure));
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, ClearedMemoryPool.Factory>();
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, SilentLifetime>();
