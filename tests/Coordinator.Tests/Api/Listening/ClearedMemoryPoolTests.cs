@@ -1,7 +1,7 @@
 using System.Buffers;
 using Lamina.Coordinator.Api.Listening;
 
-namespace Lamina.Coordinator.Tests.Api;
+namespace Lamina.Coordinator.Tests.Api.Listening;
 
 /// <summary>Blocks of the web server are all zero whoever had them before.</summary>
 public sealed class ClearedMemoryPoolTests
