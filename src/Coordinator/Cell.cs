@@ -27,7 +27,7 @@ public sealed class Cell : IAsyncDisposable
     private CellSystem? _system;
     private CellRenewal? _renewal;
     private IActorRef? _registry;
-    private IActorRef? _deployments;
+    private IActorRef? _follower;
     private IActorRef? _governors;
     private int _coordinators;
     private bool _isOnlyCoordinator;
@@ -110,7 +110,7 @@ public sealed class Cell : IAsyncDisposable
     }
 
     /// <summary>Has a deployment's pipelines planned anew and replaced one after the other, each by one that is built beside it; answers go on.</summary>
-    internal void Replan(string deployment, bool roll) => _deployments?.Tell(new DeploymentProtocol.ReplanDeployment(Tenant, new DeploymentId(deployment), roll));
+    internal void Replan(string deployment, bool roll) => _follower?.Tell(new DeploymentFollower.Replan(new DeploymentId(deployment), roll));
 
     /// <summary>Completes, with the reason, when the cell goes on without this coordinator: a process that was cut off must begin anew.</summary>
     internal Task<string> Stopped => _system?.Stopped ?? Task.FromResult("it did not join");
@@ -249,10 +249,10 @@ public sealed class Cell : IAsyncDisposable
         _renewal = CellRenewal.Start(options, _context.Certificates, _context.Logger);
         CellIssuer? issuer = _renewal?.Issuer;
         _registry = _system.System.ActorOf(Props.Create(() => new NodeRegistryActor(_context.Tenant, _context.Board, issuer, _context.Logger)), "node-registry");
-        IActorRef deployments = _deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
+        IActorRef deployments = await DeploymentSharding.StartRegionAsync(_system.System, _context, _registry);
         _coordinators = Math.Max(1, options.Seeds.Count);
         _governors = _isOnlyCoordinator ? null : await GovernorSharding.StartRegionAsync(_system.System, governor);
-        _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
+        _follower = _system.System.ActorOf(Props.Create(() => new DeploymentFollower(_context, deployments)), DeploymentFollower.Name);
         _system.System.ActorOf(Props.Create(() => new CutOffWatch(_context)), "cut-off-watch");
         _system.System.ActorOf(Props.Create(() => new CoordinatorDirectory(_context.Tenant, Peers, _listener.Endpoint)), CoordinatorDirectory.Name);
     }

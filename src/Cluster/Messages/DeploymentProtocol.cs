@@ -32,6 +32,8 @@ public static class DeploymentProtocol
     /// <param name="Sources">Where the model's blobs are served.</param>
     /// <param name="Owner">The sending coordinator's name.</param>
     /// <param name="Refused">Whether the policy of the coordinators is what keeps the model from being served.</param>
+    /// <param name="ToReplace">Epochs that an operator wants replaced and that still serve: whoever owns the plan next goes on with them.</param>
+    /// <param name="Heard">The operators' asks that were taken last, by their numbers: nobody needs to send them again.</param>
     [MessagePackObject]
     public sealed record DeploymentShown(
         [property: Key(0)] TenantId Tenant,
@@ -48,7 +50,9 @@ public static class DeploymentProtocol
         [property: Key(11)] long ImportBytes,
         [property: Key(12)] IReadOnlyList<EpochShown> Epochs,
         [property: Key(13)] string Owner,
-        [property: Key(14)] bool Refused = false) : IWireMessage;
+        [property: Key(14)] bool Refused = false,
+        [property: Key(15)] IReadOnlyList<int>? ToReplace = null,
+        [property: Key(16)] IReadOnlyList<long>? Heard = null) : IWireMessage;
 
     /// <summary>To the owner: the sender has no generations left on an epoch that was replaced.</summary>
     [MessagePackObject]
@@ -57,13 +61,18 @@ public static class DeploymentProtocol
         [property: Key(1)] DeploymentId Deployment,
         [property: Key(2)] int Epoch) : IWireMessage;
 
-    /// <summary>To the owner: an operator wants the deployment's pipelines planned anew with the nodes that are up, each built beside the one that serves.</summary>
+    /// <summary>
+    /// To the owner: an operator wants the deployment's pipelines planned anew with the nodes that are up, each built beside the one that serves. Sent again until the owner shows
+    /// that it was heard: an owner that dies takes nothing with it.
+    /// </summary>
     /// <param name="Roll">Those also whose plan comes out as it was.</param>
+    /// <param name="Ask">Its number, drawn by chance.</param>
     [MessagePackObject]
     public sealed record ReplanDeployment(
         [property: Key(0)] TenantId Tenant,
         [property: Key(1)] DeploymentId Deployment,
-        [property: Key(2)] bool Roll) : IWireMessage;
+        [property: Key(2)] bool Roll,
+        [property: Key(3)] long Ask) : IWireMessage;
 }
 
 /// <summary>What an operator wants of a deployment, apart from its file.</summary>

@@ -78,7 +78,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
         Receive<DeploymentProtocol.KeepDeployment>(keep => keep.Tenant == cell.Tenant, OnKeep);
         Receive<DeploymentProtocol.EpochDrained>(drained => drained.Tenant == cell.Tenant, drained => OnDrained(drained.Epoch, AddressOf(Sender)));
-        Receive<DeploymentProtocol.ReplanDeployment>(replan => replan.Tenant == cell.Tenant, replan => Apply(new DeploymentEvent.ReplanAsked(replan.Roll)));
+        Receive<DeploymentProtocol.ReplanDeployment>(replan => replan.Tenant == cell.Tenant, replan => Apply(new DeploymentEvent.ReplanAsked(replan.Roll, replan.Ask)));
         Receive<OwnDrained>(drained => OnDrained(drained.Epoch, AkkaCluster.Get(Context.System).SelfAddress));
         Receive<NodeRegistryActor.NodeTable>(table => OnNodes(table.Nodes));
         Receive<Settled>(_ => OnSettled());

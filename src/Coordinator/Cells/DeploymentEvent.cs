@@ -42,7 +42,8 @@ public abstract record DeploymentEvent
 
     /// <summary>Somebody wants every pipeline planned anew with the nodes that are up.</summary>
     /// <param name="Roll">Loads also those anew whose plan comes out as it was.</param>
-    public sealed record ReplanAsked(bool Roll) : DeploymentEvent;
+    /// <param name="Ask">The ask's number: it counts once, however often it comes.</param>
+    public sealed record ReplanAsked(bool Roll, long Ask) : DeploymentEvent;
 }
 
 /// <summary>What a deployment wants done.</summary>

@@ -28,6 +28,10 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
     private readonly IActorRef _self;
     private readonly Dictionary<DeploymentId, Followed> _followed = [];
 
+    /// <summary>An operator wants the deployment's pipelines planned anew; its owner is told until it has heard.</summary>
+    /// <param name="Roll">Those also whose plan comes out as it was.</param>
+    public sealed record Replan(DeploymentId Deployment, bool Roll) : INoSerializationVerificationNeeded;
+
     private sealed class Followed(DeploymentSettings settings)
     {
         public DeploymentSettings Settings { get; set; } = settings;
@@ -45,6 +49,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         public HashSet<int> Dialling { get; } = [];
 
         public HashSet<int> Draining { get; } = [];
+
+        /// <summary>Asks that the owner has not shown to have heard, the oldest first.</summary>
+        public List<DeploymentProtocol.ReplanDeployment> Asks { get; } = [];
     }
 
     private sealed record Keep : INoSerializationVerificationNeeded
@@ -73,6 +80,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         _self = Self;
         Receive<DeploymentProtocol.DeploymentShown>(shown => shown.Tenant == cell.Tenant, OnShown);
         Receive<Keep>(_ => KeepAll());
+        Receive<Replan>(replan => _followed.ContainsKey(replan.Deployment), OnReplan);
         Receive<Progressed>(OnProgressed);
         Receive<Got>(OnGot);
         Receive<NotGot>(OnNotGot);
@@ -110,6 +118,23 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         bool silent = Environment.TickCount64 - followed.ShownAt > s_silence.TotalMilliseconds;
         _deployments.Tell(new DeploymentProtocol.KeepDeployment(
             _cell.Tenant, id, followed.Settings, followed.Model, followed.ImportedBytes, followed.ImportBytes, followed.Problem, silent ? _cell.Shown.GetValueOrDefault(id) : null, followed.Refused));
+        Ask(followed);
+    }
+
+    private void OnReplan(Replan replan)
+    {
+        Followed followed = _followed[replan.Deployment];
+        followed.Asks.Add(new DeploymentProtocol.ReplanDeployment(_cell.Tenant, replan.Deployment, replan.Roll, Random.Shared.NextInt64()));
+        Ask(followed);
+    }
+
+    /// <summary>One at a time: what is asked later must not be heard first.</summary>
+    private void Ask(Followed followed)
+    {
+        if (followed.Asks.Count > 0)
+        {
+            _deployments.Tell(followed.Asks[0]);
+        }
     }
 
     private void OnShown(DeploymentProtocol.DeploymentShown shown)
@@ -128,6 +153,11 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
         followed.Settings = shown.Settings;
         followed.ShownAt = Environment.TickCount64;
+        if (shown.Heard is { } heard && followed.Asks.RemoveAll(ask => heard.Contains(ask.Ask)) > 0)
+        {
+            Ask(followed);
+        }
+
         if (!owned)
         {
             _cell.Shown[id] = shown;

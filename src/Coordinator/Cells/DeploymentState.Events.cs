@@ -49,8 +49,14 @@ public sealed partial record DeploymentState
                 return this with { Retiring = Retiring.Remove(old) };
             case DeploymentEvent.Stalled stalled when Building?.Epoch == stalled.Epoch:
                 return OnEpochLost(stalled.Epoch, "loading made no progress", permanent: false, effects);
-            case DeploymentEvent.ReplanAsked asked:
-                return this with { ToReplace = [.. Replacements(asked.Roll).Where(one => one.Plan is not null).Select(one => one.Standing.Epoch)], TriedBeside = [] };
+            case DeploymentEvent.ReplanAsked asked when Model is not null && !Nodes.IsEmpty && !Heard.Contains(asked.Ask):
+                // An owner that has only begun cannot tell yet what would be replaced: it does not hear, and is asked again.
+                return this with
+                {
+                    ToReplace = [.. Replacements(asked.Roll).Where(one => one.Plan is not null).Select(one => one.Standing.Epoch)],
+                    TriedBeside = [],
+                    Heard = [.. Heard.Append(asked.Ask).TakeLast(MaxHeard)],
+                };
             default:
                 return this;
         }

@@ -17,6 +17,9 @@ public sealed partial record DeploymentState
     /// <summary>What kept builds from coming about may pass without a change of the nodes: a machine that was too busy, a disk that was full.</summary>
     public static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(30);
 
+    /// <summary>Asks that are remembered: more than operators make while one of them is on its way.</summary>
+    public const int MaxHeard = 64;
+
     public required DeploymentSpec Spec { get; init; }
     public ModelFacts? Model { get; init; }
     public long ImportedBytes { get; init; }
@@ -57,8 +60,11 @@ public sealed partial record DeploymentState
     /// <summary>Nodes at which builds failed since something served last: left out of the next plan where others are enough.</summary>
     private ImmutableHashSet<NodeName> Shunned { get; init; } = [];
 
-    /// <summary>Epochs that somebody wants replaced, one after the other; forgotten by a new owner.</summary>
+    /// <summary>Epochs that somebody wants replaced, one after the other; a new owner goes on with those that still serve.</summary>
     public ImmutableArray<int> ToReplace { get; init; } = [];
+
+    /// <summary>Numbers of the asks that were taken last, at most <see cref="MaxHeard"/>, the newest last.</summary>
+    public ImmutableArray<long> Heard { get; init; } = [];
 
     private static readonly IComparer<NodeName> s_byName = Comparer<NodeName>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
 

@@ -40,16 +40,20 @@ internal static class DeploymentWire
         }
 
         return new DeploymentProtocol.DeploymentShown(
-            state.Spec.Tenant, state.Spec.Id, settings, 0, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs, owner, state.Refused);
+            state.Spec.Tenant, state.Spec.Id, settings, 0, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs, owner, state.Refused,
+            [.. state.ToReplace], [.. state.Heard]);
     }
 
     /// <summary>
-    /// The state to go on from when its owner is gone: what served and what was being replaced stands until nodes say otherwise; what was being built is begun anew.
+    /// The state to go on from when its owner is gone: what served and what was being replaced stands until nodes say otherwise; what was being built is begun anew, and what an operator
+    /// asked for is brought to its end.
     /// </summary>
     public static DeploymentState Resume(DeploymentProtocol.DeploymentShown shown)
     {
         return State(shown) with
         {
+            ToReplace = [.. (shown.ToReplace ?? []).Intersect(shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).Select(epoch => epoch.Epoch))],
+            Heard = [.. (shown.Heard ?? []).TakeLast(DeploymentState.MaxHeard)],
             Standing = [.. Epochs(shown, EpochRole.Serving).Select(epoch => epoch with { Phase = EpochPhase.Opening })],
             Retiring = [.. Epochs(shown, EpochRole.Retiring)],
             GaveUp = false,

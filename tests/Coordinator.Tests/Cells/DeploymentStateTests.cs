@@ -365,7 +365,7 @@ public class DeploymentStateTests
         Serve();
         Assert.Null(Assert.Single(_state.Replacements(roll: false)).Plan);
 
-        Happen(new DeploymentEvent.ReplanAsked(Roll: false));
+        Happen(new DeploymentEvent.ReplanAsked(Roll: false, Ask: 1));
 
         Assert.Empty(_effects);
         Assert.Empty(_state.ToReplace);
@@ -382,7 +382,7 @@ public class DeploymentStateTests
         // Two slow nodes need a second for the one layer that each must have, the fast one less than that for four.
         DeploymentState.Replacement preview = Assert.Single(_state.Replacements(roll: false));
         Assert.Equal(4, Assert.Single(preview.Plan!.Pipelines[0].Stages, stage => stage.Node == new NodeName("d")).Layers.Count);
-        Happen(new DeploymentEvent.ReplanAsked(Roll: false));
+        Happen(new DeploymentEvent.ReplanAsked(Roll: false, Ask: 1));
 
         Assert.Equal(preview.Plan.Pipelines[0].Stages.Select((stage, i) => $"{stage.Node} load 2/0/{i} {stage.Layers.First}-{stage.Layers.End} of 3"), Told());
         Assert.Equal(DeploymentPhase.Ready, _state.Phase);
@@ -395,7 +395,7 @@ public class DeploymentStateTests
     public void Roll_OfThePlanThatServes_LoadsItAnewOnce()
     {
         Serve();
-        Happen(new DeploymentEvent.ReplanAsked(Roll: true));
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
         Assert.Equal(["a load 2/0/0 0-2 of 3", "b load 2/0/1 2-4 of 3", "c load 2/0/2 4-6 of 3"], Told());
         Assert.Equal(1, _state.Serving!.Epoch);
 
@@ -411,12 +411,39 @@ public class DeploymentStateTests
     public void Roll_ThatFails_LeavesWhatServesAndEnds()
     {
         Serve();
-        Happen(new DeploymentEvent.ReplanAsked(Roll: true), new DeploymentEvent.StageFailed(Address(2, 1), new NodeName("b"), StageFailure.OutOfMemory, "no room"));
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1), new DeploymentEvent.StageFailed(Address(2, 1), new NodeName("b"), StageFailure.OutOfMemory, "no room"));
         _effects.Clear();
         Happen(Seen(Node("a"), Node("b"), Node("c"), Node("d")));
 
         Assert.Equal((DeploymentPhase.Ready, 1), (_state.Phase, _state.Serving!.Epoch));
         Assert.Empty(_effects);
+    }
+
+    [Fact]
+    public void Roll_SentAgain_CountsOnce()
+    {
+        Serve();
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
+        Finish(2, "a", "b", "c");
+        Happen(new DeploymentEvent.Drained(1), new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
+        Assert.Equal((2, null), (_state.Serving!.Epoch, _state.Building));
+
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 2));
+        Assert.Equal(3, _state.Building!.Epoch);
+        Assert.Equal([1L, 2L], _state.Heard);
+    }
+
+    [Fact]
+    public void Roll_AskedOfAnOwnerThatDoesNotKnowItsNodesYet_IsNotHeardUntilItDoes()
+    {
+        var ask = new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1);
+        Happen(Imported(), ask);
+        Assert.Empty(_state.Heard);
+
+        Serve();
+        Happen(ask);
+        Assert.Equal([1L], _state.Heard);
+        Assert.Equal(1, _state.Building!.Replaces);
     }
 
     private void Start() => Happen(Imported(), Seen(Node("a"), Node("b"), Node("c")));

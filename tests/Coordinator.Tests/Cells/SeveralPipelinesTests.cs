@@ -86,15 +86,73 @@ public class SeveralPipelinesTests
         ServeTwo("a", "b", "c", "d", "e");
         Happen(new DeploymentEvent.NodesSeen([Node("a"), Node("b", leaving: true), Node("c"), Node("d"), Node("e")]));
         Assert.NotNull(_state.Building);
-        DeploymentProtocol.DeploymentShown shown = DeploymentWire.Shown(_state, new DeploymentSettings(2, null, 0, 0, 0, "f16", [], 2, 1), "front", null, []);
 
-        DeploymentState next = DeploymentWire.Resume(Wire.Decode<DeploymentProtocol.DeploymentShown>(Wire.Encode(shown).AsMemory()));
+        DeploymentState next = DeploymentWire.Resume(Wire.Decode<DeploymentProtocol.DeploymentShown>(Wire.Encode(Shown()).AsMemory()));
 
         Assert.Equal([1, 2], next.Standing.Select(epoch => epoch.Epoch));
         Assert.All(next.Standing, epoch => Assert.Equal(EpochPhase.Opening, epoch.Phase));
         Assert.Equal(_state.Standing.SelectMany(epoch => epoch.Stages).Select(stage => (stage.Address, stage.Plan, stage.Node.Link)), next.Standing.SelectMany(epoch => epoch.Stages).Select(stage => (stage.Address, stage.Plan, stage.Node.Link)));
         Assert.Null(next.Building);
         Assert.Equal((_state.LastEpoch, true, 2, 1), (next.LastEpoch, next.WasReady, next.Spec.Pipelines, next.Spec.Spares));
+    }
+
+    [Fact]
+    public void Roll_OwnerFollowedByAnotherAtAnyMoment_ReplacesEveryPipeline()
+    {
+        string[] nodes = ["a", "b", "c", "d", "e"];
+        ServeTwo(nodes);
+        DeploymentState before = _state;
+        bool reached = true;
+        for (int moment = 0; reached; moment++)
+        {
+            _state = before;
+            _effects.Clear();
+            Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
+            int done = 0;
+            reached = false;
+            for (int events = 0; done < _effects.Count; events++)
+            {
+                if (events == moment)
+                {
+                    // What was told to the dead owner, or was still to be told, is lost.
+                    reached = true;
+                    _state = DeploymentWire.Resume(Wire.Decode<DeploymentProtocol.DeploymentShown>(Wire.Encode(Shown()).AsMemory()));
+                    _effects.Clear();
+                    done = 0;
+                    _effects.AddRange(_state.Standing.Select(epoch => new DeploymentEffect.OpenHeads(epoch.Epoch, [.. epoch.Heads])));
+                    _effects.AddRange(_state.Retiring.Select(epoch => new DeploymentEffect.Drain(epoch.Epoch)));
+                    Happen(Imported(), new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1), Seen(nodes), new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
+                    continue;
+                }
+
+                Follow(_effects[done++]);
+            }
+
+            Assert.True(_state.Standing.Count == 2 && _state.Standing.All(epoch => epoch.Epoch > 2), $"after {moment} events: {string.Join(' ', _state.Standing.Select(epoch => epoch.Epoch))} serve");
+            Assert.True(_state is { Building: null, Retiring.IsEmpty: true, ToReplace.IsEmpty: true, LastEpoch: <= 6 }, $"after {moment} events: {_state}");
+        }
+    }
+
+    private DeploymentProtocol.DeploymentShown Shown() => DeploymentWire.Shown(_state, new DeploymentSettings(2, null, 0, 0, 0, "f16", [], 2, 1), "front", null, []);
+
+    /// <summary>Does what is wanted, and all goes well.</summary>
+    private void Follow(DeploymentEffect effect)
+    {
+        switch (effect)
+        {
+            case DeploymentEffect.Tell { Command: NodeCommands.LoadStage load } tell:
+                Happen(new DeploymentEvent.StageLoaded(load.Address, tell.Node, 10));
+                break;
+            case DeploymentEffect.Tell { Command: NodeCommands.ConnectStage connect } tell:
+                Happen(new DeploymentEvent.StageReady(connect.Address, tell.Node));
+                break;
+            case DeploymentEffect.OpenHeads open:
+                Happen(new DeploymentEvent.HeadsOpened(open.Epoch));
+                break;
+            case DeploymentEffect.Drain drain:
+                Happen(new DeploymentEvent.Drained(drain.Epoch));
+                break;
+        }
     }
 
     private void ServeTwo(params string[] nodes)

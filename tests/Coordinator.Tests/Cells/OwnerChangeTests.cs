@@ -1,0 +1,137 @@
+using Lamina.Cli.Chaos;
+using Lamina.Cluster.Identity;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Sampling;
+using Lamina.Coordinator.Generations;
+using Lamina.Coordinator.Tests.Support;
+using Lamina.Node;
+using Lamina.TestSupport;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lamina.Coordinator.Tests.Cells;
+
+/// <summary>A cell of two coordinators and two nodes, each node a pipeline of its own.</summary>
+public sealed class OwnerChangeTests : IAsyncDisposable
+{
+    private static readonly string[] s_fronts = ["front-1", "front-2"];
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-owners-").FullName;
+    private readonly EphemeralPki _pki;
+    private readonly Endpoint[] _seeds = [.. s_fronts.Select(_ => new Endpoint("127.0.0.1", FreePorts.Take()))];
+    private readonly Dictionary<string, CoordinatorHost> _coordinators = [];
+    private readonly List<NodeHost> _nodes = [];
+
+    public OwnerChangeTests() => _pki = EphemeralPki.Create(Path.Combine(_folder, "pki"), TestCoordinator.Tenant, s_fronts, ["node-1", "node-2"]);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_nodes.Select(node => node.DisposeAsync().AsTask()));
+        foreach (CoordinatorHost coordinator in _coordinators.Values)
+        {
+            await coordinator.DisposeAsync();
+        }
+
+        _pki.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Roll_OwnerStopsBetweenTwoPipelines_TheNextOwnerRollsTheOther()
+    {
+        await Task.WhenAll(s_fronts.Select((name, i) => StartCoordinatorAsync(name, _seeds[i])));
+        await Task.WhenAll(StartNodeAsync("node-1"), StartNodeAsync("node-2"));
+        Cell first = _coordinators["front-1"].Cells[0];
+        await UntilAsync(first, view => Epochs(view) is [1, 2]);
+        string owner = first.OwnerOf("tiny");
+        Cell other = _coordinators[s_fronts.Single(name => name != owner)].Cells[0];
+        await UntilAsync(other, view => Epochs(view) is [1, 2] && Enumerable.Range(1, 2).All(epoch => other.LoadOf("tiny", epoch).KvBlocks > 0));
+
+        // An answer on each pipeline, paused by its reader: the pipeline that is replaced first cannot drain, so the roll stays between the two.
+        Answer[] answers = [await AnswerAsync(other, 5), await AnswerAsync(other, 6)];
+        _coordinators[owner].Cells[0].Replan("tiny", roll: true);
+        await UntilAsync(other, view => Epochs(view) is [2, 3]);
+        await _coordinators[owner].DisposeAsync();
+        _coordinators.Remove(owner);
+        await UntilAsync(other, _ => other.OwnerOf("tiny") == s_fronts.Single(name => name != owner));
+        foreach (Answer answer in answers)
+        {
+            answer.Flow.Take(1000);
+        }
+
+        foreach (Answer answer in answers)
+        {
+            GenerationProtocol.GenerationEnded ended = await answer.Ended.WaitAsync(s_limit);
+            Assert.Equal((GenerationOutcome.Length, 40), (ended.Outcome, ended.Tokens));
+        }
+
+        await UntilAsync(other, view => Epochs(view) is [> 2, > 2]);
+    }
+
+    private sealed record Answer(GenerationFlow Flow, Task<GenerationProtocol.GenerationEnded> Ended);
+
+    /// <summary>A generation that stands still after its first tokens.</summary>
+    private static async Task<Answer> AnswerAsync(Cell cell, int token)
+    {
+        var flow = new GenerationFlow(window: 2);
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var submit = new GenerationProtocol.Submit(
+            TestCoordinator.Tenant, new GenerationId(1, (ulong)token), [.. Enumerable.Repeat(token, 8)], [], 40, [], SamplingSettings.From(new SamplingParameters { Temperature = 0 }), 0);
+        Task<GenerationProtocol.GenerationEnded> ended = cell.GenerateAsync("tiny", submit, _ => begun.TrySetResult(), CancellationToken.None, flow);
+        await begun.Task.WaitAsync(s_limit);
+        return new Answer(flow, ended);
+    }
+
+    private static int[] Epochs(DeploymentView view) => view.Phase == DeploymentPhase.Ready ? [.. view.Stages.Select(stage => stage.Epoch).Order()] : [];
+
+    private static async Task UntilAsync(Cell cell, Func<DeploymentView, bool> wanted)
+    {
+        using var deadline = new CancellationTokenSource(s_limit);
+        while (!wanted(cell.Deployments[0]))
+        {
+            await Task.Delay(10, deadline.Token);
+        }
+    }
+
+    private async Task StartCoordinatorAsync(string name, Endpoint control)
+    {
+        CertificateFiles files = _pki.Files(PeerRole.Coordinator, name);
+        CoordinatorHost host = await CoordinatorHost.StartAsync(
+            new CoordinatorOptions
+            {
+                Listen = "127.0.0.1:0",
+                StorePath = Path.Combine(_folder, name),
+                Cells =
+                [
+                    new CellOptions
+                    {
+                        Tenant = TestCoordinator.Tenant, Name = name, CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath,
+                        ControlPort = control.Port, Seeds = _seeds, Models = [CellTests.Tiny(nodes: 1) with { Pipelines = 2 }],
+                    },
+                ],
+            },
+            NullLoggerFactory.Instance,
+            CancellationToken.None);
+        lock (_coordinators)
+        {
+            _coordinators[name] = host;
+        }
+    }
+
+    private async Task StartNodeAsync(string name)
+    {
+        CertificateFiles files = _pki.Files(PeerRole.Node, name);
+        NodeHost node = await NodeHost.StartAsync(
+            new NodeOptions
+            {
+                Tenant = TestCoordinator.Tenant, Name = new NodeName(name), CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath,
+                Seeds = _seeds, CachePath = Path.Combine(_folder, name), Threads = 1, MemoryBytes = 1L << 30,
+            },
+            NullLoggerFactory.Instance,
+            CancellationToken.None);
+        lock (_nodes)
+        {
+            _nodes.Add(node);
+        }
+    }
+}
