@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Lamina.Cluster.Messages;
 
@@ -11,11 +12,18 @@ internal sealed class ClusterGovernor : IQuotaGovernor
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
+    /// <summary>What is left of tokens, which a refusal tells too, is not older than this.</summary>
+    private static readonly TimeSpan s_memory = TimeSpan.FromSeconds(1);
+
     private readonly TenantId _tenant;
     private readonly string _holder;
     private readonly IActorRef _desk;
     private readonly LocalGovernor _alone;
     private readonly int _coordinators;
+    private readonly TimeProvider _time;
+
+    /// <summary>Refusals for want of requests, by key: until a request fits again, at most for <see cref="s_memory"/>, each would be refused the same way.</summary>
+    private readonly ConcurrentDictionary<string, (QuotaVerdict Verdict, long At)> _refused = new(StringComparer.Ordinal);
 
     /// <param name="region">Of the governor's sharding.</param>
     /// <param name="holder">This coordinator's name.</param>
@@ -25,11 +33,44 @@ internal sealed class ClusterGovernor : IQuotaGovernor
         _tenant = tenant;
         _holder = holder;
         _coordinators = coordinators;
+        _time = time;
         _alone = new LocalGovernor(start.WithQuotas(Part(start.Quotas), time.GetUtcNow().ToUnixTimeMilliseconds()), time);
         _desk = system.ActorOf(Props.Create(() => new Desk(region, tenant, holder)), $"governor-desk-{Guid.NewGuid():n}");
     }
 
+    /// <summary>The governor is not asked: what it last said is good for as long as requests do not fit again.</summary>
+    public QuotaVerdict? Look(string key)
+    {
+        if (!_refused.TryGetValue(key, out (QuotaVerdict Verdict, long At) refused))
+        {
+            return null;
+        }
+
+        TimeSpan passed = _time.GetElapsedTime(refused.At);
+        long left = refused.Verdict.Decision.RetryMilliseconds - (long)Math.Ceiling(passed.TotalMilliseconds);
+        if (left <= 0 || passed >= s_memory)
+        {
+            _refused.TryRemove(KeyValuePair.Create(key, refused));
+            return null;
+        }
+
+        RateLimit? Later(RateLimit? limit) => limit is { } known ? known with { Reset = known.Reset > passed ? known.Reset - passed : TimeSpan.Zero } : null;
+        RateLimits limits = refused.Verdict.Limits;
+        return new QuotaVerdict(refused.Verdict.Decision with { RetryMilliseconds = left }, new RateLimits(Later(limits.Requests), Later(limits.Tokens)));
+    }
+
     public async ValueTask<QuotaVerdict> AdmitAsync(Guid id, string key, RequestCost cost, CancellationToken cancellation)
+    {
+        QuotaVerdict verdict = await AskAsync(id, key, cost, cancellation);
+        if (verdict.Decision.Refusal is QuotaReason.RequestsPerMinute or QuotaReason.RequestsPerDay)
+        {
+            _refused[key] = (verdict, _time.GetTimestamp());
+        }
+
+        return verdict;
+    }
+
+    private async Task<QuotaVerdict> AskAsync(Guid id, string key, RequestCost cost, CancellationToken cancellation)
     {
         var reserve = new GovernorProtocol.ReserveQuota(_tenant, id.ToString("n"), _holder, key, cost.PromptTokens, cost.GeneratedTokens, cost.Generations, cost.KvBytes);
         var asked = new Asked(reserve, new(TaskCreationOptions.RunContinuationsAsynchronously), new(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -58,7 +99,11 @@ internal sealed class ClusterGovernor : IQuotaGovernor
     }
 
     /// <summary>The governor looks its rules up itself.</summary>
-    public void Change(TenantQuotas quotas) => _alone.Change(Part(quotas));
+    public void Change(TenantQuotas quotas)
+    {
+        _refused.Clear();
+        _alone.Change(Part(quotas));
+    }
 
     private TenantQuotas Part(TenantQuotas quotas) => new()
     {

@@ -48,6 +48,14 @@ internal sealed class LocalGovernor(TenantBudget start, TimeProvider time) : IQu
         }
     }
 
+    public QuotaVerdict? Look(string key)
+    {
+        lock (_lock)
+        {
+            return _budget.Look(key, Now) is { } refusal ? new QuotaVerdict(refusal, RateLimits.Of(_budget, key, Now)) : null;
+        }
+    }
+
     public void Settle(Guid id, long promptTokens, long generatedTokens)
     {
         lock (_lock)

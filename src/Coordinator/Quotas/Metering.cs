@@ -50,6 +50,19 @@ internal sealed class Metering : IDisposable
         return lease;
     }
 
+    /// <summary>
+    /// Refuses, before it is read, a request that the quota would refuse whatever it holds. Throws <see cref="ApiException"/>. Nothing is counted or reserved: that is done when it is
+    /// admitted, which may still refuse it.
+    /// </summary>
+    public void RequireRequestsLeft(Caller caller)
+    {
+        _running.RequireNotSuspended(caller, null);
+        if (_desk.Of(caller.Tenant).Look(caller.Key ?? "") is { } refused)
+        {
+            RequireAdmitted(caller, refused);
+        }
+    }
+
     /// <summary>Takes one of the caller's requests for what needs no place and costs no tokens. Throws <see cref="ApiException"/> when none is left, or when it is suspended.</summary>
     /// <returns>What is left.</returns>
     public async ValueTask<RateLimits> CountAsync(Caller caller, CancellationToken cancellation)
@@ -112,7 +125,7 @@ internal sealed class Metering : IDisposable
     /// </summary>
     public BeginLine Metered(BeginAnswer begin) => (caller, body, priority, line) =>
     {
-        _running.RequireNotSuspended(caller, null);
+        RequireRequestsLeft(caller);
         PendingAnswer answer = begin(caller, body, priority);
         Guid retry = AnswerOrigin.Of(caller, $"batch {line}", SHA256.HashData(body.Span)).Id;
         Receipt? receipt = null;

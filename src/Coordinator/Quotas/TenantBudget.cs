@@ -68,6 +68,15 @@ internal sealed record TenantBudget
         Keys = Keys.ToImmutableDictionary(pair => pair.Key, pair => pair.Value.AtTime(now).WithRules(quotas.Of(pair.Key), now)),
     };
 
+    /// <summary>
+    /// What would refuse any request of the key now, however few tokens it has: its requests are used up, or a larger one left a budget of tokens below zero. Null when only the request's
+    /// own size can tell. Changes nothing.
+    /// </summary>
+    public QuotaDecision? Look(string key, long now) =>
+        Longer(Tenant.AtTime(now).RateShortage(default, now), KeyAt(key, now).RateShortage(default, now)) is { } shortage
+            ? QuotaDecision.Refuse(shortage.Reason, shortage.WaitMilliseconds)
+            : null;
+
     /// <summary>Admits a request, lets it wait for a place, or refuses it. An admitted or waiting one has its rates reserved.</summary>
     public TenantBudget Ask(Guid id, string holder, string key, RequestCost cost, long now, out QuotaDecision decision)
     {

@@ -40,6 +40,28 @@ public sealed class MeteringTests : IAsyncLifetime
         Assert.Contains("lamina_quota_refusals_total{tenant=\"acme\",reason=\"requests_per_minute\"} 1", await _cell.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
     }
 
+    /// <summary>A body that does not parse tells whether it was read: once the requests of the day are used up, it is not.</summary>
+    [Fact]
+    public async Task Requests_BeyondTheDays_AreRefusedUnreadAndCountedOnceEach()
+    {
+        await SetAsync(new QuotaRules { RequestsPerDay = 1 });
+        using HttpResponseMessage malformed = await PostAsync("/v1/chat/completions", "{");
+        using HttpResponseMessage first = await AskAsync(4);
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.OK), (malformed.StatusCode, first.StatusCode));
+
+        foreach (string route in new[] { "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings" })
+        {
+            using HttpResponseMessage unread = await PostAsync(route, "{");
+            Assert.Equal((HttpStatusCode.TooManyRequests, "0"), (unread.StatusCode, Header(unread, "x-ratelimit-remaining-requests")));
+            Assert.True(unread.Headers.RetryAfter!.Delta > TimeSpan.Zero);
+        }
+
+        using HttpRequestMessage kept = new(HttpMethod.Post, "/v1/completions") { Content = new StringContent("{", System.Text.Encoding.UTF8, "application/json"), Headers = { { "Idempotency-Key", "one" } } };
+        using HttpResponseMessage refused = await _cell.Http.SendAsync(kept);
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.Contains("lamina_quota_refusals_total{tenant=\"acme\",reason=\"requests_per_day\"} 5", await _cell.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Model_ThatTheRulesDoNotName_DoesNotExist()
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Quotas;
+using Lamina.Coordinator.Tests.Support;
 
 namespace Lamina.Coordinator.Tests.Quotas;
 
@@ -28,6 +29,28 @@ public sealed class GovernorTests : IDisposable
         QuotaVerdict fourth = await AskAsync(second);
         Assert.Equal(QuotaReason.RequestsPerMinute, fourth.Decision.Refusal);
         Assert.InRange(fourth.Decision.RetryMilliseconds, 1, 20_000);
+    }
+
+    [Fact]
+    public async Task Requests_UsedUp_AreRefusedAtALookUntilTheRefusalIsOldOrTheRulesChange()
+    {
+        var time = new ManualTime();
+        ClusterGovernor governor = Client(_system.ActorOf(Props.Create(() => new UsedUp())), "first", QuotaRules.Unlimited, time);
+        Assert.Null(governor.Look("k"));
+        QuotaVerdict refused = await AskAsync(governor);
+        QuotaVerdict again = Assert.NotNull(governor.Look("k"));
+        Assert.Equal((QuotaReason.RequestsPerDay, 60_000L, new RateLimits(new RateLimit(10, 0, TimeSpan.FromMinutes(1)), null)), (again.Decision.Refusal, again.Decision.RetryMilliseconds, again.Limits));
+        Assert.Equal(refused, again);
+        Assert.Null(governor.Look("other"));
+        time.Advance(TimeSpan.FromMilliseconds(400));
+        Assert.Equal((59_600L, TimeSpan.FromMilliseconds(59_600)), (governor.Look("k")!.Value.Decision.RetryMilliseconds, governor.Look("k")!.Value.Limits.Requests!.Value.Reset));
+        time.Advance(TimeSpan.FromMilliseconds(600));
+        Assert.Null(governor.Look("k"));
+
+        Assert.NotNull((await AskAsync(governor)).Decision.Refusal);
+        Assert.NotNull(governor.Look("k"));
+        governor.Change(new TenantQuotas());
+        Assert.Null(governor.Look("k"));
     }
 
     [Fact]
@@ -69,6 +92,13 @@ public sealed class GovernorTests : IDisposable
         Assert.Equal(QuotaReason.RequestsPerMinute, (await AskAsync(alone)).Decision.Refusal);
     }
 
+    /// <summary>A governor for whom the day's requests are used up.</summary>
+    private sealed class UsedUp : ReceiveActor
+    {
+        public UsedUp() => Receive<GovernorProtocol.ReserveQuota>(reserve => Sender.Tell(new GovernorProtocol.QuotaDecided(
+            s_tenant, reserve.Reservation, false, (int)QuotaReason.RequestsPerDay, 60_000, new GovernorProtocol.QuotaLeft(10, 0, 60_000), null)));
+    }
+
     private (ClusterGovernor First, ClusterGovernor Second, IActorRef Governor) Create(QuotaRules rules)
     {
         IActorRef governor = Governor(rules);
@@ -81,8 +111,8 @@ public sealed class GovernorTests : IDisposable
         return _system.ActorOf(Props.Create(() => new GovernorActor(s_tenant, sources)));
     }
 
-    private ClusterGovernor Client(IActorRef region, string holder, QuotaRules rules) =>
-        new(_system, region, s_tenant, holder, 2, TenantBudget.Start(new TenantQuotas { Tenant = rules }, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()), TimeProvider.System);
+    private ClusterGovernor Client(IActorRef region, string holder, QuotaRules rules, TimeProvider? time = null) =>
+        new(_system, region, s_tenant, holder, 2, TenantBudget.Start(new TenantQuotas { Tenant = rules }, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()), time ?? TimeProvider.System);
 
     private static async Task<QuotaVerdict> AskAsync(ClusterGovernor governor) => await governor.AdmitAsync(Guid.NewGuid(), "k", s_cost, default).AsTask().WaitAsync(s_deadline);
 

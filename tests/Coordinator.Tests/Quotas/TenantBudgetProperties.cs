@@ -124,6 +124,32 @@ public class TenantBudgetProperties
         },
         iter: 2000);
 
+    [Fact]
+    public void Look_ThatRefuses_RefusesWhateverIsAskedAndSaysWhenItNoLongerWould() => s_course.Sample(
+        course =>
+        {
+            TenantBudget budget = TenantBudget.Start(new TenantQuotas { Tenant = course.Tenant, EachKey = course.Key }, Start);
+            long now = Start;
+            foreach (Action action in course.Actions)
+            {
+                now += action.Pause;
+                string key = $"key-{action.Key}";
+                QuotaDecision? look = budget.Look(key, now);
+                TenantBudget after = budget.Ask(Guid.NewGuid(), "a", key, action.Cost, now, out QuotaDecision decision);
+                if (look is { } refused)
+                {
+                    Assert.NotNull(decision.Refusal);
+                    Assert.InRange(refused.RetryMilliseconds, 1, decision.RetryMilliseconds);
+                    Assert.NotNull(budget.Look(key, now + refused.RetryMilliseconds - 1));
+                    Assert.Null(budget.Look(key, now + refused.RetryMilliseconds));
+                }
+
+                Assert.False(decision.Refusal is QuotaReason.RequestsPerMinute or QuotaReason.RequestsPerDay && look is null);
+                budget = after;
+            }
+        },
+        iter: 2000);
+
     private static Gen<T?> Perhaps<T>(Gen<T> value)
         where T : struct => Gen.Select(Gen.Bool, value).Select(pair => pair.Item1 ? pair.Item2 : (T?)null);
 

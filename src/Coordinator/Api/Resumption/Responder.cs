@@ -56,6 +56,7 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
             return;
         }
 
+        metering.RequireRequestsLeft(caller);
         PendingAnswer pending;
         using (await metering.EnterAsync(caller, context.RequestAborted))
         {
@@ -70,8 +71,18 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
         using (await metering.EnterAsync(caller, cancellation))
         {
             AnswerOrigin origin = AnswerOrigin.Of(caller, key, hash) with { Course = request.Course };
-            return archive.Of(caller).Join(
-                caller, key, hash, () => begin(caller, request.Body, origin), (answer, stop) => metering.AdmitAsync(caller, answer, origin.Id, stop, request.Usage), request);
+            return archive.Of(caller).Join(caller, key, hash, Begin, (answer, stop) => metering.AdmitAsync(caller, answer, origin.Id, stop, request.Usage), request);
+
+            PendingAnswer Begin()
+            {
+                // An answer that goes on from another coordinator was begun already: it is for its admission to tell.
+                if (request.Usage is null)
+                {
+                    metering.RequireRequestsLeft(caller);
+                }
+
+                return begin(caller, request.Body, origin);
+            }
         }
     }
 
