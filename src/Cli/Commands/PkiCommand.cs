@@ -113,7 +113,7 @@ internal static class PkiCommand
         Option<string> installation = new("--installation") { Description = "Name of the installation in every certificate's URI.", DefaultValueFactory = _ => "lamina" };
         Option<string> space = new("--namespace") { Description = "Namespace of the Secrets.", Required = true };
         Option<string> root = new("--root-secret") { Description = "Secret of the tenant's roots and their keys, which no other pod needs; made when it is missing, never replaced.", Required = true };
-        Option<string[]> parts = new("--part") { Description = "A StatefulSet and its headless Service, as coordinator/NAME=REPLICAS or node/NAME=REPLICAS; repeat for several. Its Secret is NAME-pki.", Required = true };
+        Option<string[]> parts = new("--part") { Description = "A StatefulSet and its headless Service, as coordinator/NAME=REPLICAS or node/NAME=REPLICAS; repeat for several. Its Secret is NAME-pki, unless /SECRET follows.", Required = true };
         Option<string> domain = new("--domain") { Description = "What stands behind POD.NAME in a pod's DNS name, such as lamina.svc.cluster.local.", Required = true };
         Option<string> leaf = new("--leaf") { Description = "Lifetime of a certificate.", DefaultValueFactory = _ => "24h" };
         Option<string> renew = new("--renew-before") { Description = "How long before its end a certificate is made anew.", DefaultValueFactory = _ => "8h" };

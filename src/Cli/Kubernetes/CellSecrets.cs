@@ -4,15 +4,15 @@ using Lamina.Cluster.Messages;
 namespace Lamina.Cli.Kubernetes;
 
 /// <summary>One part of a cell: a StatefulSet, whose pods are <c>{name}-0</c> and on, below a headless Service of the same name.</summary>
-internal sealed record CellPart(PeerRole Role, string Name, int Replicas)
+/// <param name="Secret">Where its certificates of this cell are: a set that several cells share has one Secret of each.</param>
+internal sealed record CellPart(PeerRole Role, string Name, int Replicas, string Secret)
 {
-    public string Secret => Name + "-pki";
-
-    /// <summary>Reads <c>ROLE/NAME=REPLICAS</c>.</summary>
+    /// <summary>Reads <c>ROLE/NAME=REPLICAS</c>, whose Secret is <c>NAME-pki</c>, or <c>ROLE/NAME=REPLICAS/SECRET</c>.</summary>
     public static CellPart Parse(string text) =>
-        text.Split('/', '=') is [("coordinator" or "node") and var role, var name, var count] && Names.IsValid(name) && int.TryParse(count, out int replicas) && replicas is > 0 and <= 1000
-            ? new CellPart(role == "node" ? PeerRole.Node : PeerRole.Coordinator, name, replicas)
-            : throw new UsageException($"--part is '{text}'; it must be coordinator/NAME=REPLICAS or node/NAME=REPLICAS");
+        text.Split('/', '=') is [("coordinator" or "node") and var role, var name, var count, .. var secret] && secret.Length <= 1 && secret.All(Names.IsValid)
+        && Names.IsValid(name) && int.TryParse(count, out int replicas) && replicas is > 0 and <= 1000
+            ? new CellPart(role == "node" ? PeerRole.Node : PeerRole.Coordinator, name, replicas, secret is [var own] ? own : name + "-pki")
+            : throw new UsageException($"--part is '{text}'; it must be coordinator/NAME=REPLICAS or node/NAME=REPLICAS, and may end with /SECRET");
 }
 
 /// <summary>
