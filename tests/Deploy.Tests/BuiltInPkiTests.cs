@@ -83,6 +83,34 @@ public sealed class BuiltInPkiTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Jobs_OfTenantsThatShareACoordinator_KeepItsCertificateOfEachInASecretOfItsOwn()
+    {
+        _manifests = Chart.Render("coordinator: { shared: true }\ncertificates: { mode: job }\ntenants: [{ name: acme, models: [], pools: [{ name: cpu, replicas: 1 }] }, { name: rival, models: [], pools: [{ name: cpu, replicas: 1 }] }]\n");
+        _server.Use(_manifests.Select(manifest => manifest.Value));
+        foreach (string tenant in new[] { "acme", "rival" })
+        {
+            File.WriteAllText(Path.Combine(_folder, "token"), _server.TokenOf(Space, Job($"lamina-{tenant}-pki-hook").Spec.ServiceAccountName));
+            (int code, _, string error) = Run(Job($"lamina-{tenant}-pki-hook").Spec.Containers[0].Args);
+            Assert.True(code == 0, error);
+        }
+
+        V1Secret[] leaves = [Find("lamina-acme-coordinator-pki"), Find("lamina-rival-coordinator-pki")];
+        Assert.All(leaves, secret => Assert.Equal(["ca.crt", "lamina-coordinator-0.crt", "lamina-coordinator-0.key"], secret.Data.Keys.Order(StringComparer.Ordinal)));
+        Assert.Equal(["acme", "rival"], leaves.Select(secret => secret.Metadata.Labels["lamina.dev/tenant"]));
+        Assert.NotEqual(Text(leaves[0], "ca.crt"), Text(leaves[1], "ca.crt"));
+        string file = Path.Combine(_folder, "leaf.crt");
+        File.WriteAllText(file, Text(leaves[1], "lamina-coordinator-0.crt"));
+        Assert.Equal(["lamina-coordinator-0.lamina-coordinator.lamina.svc.cluster.local"], IssuedCertificate.Read(file).Hosts);
+        Assert.Equal("spiffe://lamina/tenant/rival/coordinator/lamina-coordinator-0", IssuedCertificate.Read(file).Identity?.Uri);
+
+        // One tenant's account may not touch what is the other's.
+        File.WriteAllText(Path.Combine(_folder, "token"), _server.TokenOf(Space, Job("lamina-acme-pki-hook").Spec.ServiceAccountName));
+        (int refused, _, string because) = Run(Job("lamina-acme-pki-hook").Spec.Containers[0].Args.Select(argument => argument.Replace("lamina-acme-coordinator-pki", "lamina-rival-coordinator-pki", StringComparison.Ordinal)));
+        Assert.Equal(1, refused);
+        Assert.Contains("answered 403 for Secret 'lamina-rival-coordinator-pki'", because, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Job_WhereASecretIsSomebodyElses_LeavesItAloneAndSaysSo()
     {
         Secret(Nodes, ("ca.crt", "theirs"));

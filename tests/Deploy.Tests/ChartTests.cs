@@ -66,6 +66,16 @@ public sealed partial class ChartTests : IDisposable
     [InlineData("tenants: [{ name: a, models: [{ path: /app/m.gguf, nodes: 3 }], pools: [{ name: cpu, replicas: 2 }] }]", "waits for 3 nodes, its pools have 2")]
     [InlineData("tenants: [{ name: a, models: [{ path: /models/m.gguf }], pools: [{ name: cpu, replicas: 2 }] }]", "modelsClaim")]
     [InlineData("monitoring: { serviceMonitor: { enabled: true } }", "monitoring.namespace")]
+    [InlineData("coordinator: { shared: yes please }", "shared")]
+    [InlineData("coordinator: { shared: true }\nnamespacePerTenant: true\ncertificates: { mode: job }", "coordinator.shared with namespacePerTenant needs certificates.mode secrets")]
+    [InlineData("coordinator: { shared: true }\nnamespacePerTenant: true\ncertificates: { mode: certManager }", "coordinator.shared with namespacePerTenant needs certificates.mode secrets")]
+    [InlineData("coordinator: { shared: true }\ntenants: [{ name: coordinator, models: [], pools: [{ name: cpu, replicas: 1 }] }]", "no tenant may be named coordinator")]
+    [InlineData("tenants: [{ name: a, models: [], ports: { control: 7080, link: 7081 }, pools: [{ name: cpu, replicas: 1 }] }]", "ports of tenant a need coordinator.shared")]
+    [InlineData("tenants: [{ name: a, models: [], ports: { control: 7080 }, pools: [{ name: cpu, replicas: 1 }] }]", "link")]
+    [InlineData("coordinator: { shared: true }\ntenants: [{ name: a, models: [], pools: [{ name: cpu, replicas: 1 }] }, { name: b, models: [], ports: { control: 7080, link: 7071 }, pools: [{ name: cpu, replicas: 1 }] }]", "two of the coordinator's ports are 7071")]
+    [InlineData("coordinator: { shared: true }\nports: { control: 8078, link: 8079 }\ntenants: [{ name: a, models: [], pools: [{ name: cpu, replicas: 1 }] }, { name: b, models: [], pools: [{ name: cpu, replicas: 1 }] }]", "two of the coordinator's ports are 8080")]
+    [InlineData("coordinator: { shared: true }\nports: { control: 65534, link: 65535 }\ntenants: [{ name: a, models: [], pools: [{ name: cpu, replicas: 1 }] }, { name: b, models: [], pools: [{ name: cpu, replicas: 1 }] }]", "a tenant's port would be 65536")]
+    [InlineData("coordinator: { shared: true }\napi: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], ingress: { enabled: true, tlsSecret: front } }", "no tenant has one")]
     public void Values_ThatCannotWork_AreRefusedByName(string values, string named)
     {
         (int code, _, string error) = Chart.TryRender(values);

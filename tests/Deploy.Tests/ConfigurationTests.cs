@@ -17,7 +17,9 @@ public sealed class ConfigurationTests
     public void Configuration_OfEachPod_BindsToTheOptions(string name)
     {
         IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases[name]);
-        foreach (Manifest manifest in manifests.Where(manifest => manifest.Value is V1StatefulSet))
+        string[] all = [.. manifests.Where(manifest => manifest.Value is V1StatefulSet && manifest.Labels["app.kubernetes.io/component"] == "node").Select(manifest => manifest.Labels["lamina.dev/tenant"]).Distinct().Order(StringComparer.Ordinal)];
+        Dictionary<string, string[]> seeds = [];
+        foreach (Manifest manifest in manifests.Where(manifest => manifest.Value is V1StatefulSet).OrderBy(manifest => manifest.Labels["app.kubernetes.io/component"], StringComparer.Ordinal)) // coordinators first
         {
             var set = (V1StatefulSet)manifest.Value;
             V1PodSpec pod = set.Spec.Template.Spec;
@@ -29,17 +31,17 @@ public sealed class ConfigurationTests
                     .Select(variable => KeyValuePair.Create(variable.Name["LAMINA__".Length..].Replace("__", ":", StringComparison.Ordinal), (string?)variable.Value.Replace("$(POD_NAME)", $"{manifest.Name}-0", StringComparison.Ordinal))))
                 .Build();
             string self = $"{manifest.Name}-0.{manifest.Name}.{manifest.Namespace}.svc.";
-            string certificate;
             if (container.Args[0] == "coordinator")
             {
                 CoordinatorOptions options = configuration.GetRequiredSection("Coordinator").Get<CoordinatorOptions>(binder => binder.ErrorOnUnknownConfiguration = true)!;
-                CellOptions cell = Assert.Single(options.Cells);
+                bool shared = !manifest.Labels.ContainsKey("lamina.dev/tenant");
+                Assert.Equal(shared ? all : [manifest.Labels["lamina.dev/tenant"]], options.Cells.Select(cell => cell.Tenant.Value).Order(StringComparer.Ordinal));
                 Assert.StartsWith("127.0.0.1:", options.Admin!.Listen, StringComparison.Ordinal);
                 if (container.Ports.Any(port => port.Name == "api"))
                 {
                     Assert.StartsWith("0.0.0.0:", options.Listen, StringComparison.Ordinal);
                     RequireMounted(container, [options.Tls!.CertificatePath, options.Tls.KeyPath]);
-                    var service = (V1Service)manifests.Single(other => other.Value is V1Service && other.Name == $"lamina-{cell.Tenant}-api" && other.Namespace == manifest.Namespace).Value;
+                    var service = (V1Service)manifests.Single(other => other.Value is V1Service && other.Name == manifest.Name[..^"coordinator".Length] + "api" && other.Namespace == manifest.Namespace).Value;
                     Assert.Equal("api", Assert.Single(service.Spec.Ports).TargetPort.Value);
                     Assert.All(service.Spec.Selector, label => Assert.Equal(label.Value, set.Spec.Template.Metadata.Labels[label.Key]));
                 }
@@ -49,9 +51,6 @@ public sealed class ConfigurationTests
                     Assert.Null(options.Tls);
                 }
 
-                Assert.StartsWith(self, cell.PublicHost, StringComparison.Ordinal);
-                Assert.Equal($"{manifest.Name}-0", cell.Name);
-                Assert.Equal(Enumerable.Range(0, set.Spec.Replicas ?? 1).Select(ordinal => $"{manifest.Name}-{ordinal}{cell.PublicHost![$"{manifest.Name}-0".Length..]}:{cell.ControlPort}"), cell.Seeds.Select(seed => seed.ToString()));
                 Assert.True(options.LingerSeconds + options.DrainSeconds + 10 <= pod.TerminationGracePeriodSeconds);
                 if (options.Database is { } database)
                 {
@@ -60,30 +59,50 @@ public sealed class ConfigurationTests
                     Assert.StartsWith("/etc/lamina/database/", options.SecretPath, StringComparison.Ordinal);
                 }
 
-                Assert.Equal(manifest.Labels["lamina.dev/tenant"], cell.Tenant.Value);
-                Assert.All(cell.Import.SigningKeys, key => Assert.StartsWith("-----BEGIN PUBLIC KEY-----", map.Data[key["/etc/lamina/config/".Length..]], StringComparison.Ordinal));
-                Assert.Equal(map.Data.Count - 1, cell.Import.SigningKeys.Count);
-                RequireMounted(container, [cell.CertificatePath, cell.KeyPath, cell.TrustBundlePath, options.StorePath, .. cell.Models.Select(model => model.Path).Where(path => !path.StartsWith("/app/", StringComparison.Ordinal))]);
-                certificate = cell.CertificatePath;
+                foreach (CellOptions cell in options.Cells)
+                {
+                    Assert.StartsWith(self, cell.PublicHost, StringComparison.Ordinal);
+                    Assert.Equal($"{manifest.Name}-0", cell.Name);
+                    seeds[cell.Tenant.Value] = [.. cell.Seeds.Select(seed => seed.ToString())];
+                    Assert.Equal(Enumerable.Range(0, set.Spec.Replicas ?? 1).Select(ordinal => $"{manifest.Name}-{ordinal}{cell.PublicHost![$"{manifest.Name}-0".Length..]}:{cell.ControlPort}"), seeds[cell.Tenant.Value]);
+                    Assert.All(cell.Import.SigningKeys, key => Assert.StartsWith("-----BEGIN PUBLIC KEY-----", map.Data[key["/etc/lamina/config/".Length..]], StringComparison.Ordinal));
+                    RequireMounted(container, [cell.CertificatePath, cell.KeyPath, cell.TrustBundlePath, options.StorePath, .. cell.Models.Select(model => model.Path).Where(path => !path.StartsWith("/app/", StringComparison.Ordinal))]);
+
+                    // Its certificates, and the models of its claim, and those of no other cell.
+                    string own = shared ? $"/{cell.Tenant}" : "";
+                    Assert.Equal($"/etc/lamina/pki{own}/{manifest.Name}-0.crt", cell.CertificatePath);
+                    Assert.Equal($"/etc/lamina/pki{own}/ca.crt", cell.TrustBundlePath);
+                    V1Volume pki = VolumeAt(pod, $"/etc/lamina/pki{own}")!;
+                    Assert.All(pki.Secret is { } secret ? [secret.SecretName] : pki.Projected.Sources.Select(source => source.Secret.Name), secret => Assert.StartsWith($"lamina-{cell.Tenant}-coordinator-", secret, StringComparison.Ordinal));
+                    Assert.Equal(cell.Models.Any(model => model.Path.StartsWith("/models/", StringComparison.Ordinal)) ? $"{cell.Tenant}-models" : null, VolumeAt(pod, $"/models{own}")?.PersistentVolumeClaim.ClaimName);
+                    Assert.All(cell.Models.Where(model => model.Path.StartsWith("/models/", StringComparison.Ordinal)), model => Assert.StartsWith($"/models{own}/", model.Path, StringComparison.Ordinal));
+                }
+
+                Assert.Equal(map.Data.Count - 1, options.Cells.Sum(cell => cell.Import.SigningKeys.Count));
+                int[] ports = [.. options.Cells.SelectMany(cell => new[] { cell.ControlPort, cell.LinkPort })];
+                Assert.Equal(ports, container.Ports.Where(port => port.Name.StartsWith("control", StringComparison.Ordinal) || port.Name.StartsWith("link", StringComparison.Ordinal)).Select(port => port.ContainerPort));
+                Assert.Equal(ports.Length, ports.Distinct().Count());
             }
             else
             {
                 NodeOptions options = configuration.GetRequiredSection("Node").Get<NodeOptions>(binder => binder.ErrorOnUnknownConfiguration = true)!;
                 Assert.Equal($"{manifest.Name}-0", options.Name.Value);
                 Assert.StartsWith(self, options.PublicHost, StringComparison.Ordinal);
-                var front = (V1StatefulSet)manifests.Single(other => other.Value is V1StatefulSet && other.Name == $"lamina-{options.Tenant}-coordinator").Value;
-                Assert.Equal(Enumerable.Range(0, front.Spec.Replicas ?? 1).Select(ordinal => $"lamina-{options.Tenant}-coordinator-{ordinal}"), options.Seeds.Select(seed => seed.Host.Split('.')[0]));
+                Assert.Equal(manifest.Labels["lamina.dev/tenant"], options.Tenant.Value);
+                Assert.Equal(seeds[options.Tenant.Value], options.Seeds.Select(seed => seed.ToString()));
                 Assert.Equal(container.Resources.Limits.ContainsKey("nvidia.com/gpu") ? "cuda:0" : "cpu", options.Device);
                 Assert.True(options.DrainSeconds + 10 <= pod.TerminationGracePeriodSeconds);
                 RequireMounted(container, [options.CertificatePath, options.KeyPath, options.TrustBundlePath, options.CachePath]);
-                certificate = options.CertificatePath;
+                Assert.Equal($"/etc/lamina/pki/{manifest.Name}-0.crt", options.CertificatePath);
             }
 
-            Assert.Equal($"/etc/lamina/pki/{manifest.Name}-0.crt", certificate);
             string health = configuration["Health:Listen"]!;
             Assert.Equal(container.Ports.Single(port => port.Name == "health").ContainerPort.ToString(System.Globalization.CultureInfo.InvariantCulture), health.Split(':')[1]);
         }
     }
+
+    private static V1Volume? VolumeAt(V1PodSpec pod, string path) =>
+        pod.Containers[0].VolumeMounts.SingleOrDefault(mount => mount.MountPath == path) is { } mount ? pod.Volumes.Single(volume => volume.Name == mount.Name) : null;
 
     private static void RequireMounted(V1Container container, string[] paths) =>
         Assert.All(paths, path => Assert.Contains(container.VolumeMounts, mount => path.StartsWith(mount.MountPath + "/", StringComparison.Ordinal)));

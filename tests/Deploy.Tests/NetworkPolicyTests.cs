@@ -55,11 +55,57 @@ public sealed class NetworkPolicyTests
         Assert.Equal((9 * 2) + (4 * 2) + (7 * 2) + 2 + (monitored ? 5 : 0), allowed);
     }
 
-    [Fact]
-    public void Policies_OfAnExposedApi_LetItsCallersReachThatPortOfCoordinatorsAlone()
+    /// <summary>One coordinator holds both cells: acme's at 7070 and 7071, rival-labs' at 7072 and 7073; nodes are at 7070 and 7071 of their own addresses.</summary>
+    [Trait("Attack", "I3")]
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Policies_OfASharedCoordinator_LetEachTenantReachItsOwnCellThereAlone(bool namespacePerTenant)
+    {
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + $"coordinator: {{ shared: true }}\nnamespacePerTenant: {(namespacePerTenant ? "true" : "false")}\nmonitoring: {{ namespace: monitoring }}\n");
+        PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
+        Peer[] own = [.. manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels))];
+        Assert.Equal(6, own.Length); // a coordinator, three pools, two tests
+        Peer front = own.Single(peer => Role(peer) == "coordinator");
+        Assert.All(own, peer => Assert.Equal(namespacePerTenant && Role(peer) == "node" ? $"lamina-{peer.Labels["lamina.dev/tenant"]}" : "lamina", peer.Namespace));
+
+        // With namespaces of their own, labels alone make nobody a coordinator or a node.
+        Peer[] impostors = namespacePerTenant ? [new Peer("coordinator's labels in a tenant's namespace", "lamina-acme", front.Labels), new Peer("a node's labels beside the coordinator", "lamina", own.First(peer => Role(peer) == "node").Labels)] : [];
+        Peer[] all = [.. own, s_dns, s_prometheus, .. s_strangers, .. impostors];
+        int allowed = 0;
+        foreach ((Peer from, Peer to) in all.SelectMany(from => all.Where(to => own.Contains(from) || own.Contains(to)).Select(to => (from, to))))
+        {
+            string? fromRole = impostors.Contains(from) ? null : Role(from), toRole = impostors.Contains(to) ? null : Role(to);
+            foreach ((int port, string protocol) in new[] { (Api, "TCP"), (7070, "TCP"), (7071, "TCP"), (7072, "TCP"), (7073, "TCP"), (8081, "TCP"), (Health, "TCP"), (Dns, "UDP"), (Dns, "TCP"), (Https, "TCP"), (7072, "UDP") })
+            {
+                bool expected = to == s_dns ? fromRole is not null && port == Dns
+                    : protocol == "TCP" && (fromRole, toRole) switch
+                    {
+                        ("node", "node") => from.Labels["lamina.dev/tenant"] == to.Labels["lamina.dev/tenant"] && port is 7070 or 7071,
+                        ("node", "coordinator") => from.Labels["lamina.dev/tenant"] == "acme" ? port is 7070 or 7071 : port is 7072 or 7073,
+                        ("coordinator", "node") => port is 7070 or 7071,
+                        ("coordinator", "coordinator") => port is >= 7070 and <= 7073,
+                        ("test", "coordinator") => port == Health,
+                        (_, "coordinator" or "node") => from == s_prometheus && port == Health,
+                        _ => false,
+                    };
+                Assert.True(expected == matrix.Allows(from, to, port, protocol), $"{from.Name} to {to.Name} on {protocol} {port}: expected {(expected ? "allowed" : "dropped")}");
+                allowed += expected ? 1 : 0;
+            }
+        }
+
+        // Among nodes acme has 2 pools (4 pairs), rival-labs 1, each on two ports; 3 pools and the coordinator both ways, two ports; coordinators among themselves four;
+        // 6 pods ask the DNS by UDP and TCP; each test asks the coordinator; Prometheus reads 4 parts.
+        Assert.Equal((4 * 2) + (1 * 2) + (3 * 2 * 2) + 4 + (6 * 2) + 2 + 4, allowed);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Policies_OfAnExposedApi_LetItsCallersReachThatPortOfCoordinatorsAlone(bool shared)
     {
         const string Exposed = "namespacePerTenant: true\napi: { expose: true, tlsSecret: https, from: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: front } }, podSelector: { matchLabels: { app: gateway } } }] }\n";
-        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + Exposed);
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + Exposed + $"coordinator: {{ shared: {(shared ? "true" : "false")} }}\n");
         PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
         Peer gateway = new("gateway", "front", new Dictionary<string, string> { ["app"] = "gateway" });
         Peer beside = new("another pod beside it", "front", new Dictionary<string, string> { ["app"] = "other" });
@@ -77,25 +123,29 @@ public sealed class NetworkPolicyTests
         }
     }
 
-    [Fact]
-    public void Policies_OfATestWithAKey_LetItReachItsOwnTenantsApiAlone()
+    [Theory]
+    [InlineData("highly available")]
+    [InlineData("shared coordinators, highly available, a namespace each")]
+    public void Policies_OfATestWithAKey_LetItReachItsOwnTenantsApiAlone(string name)
     {
-        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases["highly available"]);
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases[name]);
         PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
         Peer[] own = [.. manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels))];
         foreach ((Peer from, Peer to) in own.Where(peer => Role(peer) == "test").SelectMany(from => own.Where(to => to != from).Select(to => (from, to))))
         {
-            bool mine = Role(to) == "coordinator" && from.Labels["lamina.dev/tenant"] == to.Labels["lamina.dev/tenant"];
+            bool mine = Role(to) == "coordinator" && (!to.Labels.TryGetValue("lamina.dev/tenant", out string? tenant) || from.Labels["lamina.dev/tenant"] == tenant);
             Assert.Equal(mine, matrix.Allows(from, to, Api, "TCP"));
             Assert.Equal(mine, matrix.Allows(from, to, Health, "TCP"));
             Assert.False(matrix.Allows(from, to, Control, "TCP"));
         }
     }
 
-    [Fact]
-    public void Policies_WithADatabase_LetCoordinatorsReachItAndNobodyElse()
+    [Theory]
+    [InlineData("highly available")]
+    [InlineData("shared coordinators, highly available, a namespace each")]
+    public void Policies_WithADatabase_LetCoordinatorsReachItAndNobodyElse(string name)
     {
-        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.TwoTenants + Chart.HighlyAvailable);
+        IReadOnlyList<Manifest> manifests = Chart.Render(Chart.Cases[name]);
         PolicyMatrix matrix = new(manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
         Peer database = new("database", "data", new Dictionary<string, string>()), elsewhere = new("a pod elsewhere", "elsewhere", new Dictionary<string, string>());
         foreach (Peer from in manifests.Where(manifest => manifest.PodTemplate is not null).Select(manifest => new Peer(manifest.Name, manifest.Namespace!, manifest.PodTemplate!.Metadata.Labels)))

@@ -53,7 +53,7 @@ public sealed partial class RuleTests
         Assert.True(pod.SecurityContext.RunAsNonRoot);
         Assert.True(pod.SecurityContext.RunAsUser > 0);
         Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
-        Assert.All(pod.Volumes, volume => Assert.Contains(volume.Name, s_volumes));
+        Assert.All(pod.Volumes, volume => Assert.Contains(volume.Name.Split('-')[0], s_volumes)); // a shared coordinator has pki-TENANT and models-TENANT of each
         Assert.All(pod.Volumes, volume => Assert.Null(volume.HostPath));
         Assert.Null(pod.InitContainers);
 
@@ -108,19 +108,29 @@ public sealed partial class RuleTests
                 case V1Service service:
                     // The API alone may be led out, when its operator says so, and it stands before coordinators.
                     Assert.True(service.Spec.Type is null or "ClusterIP" || (manifest.Name.EndsWith("-api", StringComparison.Ordinal) && service.Spec.Selector["app.kubernetes.io/component"] == "coordinator"));
-                    Assert.Equal(manifest.Labels["lamina.dev/tenant"], service.Spec.Selector["lamina.dev/tenant"]);
+                    Assert.Equal(TenantOf(manifest.Labels), TenantOf(service.Spec.Selector));
+                    Assert.True(TenantOf(manifest.Labels) is not null || service.Spec.Selector["app.kubernetes.io/component"] == "coordinator"); // what has no tenant is the shared coordinator's
                     break;
                 case V1StatefulSet set:
-                    string tenant = manifest.Labels["lamina.dev/tenant"];
-                    V1Volume pki = set.Spec.Template.Spec.Volumes.Single(volume => volume.Name == "pki");
-                    IEnumerable<string> secrets = pki.Secret is { } secret ? [secret.SecretName] : pki.Projected.Sources.Select(source => source.Secret.Name);
-                    Assert.All(secrets, name => Assert.StartsWith($"lamina-{tenant}-{manifest.Labels["lamina.dev/part"]}-", name, StringComparison.Ordinal));
-                    Assert.Equal(0x120, pki.Secret?.DefaultMode ?? pki.Projected.DefaultMode); // 0440: no one but the process' group reads a key
+                    // Of a shared coordinator each tenant's certificates are mounted apart.
+                    string[] tenants = TenantOf(manifest.Labels) is { } only ? [only] : TenantsOf(manifests);
+                    Assert.Equal(tenants.Length, set.Spec.Template.Spec.Volumes.Count(IsPki));
+                    foreach (string tenant in tenants)
+                    {
+                        V1Volume pki = set.Spec.Template.Spec.Volumes.Single(volume => volume.Name == (TenantOf(manifest.Labels) is null ? $"pki-{tenant}" : "pki"));
+                        IEnumerable<string> secrets = pki.Secret is { } secret ? [secret.SecretName] : pki.Projected.Sources.Select(source => source.Secret.Name);
+                        Assert.All(secrets, name => Assert.StartsWith($"lamina-{tenant}-{manifest.Labels["lamina.dev/part"]}-", name, StringComparison.Ordinal));
+                        Assert.Equal(0x120, pki.Secret?.DefaultMode ?? pki.Projected.DefaultMode); // 0440: no one but the process' group reads a key
+                    }
+
                     break;
                 case Resource<CertificateSpec> { Spec.IsCA: false } certificate:
                     string role = manifest.Labels["app.kubernetes.io/component"];
-                    Assert.Matches($"^spiffe://[a-z.]+/tenant/{manifest.Labels["lamina.dev/tenant"]}/{role}/{manifest.Name}$", Assert.Single(certificate.Spec.Uris));
-                    Assert.StartsWith($"{manifest.Name}.", Assert.Single(certificate.Spec.DnsNames), StringComparison.Ordinal);
+                    string pod = certificate.Spec.CommonName; // the object's name, but in a coordinator that several tenants share
+                    Assert.Contains(manifests, other => other.Value is V1StatefulSet && pod.StartsWith(other.Name + "-", StringComparison.Ordinal) && TenantOf(other.Labels) == (pod == manifest.Name ? manifest.Labels["lamina.dev/tenant"] : null));
+                    Assert.Matches($"^spiffe://[a-z.]+/tenant/{manifest.Labels["lamina.dev/tenant"]}/{role}/{pod}$", Assert.Single(certificate.Spec.Uris));
+                    Assert.StartsWith($"{pod}.", Assert.Single(certificate.Spec.DnsNames), StringComparison.Ordinal);
+                    Assert.Contains(manifests, other => other.Value is V1StatefulSet set && set.Spec.Template.Spec.Volumes.Any(volume => volume.Projected?.Sources.Any(source => source.Secret?.Name == certificate.Spec.SecretName && source.Secret.Items.Any(item => item.Path == pod + ".crt")) == true));
                     Assert.Equal($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root", certificate.Spec.IssuerRef.Name);
                     Assert.Equal(["digital signature", "server auth", "client auth"], certificate.Spec.Usages);
                     break;
@@ -131,8 +141,8 @@ public sealed partial class RuleTests
                     Assert.Equal([""], granted.ApiGroups);
                     Assert.Equal(["get", "create", "patch", "update"], granted.Verbs);
                     Assert.Equal(
-                        manifests.Where(other => other.Value is V1StatefulSet && other.Namespace == manifest.Namespace && other.Labels["lamina.dev/tenant"] == manifest.Labels["lamina.dev/tenant"])
-                            .Select(other => other.Name + "-pki").Append($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root").Order(StringComparer.Ordinal),
+                        manifests.Where(other => other.Value is V1StatefulSet && other.Namespace == manifest.Namespace && (TenantOf(other.Labels) ?? manifest.Labels["lamina.dev/tenant"]) == manifest.Labels["lamina.dev/tenant"])
+                            .Select(other => $"lamina-{manifest.Labels["lamina.dev/tenant"]}-{other.Labels["lamina.dev/part"]}-pki").Append($"lamina-{manifest.Labels["lamina.dev/tenant"]}-root").Order(StringComparer.Ordinal),
                         granted.ResourceNames.Order(StringComparer.Ordinal));
                     break;
                 case V1RoleBinding binding:
@@ -145,13 +155,13 @@ public sealed partial class RuleTests
                     CheckKeeper(manifests, manifest);
                     break;
                 case V1Ingress ingress:
-                    V1IngressRule rule = Assert.Single(ingress.Spec.Rules);
-                    Assert.Equal([rule.Host], Assert.Single(ingress.Spec.Tls).Hosts);
-                    CheckRoute(manifests, manifest, Assert.Single(rule.Http.Paths).Backend.Service.Name, rule.Host);
+                    Assert.Equal(ingress.Spec.Rules.Select(rule => rule.Host), Assert.Single(ingress.Spec.Tls).Hosts);
+                    string target = Assert.Single(ingress.Spec.Rules.Select(rule => Assert.Single(rule.Http.Paths).Backend.Service.Name).Distinct());
+                    CheckRoute(manifests, manifest, target, ingress.Spec.Tls[0].Hosts);
                     break;
                 case Resource<HttpRouteSpec> route:
                     BackendReference backend = Assert.Single(Assert.Single(route.Spec.Rules).BackendRefs);
-                    V1Service before = CheckRoute(manifests, manifest, backend.Name, Assert.Single(route.Spec.Hostnames));
+                    V1Service before = CheckRoute(manifests, manifest, backend.Name, route.Spec.Hostnames);
                     Assert.Equal(Assert.Single(before.Spec.Ports).Port, backend.Port);
                     Assert.NotEmpty(route.Spec.ParentRefs);
 
@@ -186,23 +196,33 @@ public sealed partial class RuleTests
         Assert.Equal("Never", pod.RestartPolicy);
         Assert.Contains(manifests, other => other.Value is V1RoleBinding && other.Name == pod.ServiceAccountName && other.Namespace == keeper.Namespace && other.Annotation("helm.sh/hook") == keeper.Annotation("helm.sh/hook"));
         string[] parts = [.. Assert.Single(pod.Containers).Args.Where(argument => argument.StartsWith("--part=", StringComparison.Ordinal)).Select(argument => argument["--part=".Length..])];
-        Manifest[] sets = [.. manifests.Where(other => other.Value is V1StatefulSet && other.Namespace == keeper.Namespace && other.Labels["lamina.dev/tenant"] == keeper.Labels["lamina.dev/tenant"])];
+        string tenant = keeper.Labels["lamina.dev/tenant"];
+        Manifest[] sets = [.. manifests.Where(other => other.Value is V1StatefulSet && other.Namespace == keeper.Namespace && (TenantOf(other.Labels) ?? tenant) == tenant)];
         Assert.Equal(sets.Length, parts.Length);
         foreach (Manifest set in sets)
         {
             V2HorizontalPodAutoscaler? scaler = manifests.Select(other => other.Value).OfType<V2HorizontalPodAutoscaler>().SingleOrDefault(other => other.Metadata.NamespaceProperty == set.Namespace && other.Spec.ScaleTargetRef.Name == set.Name);
-            Assert.Contains($"{set.Labels["app.kubernetes.io/component"]}/{set.Name}={scaler?.Spec.MaxReplicas ?? ((V1StatefulSet)set.Value).Spec.Replicas}", parts);
-            Assert.Equal(set.Name + "-pki", ((V1StatefulSet)set.Value).Spec.Template.Spec.Volumes.Single(volume => volume.Name == "pki").Secret.SecretName);
+            bool isShared = TenantOf(set.Labels) is null;
+            string secret = $"lamina-{tenant}-{set.Labels["lamina.dev/part"]}-pki";
+            Assert.Contains($"{set.Labels["app.kubernetes.io/component"]}/{set.Name}={scaler?.Spec.MaxReplicas ?? ((V1StatefulSet)set.Value).Spec.Replicas}{(isShared ? $"/{secret}" : "")}", parts);
+            Assert.Equal(secret, ((V1StatefulSet)set.Value).Spec.Template.Spec.Volumes.Single(volume => volume.Name == (isShared ? $"pki-{tenant}" : "pki")).Secret.SecretName);
         }
     }
 
-    /// <summary>A route leads to its own tenant's exposed API.</summary>
-    private static V1Service CheckRoute(IReadOnlyList<Manifest> manifests, Manifest route, string service, string host)
+    private static string? TenantOf(IDictionary<string, string> labels) => labels.TryGetValue("lamina.dev/tenant", out string? tenant) ? tenant : null;
+
+    private static string[] TenantsOf(IReadOnlyList<Manifest> manifests) => [.. manifests.Where(manifest => manifest.Value is V1StatefulSet).Select(manifest => TenantOf(manifest.Labels)).OfType<string>().Distinct()];
+
+    private static bool IsPki(V1Volume volume) => volume.Name.Split('-')[0] == "pki";
+
+    /// <summary>A route leads to its own tenant's exposed API, or the hosts of all to the one that they share.</summary>
+    private static V1Service CheckRoute(IReadOnlyList<Manifest> manifests, Manifest route, string service, IEnumerable<string> hosts)
     {
         Manifest found = manifests.Single(other => other.Value is V1Service && other.Name == service && other.Namespace == route.Namespace);
-        Assert.Equal(route.Labels["lamina.dev/tenant"], found.Labels["lamina.dev/tenant"]);
-        Assert.Equal($"lamina-{route.Labels["lamina.dev/tenant"]}-api", service);
-        Assert.Equal(route.Labels["lamina.dev/tenant"].Split('-')[0] + ".example", host);
+        string? tenant = TenantOf(route.Labels);
+        Assert.Equal(tenant, TenantOf(found.Labels));
+        Assert.Equal(tenant is null ? "lamina-api" : $"lamina-{tenant}-api", service);
+        Assert.Equal((tenant is null ? TenantsOf(manifests) : [tenant]).Select(of => of.Split('-')[0] + ".example").Order(StringComparer.Ordinal), hosts.Order(StringComparer.Ordinal));
         return (V1Service)found.Value;
     }
 

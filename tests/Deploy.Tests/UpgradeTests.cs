@@ -45,9 +45,9 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
         Assert.All(tries, crossing => Assert.StartsWith("not reachable", crossing["detail"]!.GetValue<string>(), StringComparison.Ordinal));
 
         // Nor the ports that nobody tries who means well.
-        await Task.WhenAll(pods.SelectMany(pod => new[] { 8080, 8081, 9090 }.Select(port => RequireDroppedAsync(Cluster.Pod(From).Space, Cluster.Pod(pod).Address, port))));
+        await Task.WhenAll(pods.SelectMany(pod => new[] { 8080, 8081, 9090 }.Select(port => NamespaceSocket.RequireDroppedAsync(Cluster.Pod(From).Space, Cluster.Pod(pod).Address, port))));
 
-        await RequireDroppedAsync(Cluster.Machines.Namespace("stranger"), Cluster.AddressOfService("lamina-acme-api"), 443);
+        await NamespaceSocket.RequireDroppedAsync(Cluster.Machines.Namespace("stranger"), Cluster.AddressOfService("lamina-acme-api"), 443);
         Assert.Equal(0, Cluster.Machines.Packets("crossed"));
         Assert.True(Cluster.Machines.Packets("dropped") > 0);
         output.WriteLine($"{Cluster.Machines.Packets("dropped")} packets dropped, none crossed");
@@ -149,12 +149,6 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
     }
 
     private static string HostOf(string pod) => $"{pod}.{pod[..pod.LastIndexOf('-')]}.lamina.svc.cluster.local";
-
-    private static async Task RequireDroppedAsync(string space, string address, int port)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => NamespaceSocket.ConnectAsync(space, address, port, deadline.Token));
-    }
 
     private async Task<IReadOnlyList<PodContainer>> RequireTestsAsync()
     {

@@ -1,7 +1,12 @@
 {{/* Checks what the schema cannot say. */}}
 {{- define "lamina.validate" -}}
 {{- $names := dict -}}
+{{- $shared := .Values.coordinator.shared -}}
+{{- $cellPorts := list -}}
 {{- range .Values.tenants -}}
+  {{- if and $shared (eq .name "coordinator") -}}{{- fail "tenants: with coordinator.shared no tenant may be named coordinator" -}}{{- end -}}
+  {{- if and .ports (not $shared) -}}{{- fail (printf "tenants: ports of tenant %s need coordinator.shared: a coordinator of its own has the ports of ports.control and ports.link" .name) -}}{{- end -}}
+  {{- $cellPorts = concat $cellPorts (include "lamina.cellPorts" (dict "root" $ "tenant" .) | fromJsonArray) -}}
   {{- if hasKey $names .name -}}{{- fail (printf "tenants: the name %s occurs twice" .name) -}}{{- end -}}
   {{- $_ := set $names .name true -}}
   {{- $pools := dict -}}
@@ -26,6 +31,15 @@
 {{- end -}}
 {{- $ports := list .Values.ports.api .Values.ports.admin .Values.ports.control .Values.ports.link .Values.ports.health -}}
 {{- if ne (len (uniq $ports)) 5 -}}{{- fail "ports: api, admin, control, link and health must differ" -}}{{- end -}}
+{{- if $shared -}}
+{{- $taken := dict -}}
+{{- range concat $cellPorts (list .Values.ports.api .Values.ports.admin .Values.ports.health) -}}
+  {{- if hasKey $taken (int . | toString) -}}{{- fail (printf "coordinator.shared: two of the coordinator's ports are %d; give a tenant ports of its own (tenants[].ports)" (int .)) -}}{{- end -}}
+  {{- if gt (int .) 65535 -}}{{- fail (printf "coordinator.shared: a tenant's port would be %d; give it ports of its own (tenants[].ports)" (int .)) -}}{{- end -}}
+  {{- $_ := set $taken (int . | toString) true -}}
+{{- end -}}
+{{- if and .Values.namespacePerTenant (ne .Values.certificates.mode "secrets") -}}{{- fail (printf "coordinator.shared with namespacePerTenant needs certificates.mode secrets: with %s, what lies in a tenant's namespace would issue for, or write into, the namespace of the coordinator that all tenants share" .Values.certificates.mode) -}}{{- end -}}
+{{- end -}}
 {{- if and .Values.api.expose (not .Values.api.tlsSecret) -}}{{- fail "api.expose needs api.tlsSecret: beyond loopback the API speaks HTTPS only" -}}{{- end -}}
 {{- if and .Values.api.expose .Values.networkPolicies.enabled (not .Values.api.from) -}}{{- fail "api.expose needs api.from, or the network policies drop every request" -}}{{- end -}}
 {{- $routed := or .Values.api.ingress.enabled .Values.api.gateway.enabled -}}
@@ -34,11 +48,12 @@
 {{- if and .Values.api.gateway.enabled (not .Values.api.gateway.parentRefs) -}}{{- fail "api.gateway needs api.gateway.parentRefs, the Gateways that its routes join" -}}{{- end -}}
 {{- if and .Values.tests.keySecret (not .Values.api.expose) -}}{{- fail "tests.keySecret needs api.expose: an API on loopback is reached from its own pod alone" -}}{{- end -}}
 {{- $hosts := dict -}}
+{{- if and $routed $shared (not (include "lamina.hosts" (dict "root" . "tenants" .Values.tenants) | fromJsonArray)) -}}{{- fail "api.ingress and api.gateway need tenants[].host; no tenant has one" -}}{{- end -}}
 {{- range .Values.tenants -}}
-{{- if and $routed (not .host) -}}{{- fail (printf "api.ingress and api.gateway need tenants[].host; tenant %s has none" .name) -}}{{- end -}}
+{{- if and $routed (not .host) (not $shared) -}}{{- fail (printf "api.ingress and api.gateway need tenants[].host; tenant %s has none" .name) -}}{{- end -}}
 {{- if and .host (not $routed) -}}{{- fail (printf "tenants: host of tenant %s needs api.ingress or api.gateway" .name) -}}{{- end -}}
 {{- if .host -}}
-{{- if hasKey $hosts .host -}}{{- fail (printf "tenants: the host %s occurs twice" .host) -}}{{- end -}}
+{{- if and (hasKey $hosts .host) (not $shared) -}}{{- fail (printf "tenants: the host %s occurs twice" .host) -}}{{- end -}}
 {{- $_ := set $hosts .host true -}}
 {{- end -}}
 {{- end -}}
@@ -54,12 +69,53 @@
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicies.enabled (not .Values.monitoring.namespace) -}}{{- fail "monitoring.serviceMonitor.enabled needs monitoring.namespace, or the network policies drop every scrape" -}}{{- end -}}
 {{- end -}}
 
-{{- define "lamina.namespace" -}}
-{{- if .root.Values.namespacePerTenant }}{{ .root.Release.Name }}-{{ .tenant.name }}{{ else }}{{ .root.Release.Namespace }}{{ end -}}
+{{/* True for what all tenants share: the coordinator's and the API's objects, with coordinator.shared */}}
+{{- define "lamina.shared" -}}
+{{- if and .root.Values.coordinator.shared (has (default "" .part) (list "coordinator" "api")) }}true{{ end -}}
 {{- end -}}
 
-{{/* release-tenant-part; part is "coordinator" or a pool's name */}}
-{{- define "lamina.name" -}}{{ .root.Release.Name }}-{{ .tenant.name }}-{{ .part }}{{- end -}}
+{{/* The coordinators of the release, as JSON: the tenants of each */}}
+{{- define "lamina.fronts" -}}
+{{- if .Values.coordinator.shared -}}
+{{- list .Values.tenants | toJson -}}
+{{- else -}}
+{{- $fronts := list -}}
+{{- range .Values.tenants }}{{ $fronts = append $fronts (list .) }}{{ end -}}
+{{- toJson $fronts -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "lamina.namespace" -}}
+{{- if and .root.Values.namespacePerTenant (not (include "lamina.shared" .)) }}{{ .root.Release.Name }}-{{ .tenant.name }}{{ else }}{{ .root.Release.Namespace }}{{ end -}}
+{{- end -}}
+
+{{/* release-tenant-part, or release-part of what all tenants share; part is "coordinator" or a pool's name */}}
+{{- define "lamina.name" -}}{{ .root.Release.Name }}-{{ if not (include "lamina.shared" .) }}{{ .tenant.name }}-{{ end }}{{ .part }}{{- end -}}
+
+{{/* release-tenant-part of what each tenant has for itself of a part, shared or not: its certificates */}}
+{{- define "lamina.ownName" -}}{{ .root.Release.Name }}-{{ .tenant.name }}-{{ .part }}{{- end -}}
+
+{{/* Host names that lead to a coordinator's API, as JSON */}}
+{{- define "lamina.hosts" -}}
+{{- $hosts := list -}}
+{{- range .tenants }}{{ with .host }}{{ $hosts = append $hosts . }}{{ end }}{{ end -}}
+{{- uniq $hosts | toJson -}}
+{{- end -}}
+
+{{/* Control and link port of a tenant's cell in its coordinator, as JSON: each cell of a shared one has two of its own, in the order of tenants unless it names them */}}
+{{- define "lamina.cellPorts" -}}
+{{- $root := .root -}}
+{{- $name := .tenant.name -}}
+{{- $ports := list (int $root.Values.ports.control) (int $root.Values.ports.link) -}}
+{{- if $root.Values.coordinator.shared -}}
+{{- range $at, $tenant := $root.Values.tenants -}}
+{{- if eq $tenant.name $name -}}
+{{- with $tenant.ports }}{{ $ports = list (int .control) (int .link) }}{{ else }}{{ $ports = list (add (index $ports 0) (mul 2 $at) | int) (add (index $ports 1) (mul 2 $at) | int) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $ports -}}
+{{- end -}}
 
 {{/* DNS name of pod number .ordinal of a part, as its certificate and the cell name it */}}
 {{- define "lamina.host" -}}
@@ -79,18 +135,22 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* Labels that select one part's pods */}}
+{{/* Labels that select one part's pods; a shared coordinator is no tenant's */}}
 {{- define "lamina.selector" -}}
 {{ include "lamina.releaseLabels" .root }}
 app.kubernetes.io/component: {{ if eq .part "coordinator" }}coordinator{{ else }}node{{ end }}
+{{- if not (include "lamina.shared" .) }}
 lamina.dev/tenant: {{ .tenant.name }}
+{{- end }}
 lamina.dev/part: {{ .part }}
 {{- end -}}
 
 {{- define "lamina.labels" -}}
 {{ include "lamina.commonLabels" .root }}
 app.kubernetes.io/component: {{ if eq .part "coordinator" }}coordinator{{ else }}node{{ end }}
+{{- if not (include "lamina.shared" .) }}
 lamina.dev/tenant: {{ .tenant.name }}
+{{- end }}
 lamina.dev/part: {{ .part }}
 {{- end -}}
 
@@ -166,12 +226,13 @@ readinessProbe:
   timeoutSeconds: 3
 {{- end -}}
 
-{{/* One Secret for a part: ca.crt, and for each pod POD.crt and POD.key; with cert-manager, which makes a Secret for each pod, projected to the same names. */}}
+{{/* One Secret for a part of a cell: ca.crt, and for each pod POD.crt and POD.key; with cert-manager, which makes a Secret for each pod, projected to the same names. */}}
 {{- define "lamina.pkiVolume" -}}
-- name: pki
+- name: {{ default "pki" .volume }}
+{{- $own := include "lamina.ownName" . }}
 {{- if ne .root.Values.certificates.mode "certManager" }}
   secret:
-    secretName: {{ include "lamina.name" . }}-pki
+    secretName: {{ $own }}-pki
     defaultMode: 288 # 0440
 {{- else }}
   projected:
@@ -180,7 +241,7 @@ readinessProbe:
       {{- $name := include "lamina.name" . }}
       {{- range $ordinal := until (int .replicas) }}
       - secret:
-          name: {{ $name }}-{{ $ordinal }}-pki
+          name: {{ $own }}-{{ $ordinal }}-pki
           items:
             - { key: tls.crt, path: {{ $name }}-{{ $ordinal }}.crt }
             - { key: tls.key, path: {{ $name }}-{{ $ordinal }}.key }
@@ -208,16 +269,27 @@ annotations:
 {{- define "lamina.seeds" -}}
 {{- $seeds := list -}}
 {{- range $ordinal := until (int .root.Values.coordinator.replicas) -}}
-  {{- $seeds = append $seeds (printf "%s:%d" (include "lamina.host" (dict "root" $.root "tenant" $.tenant "part" "coordinator" "ordinal" $ordinal)) (int $.root.Values.ports.control)) -}}
+  {{- $seeds = append $seeds (printf "%s:%d" (include "lamina.host" (dict "root" $.root "tenant" $.tenant "part" "coordinator" "ordinal" $ordinal)) (int (include "lamina.cellPorts" $ | fromJsonArray | first))) -}}
 {{- end -}}
 {{- toJson $seeds -}}
 {{- end -}}
 
-{{- define "lamina.coordinatorConfig" -}}
-{{- $values := .root.Values -}}
+{{/* Folder of a cell's certificates in its coordinator's pod */}}
+{{- define "lamina.pkiFolder" -}}
+/etc/lamina/pki{{ if .root.Values.coordinator.shared }}/{{ .tenant.name }}{{ end }}
+{{- end -}}
+
+{{/* Where a tenant's claim of models is mounted in its coordinator's pod; the values call it /models */}}
+{{- define "lamina.modelsFolder" -}}
+/models{{ if .root.Values.coordinator.shared }}/{{ .tenant.name }}{{ end }}
+{{- end -}}
+
+{{/* One entry of Coordinator:Cells */}}
+{{- define "lamina.cellConfig" -}}
 {{- $models := list -}}
+{{- $folder := include "lamina.modelsFolder" . -}}
 {{- range .tenant.models -}}
-  {{- $model := dict "Path" .path -}}
+  {{- $model := dict "Path" (hasPrefix "/models/" .path | ternary (printf "%s/%s" $folder (trimPrefix "/models/" .path)) .path) -}}
   {{- with .name }}{{- $_ := set $model "Name" . -}}{{- end -}}
   {{- with .nodes }}{{- $_ := set $model "Nodes" (int .) -}}{{- end -}}
   {{- with .stages }}{{- $_ := set $model "Stages" . -}}{{- end -}}
@@ -230,21 +302,32 @@ annotations:
   {{- with .sha256 }}{{- $_ := set $model "Sha256" . -}}{{- end -}}
   {{- $models = append $models $model -}}
 {{- end -}}
-{{- $cell := dict "Tenant" .tenant.name "TrustBundlePath" "/etc/lamina/pki/ca.crt" "BindAddress" "0.0.0.0" "ControlPort" (int $values.ports.control) "LinkPort" (int $values.ports.link)
+{{- $ports := include "lamina.cellPorts" . | fromJsonArray -}}
+{{- $cell := dict "Tenant" .tenant.name "TrustBundlePath" (printf "%s/ca.crt" (include "lamina.pkiFolder" .)) "BindAddress" "0.0.0.0" "ControlPort" (index $ports 0 | int) "LinkPort" (index $ports 1 | int)
   "Seeds" (include "lamina.seeds" . | fromJsonArray) "Models" $models -}}
+{{- $tenant := .tenant.name -}}
 {{- with .tenant.modelPolicy -}}
   {{- $import := dict -}}
   {{- with .leastTrust }}{{- $_ := set $import "LeastTrust" . -}}{{- end -}}
   {{- with .maxBytes }}{{- $_ := set $import "MaxBytes" (int64 .) -}}{{- end -}}
   {{- if hasKey . "sandbox" }}{{- $_ := set $import "Sandbox" .sandbox -}}{{- end -}}
   {{- $keys := list -}}
-  {{- range $at, $key := .signingKeys }}{{- $keys = append $keys (printf "/etc/lamina/config/signing-%d.pem" $at) -}}{{- end -}}
+  {{- range $at, $key := .signingKeys }}{{- $keys = append $keys (printf "/etc/lamina/config/signing-%s-%d.pem" $tenant $at) -}}{{- end -}}
   {{- if $keys }}{{- $_ := set $import "SigningKeys" $keys -}}{{- end -}}
   {{- $_ := set $cell "Import" $import -}}
 {{- end -}}
+{{- toJson $cell -}}
+{{- end -}}
+
+{{- define "lamina.coordinatorConfig" -}}
+{{- $values := .root.Values -}}
+{{- $cells := list -}}
+{{- range .tenants -}}
+  {{- $cells = append $cells (include "lamina.cellConfig" (dict "root" $.root "tenant" .) | fromJson) -}}
+{{- end -}}
 {{- $grace := int $values.coordinator.terminationGracePeriodSeconds -}}
 {{- $linger := int $values.coordinator.lingerSeconds -}}
-{{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 15) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" (list $cell) -}}
+{{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 15) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" $cells -}}
 {{- if $values.api.expose -}}{{- $_ := set $coordinator "Tls" (dict "CertificatePath" "/etc/lamina/https/tls.crt" "KeyPath" "/etc/lamina/https/tls.key") -}}{{- end -}}
 {{- with $values.database -}}
 {{- if .secret -}}

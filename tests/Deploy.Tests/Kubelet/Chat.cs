@@ -12,9 +12,9 @@ internal static class Chat
 
     /// <summary>The whole answer; throws when it is refused, or ends without saying so.</summary>
     /// <param name="pace">What a slow reader takes for each piece.</param>
-    public static async Task<string> AskAsync(HttpClient http, string question, int maxTokens = 16, int? seed = null, TimeSpan pace = default, CancellationToken cancellation = default)
+    public static async Task<string> AskAsync(HttpClient http, string question, int maxTokens = 16, int? seed = null, TimeSpan pace = default, string model = Model, CancellationToken cancellation = default)
     {
-        var body = new Dictionary<string, object> { ["model"] = Model, ["messages"] = new[] { new { role = "user", content = question } }, ["max_tokens"] = maxTokens, ["min_tokens"] = maxTokens, ["stream"] = true };
+        var body = new Dictionary<string, object> { ["model"] = model, ["messages"] = new[] { new { role = "user", content = question } }, ["max_tokens"] = maxTokens, ["min_tokens"] = maxTokens, ["stream"] = true };
         if (seed is not null)
         {
             body["seed"] = seed;

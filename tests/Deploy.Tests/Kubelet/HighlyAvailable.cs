@@ -56,7 +56,7 @@ public sealed class HighlyAvailable : IAsyncLifetime
         await Cluster.ApplyAsync(release.Manifests);
         foreach (string tenant in new[] { "acme", Rival })
         {
-            _keys[tenant] = await MakeKeyAsync(release, tenant);
+            _keys[tenant] = await release.MakeKeyAsync(Cluster, tenant);
         }
 
         Cluster.Volumes.Set(new V1Secret { Metadata = new V1ObjectMeta { Name = "test-keys", NamespaceProperty = "lamina" }, StringData = _keys });
@@ -83,14 +83,4 @@ public sealed class HighlyAvailable : IAsyncLifetime
     }
 
     private static string HostOf(string tenant) => $"lamina-{tenant}-api.lamina.svc.cluster.local";
-
-    /// <summary>With the command that the notes give.</summary>
-    private async Task<string> MakeKeyAsync(Release release, string tenant)
-    {
-        string command = release.Notes.Split('\n').Single(line => line.Contains($"-- /app/lamina key create {tenant} ", StringComparison.Ordinal)).Trim();
-        string[] words = command.Split(' ');
-        (int code, string output, string error) = await Cluster.Pod(words[4]).Containers[0].ExecAsync(words[6..]);
-        Assert.True(code == 0, error);
-        return output.Trim().Split('\n')[^1].Trim();
-    }
 }

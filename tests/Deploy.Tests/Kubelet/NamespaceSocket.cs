@@ -59,6 +59,13 @@ internal static partial class NamespaceSocket
         }
     }
 
+    /// <summary>Nobody answers, neither with a connection nor with a refusal.</summary>
+    public static async Task RequireDroppedAsync(string space, string address, int port)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => ConnectAsync(space, address, port, deadline.Token));
+    }
+
     /// <summary>A bound socket, to listen on all addresses of a namespace.</summary>
     public static async Task<Socket> BindAsync(string space, int port)
     {

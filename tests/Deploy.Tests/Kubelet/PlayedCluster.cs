@@ -213,7 +213,7 @@ internal sealed class PlayedCluster : IAsyncDisposable
         var matrix = new PolicyMatrix(_manifests.Select(manifest => manifest.Value).OfType<V1NetworkPolicy>());
         (string, string, int)[] allowed = [.. all.SelectMany(from => all.Where(to => to.Peer != from.Peer)
             .SelectMany(to => to.Ports.Where(port => matrix.Allows(from.Peer, to.Peer, port, "TCP")).Select(port => (from.Peer.Name, to.Peer.Name, port))))];
-        (string, string)[] foreign = [.. pods.SelectMany(from => pods.Where(to => TenantOf(to) != TenantOf(from)).Select(to => (from.Name, to.Name)))];
+        (string, string)[] foreign = [.. pods.SelectMany(from => pods.Where(to => TenantOf(from) is { } mine && TenantOf(to) is { } theirs && mine != theirs).Select(to => (from.Name, to.Name)))];
         ServiceAddress[] services = [.. _services.Values.SelectMany(service => service.Service.Spec.Ports.Select(port => new ServiceAddress(service.Address, port.Port,
             [.. pods.Where(pod => IsEndpoint(pod, service.Service)).Select(pod => (pod.Name, PortOf(pod, port.TargetPort.Value)))])))];
         string names = string.Concat(pods.Where(pod => pod.Namespace.Length > 0).SelectMany(NamesOf)
@@ -259,5 +259,6 @@ internal sealed class PlayedCluster : IAsyncDisposable
 
     private static int PortOf(Pod pod, string target) => pod.Spec.Containers.SelectMany(container => container.Ports).Single(port => port.Name == target).ContainerPort;
 
-    private static string TenantOf(Pod pod) => pod.Peer.Labels["lamina.dev/tenant"];
+    /// <summary>Null for a coordinator that tenants share.</summary>
+    private static string? TenantOf(Pod pod) => pod.Peer.Labels.TryGetValue("lamina.dev/tenant", out string? tenant) ? tenant : null;
 }

@@ -41,6 +41,17 @@ internal sealed partial record Release(IReadOnlyList<Manifest> Manifests, string
         }
     }
 
+    /// <summary>A key, made with the command that the notes give.</summary>
+    /// <param name="whose">A tenant, or <c>--operator</c>.</param>
+    public async Task<string> MakeKeyAsync(PlayedCluster cluster, string whose)
+    {
+        string command = Notes.Split('\n').Single(line => line.Contains($"-- /app/lamina key create {whose} ", StringComparison.Ordinal)).Trim();
+        string[] words = command.Split(' ');
+        (int code, string output, string error) = await cluster.Pod(words[4]).Containers[0].ExecAsync(words[6..]);
+        Assert.True(code == 0, error);
+        return output.Trim().Split('\n')[^1].Trim();
+    }
+
     private static bool IsThere(string folder, string[] words) => Directory.Exists(words[2] == "init" ? Path.Combine(folder, "pki") : Path.Combine(folder, "pki", words[3]));
 
     [GeneratedRegex(" +")]

@@ -60,6 +60,12 @@ internal static class Chart
 
         """;
 
+    /// <summary>The two tenants in one coordinator, or a pair of them; the second has ports of its own.</summary>
+    private const string Shared = "coordinator: { shared: true }\n";
+
+    private static readonly string s_sharedHighlyAvailable = TwoTenants.Replace("- name: rival-labs", "- name: rival-labs\n    ports: { control: 7170, link: 7171 }", StringComparison.Ordinal)
+        + HighlyAvailable.Replace("coordinator: {", "coordinator: { shared: true,", StringComparison.Ordinal);
+
     /// <summary>Values of each case: every toggle both ways.</summary>
     public static IReadOnlyDictionary<string, string> Cases { get; } = new Dictionary<string, string>
     {
@@ -80,6 +86,13 @@ internal static class Chart
         ["routed, a namespace each"] = Routed + "namespacePerTenant: true\napi: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], gateway: { enabled: true, parentRefs: [{ name: gw }] } }\n",
         ["pools that scale, GPUs, model policy"] = Scaled,
         ["pools that scale, cert-manager"] = Scaled + "certificates: { mode: certManager }\n",
+        ["shared coordinator"] = TwoTenants + Shared + "monitoring: { namespace: monitoring, labels: { release: prom }, serviceMonitor: { enabled: true } }\n",
+        ["shared coordinator, a namespace each"] = TwoTenants + Shared + "namespacePerTenant: true\n",
+        ["shared coordinators, highly available, a namespace each"] = s_sharedHighlyAvailable + "namespacePerTenant: true\ntests: { keySecret: test-keys }\n",
+        ["shared coordinators, highly available, cert-manager"] = s_sharedHighlyAvailable + "certificates: { mode: certManager }\n",
+        ["shared coordinators, highly available, built-in PKI"] = s_sharedHighlyAvailable + "certificates: { mode: job }\n",
+        ["shared coordinator, routed"] = Routed + Shared + "api: { expose: true, tlsSecret: https, from: [{ podSelector: {} }], ingress: { enabled: true, tlsSecret: front }, gateway: { enabled: true, parentRefs: [{ name: gw }] } }\n",
+        ["shared coordinator, pools that scale, model policy"] = Scaled + Shared,
         ["no network policies"] = "networkPolicies: { enabled: false }\nimage: { tag: \"1.2.3\" }\n",
         ["own ports and DNS"] = "ports: { api: 18080, admin: 18081, control: 17070, link: 17071, health: 19090 }\nnetworkPolicies: { dns: { namespace: dns, podLabels: { app: dns }, port: 5353 } }\n",
         ["pods"] = "image: { repository: registry.example/lamina, digest: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", pullPolicy: Always }\nimagePullSecrets: [pull]\npodLabels: { team: ml }\npodAnnotations: { note: here }\npriorityClassName: high\nrunAsUser: 2000\n"
