@@ -313,4 +313,8 @@ public interface ILinkHandler
 }
 
 /// <summary>The link is closed; the message says why.</summary>
-public sealed class LinkClosedException(string message) : IOException(message);
+public sealed class LinkClosedException(string message) : IOException(message)
+{
+    /// <summary>The address took no connection and refused none: what is sent there is lost on the way.</summary>
+    public bool IsUnanswered { get; init; }
+}

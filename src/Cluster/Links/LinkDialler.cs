@@ -7,7 +7,8 @@ public static class LinkDialler
 {
     /// <summary>
     /// Connects, authenticates both ways, says hello and waits for the answer. Throws <see cref="LinkClosedException"/> with a clear sentence (refused, unreachable,
-    /// certificate of another tenant, ...). The link must be started afterwards.
+    /// certificate of another tenant, ...); <see cref="LinkClosedException.IsUnanswered"/> when the address took no connection within <see cref="LinkOptions.SilenceLimit"/>. The link must be
+    /// started afterwards.
     /// </summary>
     /// <param name="expectedPeer">Name that must stand in the peer's certificate; null accepts any of an allowed role whose certificate names the host.</param>
     public static Task<Link> DialAsync(Messages.Endpoint endpoint, string? expectedPeer, LinkHello hello, LinkOptions options, Identity.CertificateProvider certificates, CancellationToken cancellation)
@@ -24,7 +25,7 @@ public static class LinkDialler
         using CancellationTokenRegistration cancel = cancellation.Register(deadline.Break);
         try
         {
-            Socket socket = Connect(endpoint, deadline);
+            Socket socket = Connect(endpoint, deadline, options.SilenceLimit);
             Link link = LinkHandshake.Dial(socket, endpoint.Host, expectedPeer, hello, options, certificates);
             deadline.Dispose();
             if (!deadline.IsBroken)
@@ -45,29 +46,40 @@ public static class LinkDialler
             }
 
             string reason = deadline.IsBroken ? $"no answer within {options.HandshakeDeadline.TotalSeconds:0.###} s" : LinkText.Describe(e);
-            completion.SetException(new LinkClosedException($"link to {expectedPeer ?? "peer"} at {endpoint}: {reason}"));
+            completion.SetException(new LinkClosedException($"link to {expectedPeer ?? "peer"} at {endpoint}: {reason}") { IsUnanswered = e is LinkClosedException { IsUnanswered: true } });
         }
     }
 
-    private static Socket Connect(Messages.Endpoint endpoint, HandshakeDeadline deadline)
+    /// <summary>Any system that is there takes a connection at once, however busy the process is: silence means that the network drops what is sent.</summary>
+    private static Socket Connect(Messages.Endpoint endpoint, HandshakeDeadline deadline, TimeSpan silenceLimit)
     {
-        SocketException? last = null;
+        Exception? last = null;
         foreach (IPAddress address in IPAddress.TryParse(endpoint.Host, out IPAddress? literal) ? [literal] : Dns.GetHostAddresses(endpoint.Host))
         {
             Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            using HandshakeDeadline silence = new(silenceLimit);
             try
             {
                 deadline.Guard(socket);
+                silence.Guard(socket);
                 socket.Connect(address, endpoint.Port);
-                return socket;
+                silence.Dispose();
+                if (!silence.IsBroken)
+                {
+                    return socket;
+                }
+
+                last = Unanswered(silenceLimit);
             }
-            catch (SocketException e)
+            catch (Exception e) when (e is SocketException or ObjectDisposedException && !deadline.IsBroken)
             {
                 socket.Dispose();
-                last = e;
+                last = silence.IsBroken ? Unanswered(silenceLimit) : e;
             }
         }
 
         throw last ?? new SocketException((int)SocketError.HostNotFound);
     }
+
+    private static LinkClosedException Unanswered(TimeSpan limit) => new($"no connection within {limit.TotalSeconds:0.###} s") { IsUnanswered = true };
 }

@@ -132,7 +132,7 @@ internal sealed class StageActor : ReceiveActor
             .PipeTo(Self, success: () => Connected.Instance, failure: e => e as StageFault ?? new StageFault(StageFailure.LinkLost, e.Message, e));
     }
 
-    /// <summary>The neighbour may hold its stage a moment later than this node is told to connect.</summary>
+    /// <summary>The neighbour may hold its stage a moment later than this node is told to connect; one that cannot be reached at all is reported at once, so that another takes its place.</summary>
     private async Task ConnectAsync(StageUnit unit, NodeCommands.ConnectStage command, CancellationToken stopping)
     {
         long until = Environment.TickCount64 + (long)s_connectDeadline.TotalMilliseconds;
@@ -143,7 +143,7 @@ internal sealed class StageActor : ReceiveActor
                 await unit.ConnectAsync(command, _services.Links, _services.Certificates, stopping).ConfigureAwait(false);
                 return;
             }
-            catch (LinkClosedException) when (Environment.TickCount64 < until && !stopping.IsCancellationRequested)
+            catch (LinkClosedException e) when (!e.IsUnanswered && Environment.TickCount64 < until && !stopping.IsCancellationRequested)
             {
                 await Task.Delay(s_connectRetry, stopping).ConfigureAwait(false);
             }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
@@ -331,6 +332,25 @@ public sealed class LinkHostilePeerTests
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A socket that takes one connection and is never asked for it lets the system drop whatever else is sent to it, as a firewall does.</summary>
+    [Fact]
+    public async Task Dialler_WhatItSendsIsLost_GivesUpAfterTheSilenceLimitAndSaysThatNobodyAnswered()
+    {
+        using TestCell cell = new();
+        using Socket full = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        full.Listen(0);
+        using Socket first = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await first.ConnectAsync(full.LocalEndPoint!);
+        var endpoint = new Endpoint("127.0.0.1", ((IPEndPoint)full.LocalEndPoint!).Port);
+        LinkOptions options = LinkPair.Quick with { SilenceLimit = TimeSpan.FromMilliseconds(300), HandshakeDeadline = TimeSpan.FromMinutes(5) };
+
+        LinkClosedException error = await Assert.ThrowsAsync<LinkClosedException>(() => LinkDialler.DialAsync(endpoint, "b", LinkPair.HelloOf("a"), options, cell.Node("a"), default));
+
+        Assert.True(error.IsUnanswered);
+        Assert.Equal($"link to b at {endpoint}: no connection within 0.3 s", error.Message);
+    }
+
     [Fact]
     public async Task Dialler_NobodyListens_SaysSo()
     {
@@ -340,6 +360,7 @@ public sealed class LinkHostilePeerTests
 
         LinkClosedException error = await Assert.ThrowsAsync<LinkClosedException>(() => LinkDialler.DialAsync(gone.Endpoint, "b", LinkPair.HelloOf("a"), LinkPair.Quick, cell.Node("a"), default));
         Assert.EndsWith("connection refused", error.Message, StringComparison.Ordinal);
+        Assert.False(error.IsUnanswered);
     }
 
     [Fact]
