@@ -16,11 +16,12 @@ internal static class CommandRunner
     public static async Task<int> RunAsync(RootCommand root, string[] arguments)
     {
         ParseResult parsed = root.Parse(arguments);
-        if (parsed.Errors.Count > 0)
+        string[] errors = [.. parsed.Errors.Select(error => error.Message), .. Misspelt(parsed)];
+        if (errors.Length > 0)
         {
-            foreach (ParseError error in parsed.Errors)
+            foreach (string error in errors)
             {
-                await Console.Error.WriteLineAsync($"lamina: {error.Message}");
+                await Console.Error.WriteLineAsync($"lamina: {error}");
             }
 
             await Console.Error.WriteLineAsync("lamina: see 'lamina --help', or 'lamina COMMAND --help'");
@@ -56,6 +57,13 @@ internal static class CommandRunner
             return 1;
         }
     }
+
+    /// <summary>An option that does not exist would be taken for a file or a text; whoever means one that begins so puts <c>--</c> before it.</summary>
+    private static IEnumerable<string> Misspelt(ParseResult parsed) =>
+        parsed.Tokens.Any(token => token.Type == TokenType.DoubleDash)
+            ? []
+            : parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(argument => argument.Tokens).Where(token => token.Value.StartsWith("--", StringComparison.Ordinal))
+                .Select(token => $"there is no option {token.Value}");
 
     /// <summary>The innermost message that was written for people; expected failures carry one, others are named as faults of the program.</summary>
     private static string Sentence(Exception exception)

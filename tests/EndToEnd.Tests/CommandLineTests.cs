@@ -18,6 +18,7 @@ public sealed class CommandLineTests
     [InlineData("frobnicate")]
     [InlineData("run", "model.gguf", "--nodes", "many")]
     [InlineData("bench", "model.gguf", "--unknown")]
+    [InlineData("run", "--unknown")]
     public async Task WrongUsage_Exits2WithASentence(params string[] arguments)
     {
         using LaminaProcess process = await LaminaProcess.RunAsync(s_limit, arguments);

@@ -149,15 +149,16 @@ internal sealed class ChaosCell : IDisposable
     public bool IsRunning(string name) => _processes.TryGetValue(name, out ChaosProcess? process) && !process.HasExited;
 
     /// <summary>Starts a process, or starts it again under its name, address and folders.</summary>
-    public void Start(string name)
+    /// <param name="within">Command that it is started through, beside the one that enters its network.</param>
+    public void Start(string name, params string[] within)
     {
         if (_httpPorts.ContainsKey(name))
         {
-            StartCoordinator(name);
+            StartCoordinator(name, within);
         }
         else
         {
-            StartNode(name);
+            StartNode(name, within);
         }
     }
 
@@ -230,11 +231,11 @@ internal sealed class ChaosCell : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private void StartCoordinator(string name)
+    private void StartCoordinator(string name, params string[] within)
     {
         CertificateFiles files = _pki.Issue(Tenant, PeerRole.Coordinator, name, [HostOf(name), "localhost"]);
         var model = new Dictionary<string, object>(_options.ModelSettings) { ["Path"] = Path.GetFullPath(_options.Model), ["Nodes"] = _options.Stages, ["Pipelines"] = _options.Pipelines };
-        Start(name, "coordinator", new Dictionary<string, object>
+        Start(name, within, "coordinator", new Dictionary<string, object>
         {
             ["Coordinator"] = new Dictionary<string, object>
             {
@@ -260,7 +261,7 @@ internal sealed class ChaosCell : IDisposable
         });
     }
 
-    private void StartNode(string name)
+    private void StartNode(string name, params string[] within)
     {
         CertificateFiles files = _pki.Issue(Tenant, PeerRole.Node, name, [HostOf(name), "localhost"]);
         var node = new Dictionary<string, object>(_options.NodeSettings)
@@ -277,7 +278,7 @@ internal sealed class ChaosCell : IDisposable
             ["LinkPort"] = _linkPorts.GetValueOrDefault(name),
         };
         node.TryAdd("Threads", 1);
-        Start(name, "node", new Dictionary<string, object> { ["Node"] = node });
+        Start(name, within, "node", new Dictionary<string, object> { ["Node"] = node });
     }
 
     private string[] Seeds() => [.. CoordinatorNames.Select(name => $"{HostOf(name)}:{_controlPorts[name]}")];
@@ -310,11 +311,11 @@ internal sealed class ChaosCell : IDisposable
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation) =>
         new NetworkStream(await ConnectAsync(_httpPorts.First(pair => pair.Value == context.DnsEndPoint.Port).Key, 0, cancellation), ownsSocket: true);
 
-    private void Start(string name, string command, Dictionary<string, object> configuration)
+    private void Start(string name, string[] within, string command, Dictionary<string, object> configuration)
     {
         string path = Path.Combine(_folder, $"{name}.json");
         File.WriteAllText(path, JsonSerializer.Serialize(configuration));
-        ChaosProcess process = ChaosProcess.Start(name, _options.Executable, Network?.Within(name) ?? [], command, "--config", path);
+        ChaosProcess process = ChaosProcess.Start(name, _options.Executable, [.. within, .. Network?.Within(name) ?? []], command, "--config", path);
         _processes[name] = process;
         _all.Add(process);
     }

@@ -24,6 +24,7 @@ internal sealed class ChaosNetwork : IDisposable
         geteuid() != 0 ? "network namespaces need root"
         : !Exists("ip") ? "ip (package iproute2) is not installed"
         : !Exists("nft") ? "nft (package nftables) is not installed"
+        : !Exists("nsenter") ? "nsenter (package util-linux) is not installed"
         : null;
 
     public static ChaosNetwork Create(IReadOnlyList<string> names)
@@ -56,8 +57,8 @@ internal sealed class ChaosNetwork : IDisposable
 
     public string AddressOf(string name) => $"10.77.0.{_numbers[name] + 1}";
 
-    /// <summary>Command by which a process enters a namespace.</summary>
-    public string[] Within(string name) => ["ip", "netns", "exec", Space(name)];
+    /// <summary>Command by which a process enters a namespace. Unlike <c>ip netns exec</c> it leaves the mounts as they are, control groups among them.</summary>
+    public string[] Within(string name) => ["nsenter", $"--net=/run/netns/{Space(name)}"];
 
     /// <summary>A socket that lives in a process' namespace.</summary>
     public Socket OpenSocket(string name)

@@ -95,7 +95,9 @@ internal static class LoadScenario
         }
     }
 
-    public static long ResidentBytes(ChaosRun run) => run.Cell.Running.Sum(process => Figure(process, $"/proc/{process.Id}/statm", 1) * Environment.SystemPageSize);
+    public static long ResidentBytes(ChaosRun run) => run.Cell.Running.Sum(ResidentBytes);
+
+    public static long ResidentBytes(ChaosProcess process) => Figure(process, $"/proc/{process.Id}/statm", 1) * Environment.SystemPageSize;
 
     /// <summary>Open descriptors of all processes.</summary>
     public static int Descriptors(ChaosRun run) => run.Cell.Running.Sum(process => Directory.Exists($"/proc/{process.Id}/fd") ? Directory.GetFiles($"/proc/{process.Id}/fd").Length : 0);

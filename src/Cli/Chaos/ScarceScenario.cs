@@ -146,6 +146,56 @@ internal static class ScarceScenario
         }
     }
 
+    /// <summary>Every process gets a fifth more memory than it took under the usual load; then comes more than the cell can take.</summary>
+    public static async Task<(string, int)> MemoryAsync(ChaosRun run, CancellationToken cancellation)
+    {
+        ChaosCell cell = run.Cell;
+        await Scenario.WholeAsync(run, cancellation);
+        string[] names = [.. cell.CoordinatorNames, .. cell.NodeNames];
+        var groups = names.ToDictionary(name => name, _ => MemoryGroup.Create(long.MaxValue / 2));
+        try
+        {
+            await RestartAsync();
+            int wrong = await run.CountWrongAsync(run.StartStreams(cancellation: cancellation));
+            await Task.WhenAll(names.Select(name => cell[name].KillAsync()));
+            foreach (string name in names)
+            {
+                long limit = groups[name].MostBytes / 5 * 6;
+                groups[name].Dispose();
+                groups[name] = MemoryGroup.Create(limit);
+            }
+
+            await RestartAsync();
+            int[] processes = [.. cell.Running.Select(process => process.Id).Order()];
+            (string seen, int refusedBadly) = await LoadScenario.OverloadAsync(run, cancellation);
+            int ended = processes.Except(cell.Running.Select(process => process.Id)).Count();
+            string took = string.Join(", ", names.Select(name => $"{name} {groups[name].MostBytes >> 20} of {groups[name].Limit >> 20}"));
+            return ($"{seen}; MiB that processes took of what they may: {took}; {ended} ended", wrong + refusedBadly + ended);
+        }
+        finally
+        {
+            await Task.WhenAll(names.Select(name => cell[name].KillAsync()));
+            foreach (string name in names)
+            {
+                groups[name].Dispose();
+                cell.Start(name);
+            }
+
+            await Scenario.WholeAsync(run, cancellation);
+        }
+
+        async Task RestartAsync()
+        {
+            await Task.WhenAll(names.Select(name => cell[name].KillAsync()));
+            foreach (string name in names)
+            {
+                cell.Start(name, groups[name].Within);
+            }
+
+            await Scenario.WholeAsync(run, cancellation);
+        }
+    }
+
     /// <summary>Another tenant's cell on the same machine, with coordinators and nodes of its own, while the nodes of this one are killed and stopped.</summary>
     public static async Task<(string, int)> TwoTenantsAsync(ChaosRun run, int seconds, CancellationToken cancellation)
     {
