@@ -11,6 +11,9 @@ namespace Lamina.Deploy.Tests;
 [Collection(nameof(AloneInTheProcess))]
 public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper output) : IClassFixture<HighlyAvailable>
 {
+    /// <summary>Below the chart's coordinator.lingerSeconds, 5: until then a coordinator that ends answers whoever comes.</summary>
+    private static readonly TimeSpan s_longestNotice = TimeSpan.FromSeconds(4);
+
     private PlayedCluster Cluster => installation.Cluster;
 
     [Fact]
@@ -118,8 +121,26 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
             await flowing.WaitAsync();
         }
 
+        (int late, var refused) = (0, new List<(Pod Pod, string Problem)>());
+        Cluster.LateCaller = async pod =>
+        {
+            if (pod.Peer.Labels["app.kubernetes.io/component"] != "coordinator")
+            {
+                return;
+            }
+
+            _ = Interlocked.Increment(ref late);
+            if (await ComeLateAsync(pod) is { } problem)
+            {
+                lock (wrong)
+                {
+                    refused.Add((pod, problem));
+                }
+            }
+        };
         long begun = Stopwatch.GetTimestamp();
         await act();
+        Cluster.LateCaller = null;
         string took = $"{Stopwatch.GetElapsedTime(begun).TotalSeconds:0.0} s";
         int then;
         lock (wrong)
@@ -132,10 +153,37 @@ public sealed class UpgradeTests(HighlyAvailable installation, ITestOutputHelper
         await load;
         output.WriteLine($"{what}: {took}, {whole} streams whole, {wrong.Count} failed or cut, the longest took {longest.TotalSeconds:0.0} s");
         Pod[] ended = [.. Cluster.Retired.Skip(before)];
+
+        // What ended in order turned these callers away itself: no machine is too busy for that.
+        Assert.All(refused.Where(call => call.Pod.Containers[0].ExitCode == 0), call => Assert.Fail($"{call.Pod.Name} turned somebody away who did not know yet that it ends: {call.Problem}\n{call.Pod.Said}"));
+        Assert.True(late > 0 || !ended.Any(pod => pod.IsLeaving && pod.Peer.Labels["app.kubernetes.io/component"] == "coordinator"), "nobody came late to a coordinator");
         SkipIfStarved(wrong, ended);
         Assert.True(wrong.Count == 0, string.Join('\n', wrong) + "\n" + string.Join("\n", ended.Concat(Cluster.Pods).Where(pod => pod.Name.Contains("acme", StringComparison.Ordinal)).Select(pod => $"-- {pod.Name}\n{pod.Said}")));
         Assert.All(ended, pod => Assert.False(pod.WasKilled, $"{pod.Name} did not end in time:\n{pod.Said}"));
         Assert.All(ended, pod => Assert.True(pod.Containers[0].ExitCode == 0, $"{pod.Name} ended with {pod.Containers[0].ExitCode}:\n{pod.Said}"));
+    }
+
+    /// <summary>One chat with a coordinator that was asked to end a while ago; what it said where it turned the caller away, although the longest while that callers may have is not over.</summary>
+    private async Task<string?> ComeLateAsync(Pod pod)
+    {
+        using HttpClient http = installation.CallerOf(pod);
+        string? problem = null;
+        try
+        {
+            _ = await Chat.AskAsync(http, "Hello", 1);
+        }
+        catch (Exception e) when (e is HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } || e.Message.Contains("this coordinator is about to end", StringComparison.Ordinal))
+        {
+            problem = e.Message;
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or SocketException)
+        {
+            output.WriteLine($"{pod.Name}, called late: {e.Message}"); // its cell's trouble or the machine's, which the streams show
+        }
+
+        TimeSpan since = Stopwatch.GetElapsedTime(pod.AskedToEnd);
+        output.WriteLine($"{pod.Name} {(problem is null ? "was called" : "turned a caller away")}, {since.TotalSeconds:0.0} s after it was asked to end");
+        return since < s_longestNotice ? problem : null;
     }
 
     /// <summary>

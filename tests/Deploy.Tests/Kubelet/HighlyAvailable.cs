@@ -82,5 +82,14 @@ public sealed class HighlyAvailable : IAsyncLifetime
         return http;
     }
 
+    /// <summary>A caller who is led to one coordinator, by a machine that does not know yet that it ends.</summary>
+    internal HttpClient CallerOf(Pod coordinator)
+    {
+        string tenant = coordinator.Peer.Labels["lamina.dev/tenant"];
+        HttpClient http = NamespaceSocket.CreateClient(Cluster.Machines.Namespace(Gateway), coordinator.Address, 8080, HostOf(tenant), _authority, keepAlive: false);
+        http.DefaultRequestHeaders.Authorization = new("Bearer", _keys[tenant]);
+        return http;
+    }
+
     private static string HostOf(string tenant) => $"lamina-{tenant}-api.lamina.svc.cluster.local";
 }

@@ -13,6 +13,9 @@ internal sealed class PlayedCluster : IAsyncDisposable
     /// <summary>A Service learns of a pod's end a while after the pod does.</summary>
     private static readonly TimeSpan s_endpointDelay = TimeSpan.FromSeconds(1);
 
+    /// <summary>Each machine of a cluster learns of it at its own time; callers of the last one are led to the pod for so long after it was asked to end.</summary>
+    private static readonly TimeSpan s_lastToNotice = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(4);
 
     private readonly Lock _publishing = new();
@@ -133,6 +136,19 @@ internal sealed class PlayedCluster : IAsyncDisposable
         _passing.TryRemove(manifest.Name, out _);
         TakeAway(pod);
         return containers;
+    }
+
+    /// <summary>Who calls a pod at the address of its own when the last machine to notice its end still leads there; nobody when null.</summary>
+    public Func<Pod, Task>? LateCaller { get; set; }
+
+    /// <summary>Completes before the pod's address goes.</summary>
+    public async Task ComeLateAsync(Pod pod)
+    {
+        if (LateCaller is { } call)
+        {
+            await Task.Delay(s_lastToNotice);
+            await call(pod);
+        }
     }
 
     public void Publish() => _dirty.Release();

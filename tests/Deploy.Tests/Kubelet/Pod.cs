@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using k8s.Models;
 using Lamina.Deploy.Tests.Support;
 
@@ -54,6 +55,9 @@ internal sealed class Pod : IAsyncDisposable
     /// <summary>True for a pod that was ready when it was asked to end.</summary>
     public bool IsLeaving { get; private set; }
 
+    /// <summary>When it was asked to end, as <see cref="Stopwatch.GetTimestamp"/> has it.</summary>
+    public long AskedToEnd { get; private set; }
+
     /// <summary>True when the grace period was over before the process was.</summary>
     public bool WasKilled { get; private set; }
 
@@ -100,9 +104,11 @@ internal sealed class Pod : IAsyncDisposable
     public async Task TerminateAsync()
     {
         IsLeaving = IsReady;
+        AskedToEnd = Stopwatch.GetTimestamp();
         _terminating = true;
         _cluster.Publish();
         await Task.WhenAll(_containers.Select(container => container.SignalAsync(Terminate, _gone.Token)));
+        Task late = IsLeaving ? _cluster.ComeLateAsync(this) : Task.CompletedTask;
         Task grace = Task.Delay(TimeSpan.FromSeconds(Spec.TerminationGracePeriodSeconds ?? 30), _gone.Token);
         if (await Task.WhenAny(_running, grace) == grace)
         {
@@ -110,6 +116,8 @@ internal sealed class Pod : IAsyncDisposable
             await Task.WhenAll(_containers.Select(container => container.SignalAsync(Kill, _gone.Token)));
             await _running;
         }
+
+        await late;
     }
 
     public async ValueTask DisposeAsync()
