@@ -15,6 +15,10 @@ namespace Lamina.Coordinator;
 /// <summary>The front process: HTTP API, cells, model store, deployments. Runs until disposed.</summary>
 public sealed class CoordinatorHost : IAsyncDisposable
 {
+    /// <summary>How long after its start a coordinator waits for the models of all its cells before it takes requests for those that serve.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
+    private readonly long _begun = Stopwatch.GetTimestamp();
     private readonly ApiServer _api;
     private readonly AdminServer? _admin;
     private readonly CellWatch _watch;
@@ -113,9 +117,12 @@ public sealed class CoordinatorHost : IAsyncDisposable
 
     /// <summary>
     /// True from when every model has served until this coordinator is asked to end. A model that recovers from a loss does not change it: its requests wait here, where
-    /// elsewhere they would find nobody.
+    /// elsewhere they would find nobody. A cell that does not get there keeps the callers of the others away for two minutes, and no longer.
     /// </summary>
-    public bool IsReady => !_isLeaving && _cells.All(cell => cell.IsServing);
+    public bool IsReady => !_isLeaving && IsReadyAfter([.. _cells.Select(cell => cell.IsServing)], Stopwatch.GetElapsedTime(_begun));
+
+    /// <param name="serving">Of each cell, whether all its models have served.</param>
+    internal static bool IsReadyAfter(IReadOnlyList<bool> serving, TimeSpan sinceStart) => serving.All(cell => cell) || (sinceStart >= s_patience && serving.Any(cell => cell));
 
     /// <summary>What <c>/metrics</c> shows.</summary>
     public CollectorRegistry Metrics => _api.Metrics;
