@@ -20,6 +20,16 @@ public sealed partial class MonitoringTests
         }
     }
 
+    /// <summary>Two tenants of one namespace, or of one coordinator, may call their models the same.</summary>
+    [Fact]
+    public void Models_OfAlertsAndDashboard_AreToldApartByTenant()
+    {
+        string[] groups = [.. new[] { "alerts.yaml", "dashboards/cell.json" }.SelectMany(file => Grouping().Matches(File.ReadAllText(Path.Combine(Chart.Folder, file)))).Select(match => match.Groups[1].Value)];
+        string[][] ofModels = [.. groups.Select(group => group.Split(", ")).Where(labels => labels.Contains("model") || labels.Contains("deployment"))];
+        Assert.InRange(ofModels.Length, 10, groups.Length);
+        Assert.All(ofModels, labels => Assert.Contains("tenant", labels));
+    }
+
     [Fact]
     public void Metrics_OfTheSources_AreThoseDocumented() => Assert.Equal(MetricNames.OfSources().Order(StringComparer.Ordinal), MetricNames.Documented().Keys.Order(StringComparer.Ordinal));
 
@@ -60,6 +70,9 @@ public sealed partial class MonitoringTests
         Assert.All(alerts, alert => Assert.Contains(alert.Alert, headings));
         Assert.All(alerts, alert => Assert.Equal($"https://wiki.example/lamina#{alert.Alert.ToLowerInvariant()}", alert.Annotations["runbook_url"]));
     }
+
+    [GeneratedRegex(@"\bby \(([^)]+)\)")]
+    private static partial Regex Grouping();
 
     [GeneratedRegex("lamina_[a-z_]+")]
     private static partial Regex Metric();
