@@ -95,6 +95,16 @@ public sealed class CoordinatorHost : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Raised on a thread of the pool when requests came and none has been under way for two seconds, and every half minute after that, four times: a good moment to have prompts, answers and keys
+    /// leave memory.
+    /// </summary>
+    public event Action? Idled
+    {
+        add => _api.Idle.Idled += value;
+        remove => _api.Idle.Idled -= value;
+    }
+
     /// <summary>Base address of the HTTP API, with the port really bound.</summary>
     public Uri HttpAddress => _api.Address;
 

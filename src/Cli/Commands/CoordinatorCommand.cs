@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Lamina.Cli.Embedded;
 using Lamina.Cli.Health;
 using Lamina.Coordinator;
 using Microsoft.Extensions.Logging;
@@ -20,6 +21,7 @@ internal static class CoordinatorCommand
             ILoggerFactory loggers = logging.Factory;
             using IDisposable? tracing = Tracing.Start(Configuration.Find<TracingOptions>(parsed.GetValue(config), "Tracing"), "coordinator", options.Cells.FirstOrDefault()?.Name ?? "");
             await using CoordinatorHost host = await CoordinatorHost.StartAsync(options, loggers, cancellation);
+            HeapRelease.WhenIdle(host);
             await using HealthServer? listener = await HealthServer.StartAsync(health, () => host.IsReady, host.Metrics, loggers, cancellation);
             logging.Announce($"coordinator: API at {host.HttpAddress}, cells: {string.Join(", ", host.Cells.Select(cell => $"{cell.Tenant} (control {cell.ControlEndpoint})"))}{(listener is null ? "" : $", health at {listener.Address}")}{(host.AdminAddress is null ? "" : $", admin at {host.AdminAddress}")}");
             Task<string> stopped = host.StoppedAsync();

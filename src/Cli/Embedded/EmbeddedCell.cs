@@ -96,6 +96,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             }
 
             host = await CoordinatorHost.StartAsync(CoordinatorOptions(options, tenants, folder, pkis), options.Loggers, cancellation);
+            HeapRelease.WhenIdle(host);
             int all = tenants.Sum(tenant => tenant.Nodes);
             foreach ((EmbeddedTenant tenant, EphemeralPki pki, Cell cell) in tenants.Zip(pkis, host.Cells))
             {

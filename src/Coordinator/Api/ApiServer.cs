@@ -24,8 +24,9 @@ internal sealed class ApiServer : IAsyncDisposable
     private readonly Metering _metering;
     private readonly Departure _departure;
 
-    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Metering metering, Departure departure, Uri address)
+    private ApiServer(WebApplication app, ApiMetrics metrics, GenerationArchive archive, BatchService batches, Metering metering, Departure departure, IdleWatch idle, Uri address)
     {
+        Idle = idle;
         _departure = departure;
         _metering = metering;
         _batches = batches;
@@ -36,6 +37,8 @@ internal sealed class ApiServer : IAsyncDisposable
     }
 
     public Uri Address { get; }
+
+    public IdleWatch Idle { get; }
 
     public IReadOnlyList<RouteEndpoint> Routes => WebListener.RoutesOf(_app);
 
@@ -52,7 +55,7 @@ internal sealed class ApiServer : IAsyncDisposable
         WebApplication app = WebListener.Build(listen, certificate, loggers, departure);
         ILogger logger = loggers.CreateLogger("Lamina.Api");
         app.Use(departure.InvokeAsync);
-        var idle = new IdleRelease(TimeProvider.System);
+        var idle = new IdleWatch(TimeProvider.System);
         app.Use(idle.InvokeAsync);
         app.UseRouting();
         app.Use(new RequestLog(logger, metrics).InvokeAsync);
@@ -82,10 +85,11 @@ internal sealed class ApiServer : IAsyncDisposable
 
         try
         {
-            return new ApiServer(app, metrics, archive, batches, metering, departure, await WebListener.StartAsync(app, listen, "HTTP API", cancellation));
+            return new ApiServer(app, metrics, archive, batches, metering, departure, idle, await WebListener.StartAsync(app, listen, "HTTP API", cancellation));
         }
         catch
         {
+            idle.Dispose();
             await batches.DisposeAsync();
             archive.Dispose();
             metering.Dispose();
@@ -113,6 +117,7 @@ internal sealed class ApiServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        Idle.Dispose();
         _archive.Dispose();
         await _batches.DisposeAsync();
         await WebListener.StopAsync(_app);

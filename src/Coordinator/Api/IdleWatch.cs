@@ -1,24 +1,25 @@
-using System.Runtime;
 using Microsoft.AspNetCore.Http;
 
 namespace Lamina.Coordinator.Api;
 
 /// <summary>
-/// What was a prompt or an answer is garbage once the caller has it, and stands in the heap until its place is taken again. So when requests have come and none is under way for a while, the
-/// collector compacts the heap and gives back to the system what that leaves, which the system clears. A coordinator that is never idle overwrites it by working.
-/// It does so several times, since the runtime's shared pools let go of an array only when a collection finds it unused for a minute.
+/// Tells when requests have come and none has been under way for two seconds: what was a prompt or an answer is garbage then. It tells so again every half minute, four times, since the
+/// runtime's shared pools let go of an array only when a collection finds it unused for a minute.
 /// </summary>
-internal sealed class IdleRelease : IDisposable
+internal sealed class IdleWatch : IDisposable
 {
-    private const int Passes = 5;
+    private const int Times = 5;
 
     private static readonly TimeSpan s_quiet = TimeSpan.FromSeconds(2), s_between = TimeSpan.FromSeconds(30);
 
     private readonly ITimer _timer;
     private int _underWay;
-    private int _passesLeft;
+    private int _timesLeft;
 
-    public IdleRelease(TimeProvider time) => _timer = time.CreateTimer(_ => Release(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    public IdleWatch(TimeProvider time) => _timer = time.CreateTimer(_ => Tell(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+    /// <summary>Raised on a thread of the pool.</summary>
+    public event Action? Idled;
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
@@ -38,7 +39,7 @@ internal sealed class IdleRelease : IDisposable
         {
             if (Interlocked.Decrement(ref _underWay) == 0)
             {
-                Volatile.Write(ref _passesLeft, Passes);
+                Volatile.Write(ref _timesLeft, Times);
                 _timer.Change(s_quiet, Timeout.InfiniteTimeSpan);
             }
         }
@@ -46,17 +47,15 @@ internal sealed class IdleRelease : IDisposable
 
     public void Dispose() => _timer.Dispose();
 
-    private void Release()
+    private void Tell()
     {
         if (Volatile.Read(ref _underWay) != 0)
         {
             return;
         }
 
-        GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-
-        if (Interlocked.Decrement(ref _passesLeft) > 0)
+        Idled?.Invoke();
+        if (Interlocked.Decrement(ref _timesLeft) > 0)
         {
             _timer.Change(s_between, Timeout.InfiniteTimeSpan);
         }
