@@ -109,8 +109,22 @@ public sealed class Cell : IAsyncDisposable
         return state.Replacements(roll);
     }
 
-    /// <summary>Has a deployment's pipelines planned anew and replaced one after the other, each by one that is built beside it; answers go on.</summary>
-    internal void Replan(string deployment, bool roll) => _follower?.Tell(new DeploymentFollower.Replan(new DeploymentId(deployment), roll));
+    /// <summary>
+    /// Has a deployment's pipelines planned anew and replaced one after the other, each by one that is built beside it; answers go on. A roll looks at the model's file again: one that
+    /// holds another model now is imported as at the start, and the new pipelines are of it.
+    /// </summary>
+    /// <returns>Once it is under way, null; else why the file cannot be taken: then nothing is rolled.</returns>
+    internal async Task<string?> ReplanAsync(string deployment, bool roll)
+    {
+        var looked = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (_follower is null)
+        {
+            return "this coordinator has not joined its cell yet";
+        }
+
+        _follower.Tell(new DeploymentFollower.Replan(new DeploymentId(deployment), roll, looked));
+        return await looked.Task.WaitAsync(_context.Stopping);
+    }
 
     /// <summary>Completes, with the reason, when the cell goes on without this coordinator: a process that was cut off must begin anew.</summary>
     internal Task<string> Stopped => _system?.Stopped ?? Task.FromResult("it did not join");
@@ -155,21 +169,22 @@ public sealed class Cell : IAsyncDisposable
     /// Runs one generation by tokens, past the HTTP layer (<c>lamina run --nodes K</c>), with the same failover. The callback comes from a link's thread and must
     /// not block. Throws <see cref="InvalidOperationException"/> when there is no such deployment.
     /// </summary>
+    /// <param name="model">Digest of the model that the prompt's tokens are of, and that alone may answer; null = whichever serves.</param>
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(
-        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null)
+        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null, string? model = null)
     {
         var id = new DeploymentId(deployment);
         return _context.Models.ContainsKey(id) || _context.Shown.ContainsKey(id)
-            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation, flow)
+            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation, flow, model)
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 
     /// <summary>The embedding of a submission's prompt, with the same failover; null unless the outcome is Stop. Throws as <see cref="GenerateAsync"/>.</summary>
-    internal Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(string deployment, GenerationProtocol.Submit submit, CancellationToken cancellation)
+    internal Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(string deployment, GenerationProtocol.Submit submit, CancellationToken cancellation, string? model = null)
     {
         var id = new DeploymentId(deployment);
         return _context.Models.ContainsKey(id)
-            ? _context.RouterOf(id).EmbedAsync(submit, cancellation)
+            ? _context.RouterOf(id).EmbedAsync(submit, cancellation, model)
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 
@@ -210,6 +225,7 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>Ends what runs, so that requests come to their end before the listener stops.</summary>
     internal void EndGenerations()
     {
+        _context.IsEnding = true;
         _context.Board.Close("the coordinator is stopping");
         foreach (GenerationRouter router in _context.Routers.Values)
         {
@@ -219,6 +235,7 @@ public sealed class Cell : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _context.IsEnding = true;
         await _stopping.CancelAsync();
         EndGenerations();
 

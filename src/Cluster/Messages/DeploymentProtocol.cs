@@ -33,6 +33,7 @@ public static class DeploymentProtocol
     /// <param name="Owner">The sending coordinator's name.</param>
     /// <param name="Refused">Whether the policy of the coordinators is what keeps the model from being served.</param>
     /// <param name="ToReplace">Epochs that an operator wants replaced and that still serve: whoever owns the plan next goes on with them.</param>
+    /// <param name="Next">The model that a roll changes to, so that each coordinator has what serving callers needs of it before it serves; null = none.</param>
     /// <param name="Heard">The operators' asks that were taken last, by their numbers: nobody needs to send them again.</param>
     [MessagePackObject]
     public sealed record DeploymentShown(
@@ -52,7 +53,8 @@ public static class DeploymentProtocol
         [property: Key(13)] string Owner,
         [property: Key(14)] bool Refused = false,
         [property: Key(15)] IReadOnlyList<int>? ToReplace = null,
-        [property: Key(16)] IReadOnlyList<long>? Heard = null) : IWireMessage;
+        [property: Key(16)] IReadOnlyList<long>? Heard = null,
+        [property: Key(17)] ModelOffer? Next = null) : IWireMessage;
 
     /// <summary>To the owner: the sender has no generations left on an epoch that was replaced.</summary>
     [MessagePackObject]
@@ -67,12 +69,14 @@ public static class DeploymentProtocol
     /// </summary>
     /// <param name="Roll">Those also whose plan comes out as it was.</param>
     /// <param name="Ask">Its number, drawn by chance.</param>
+    /// <param name="Model">What the sender's file holds now, where that is another model than the one that serves; the pipelines are to be of it.</param>
     [MessagePackObject]
     public sealed record ReplanDeployment(
         [property: Key(0)] TenantId Tenant,
         [property: Key(1)] DeploymentId Deployment,
         [property: Key(2)] bool Roll,
-        [property: Key(3)] long Ask) : IWireMessage;
+        [property: Key(3)] long Ask,
+        [property: Key(4)] ModelOffer? Model = null) : IWireMessage;
 }
 
 /// <summary>What an operator wants of a deployment, apart from its file.</summary>
@@ -106,6 +110,7 @@ public sealed record AdapterOffer([property: Key(0)] string Name, [property: Key
 public enum EpochRole { Building = 0, Serving = 1, Retiring = 2 }
 
 /// <param name="Phase">How far a building epoch is: loading, connecting, opening, serving.</param>
+/// <param name="Digest">Of the model that its stages hold.</param>
 [MessagePackObject]
 public sealed record EpochShown(
     [property: Key(0)] int Epoch,
@@ -113,7 +118,8 @@ public sealed record EpochShown(
     [property: Key(2)] int Phase,
     [property: Key(3)] int KvBlocks,
     [property: Key(4)] int MaxSequences,
-    [property: Key(5)] IReadOnlyList<StageShown> Stages);
+    [property: Key(5)] IReadOnlyList<StageShown> Stages,
+    [property: Key(6)] string? Digest = null);
 
 [MessagePackObject]
 public sealed record StageShown(

@@ -109,6 +109,9 @@ public enum GenerationOutcome
 
     /// <summary>The grammar leaves no token of the vocabulary: no other pipeline would do better.</summary>
     GrammarExhausted = 5,
+
+    /// <summary>The deployment serves another model now than the one that the prompt and the tokens are of.</summary>
+    ModelReplaced = 6,
 }
 
 /// <summary>Wire form of <see cref="SamplingParameters"/>.</summary>

@@ -20,6 +20,7 @@ public static class MirrorProtocol
     /// <param name="RepeatKey">The caller's <c>Idempotency-Key</c>.</param>
     /// <param name="Route">Path of the endpoint that it was asked of.</param>
     /// <param name="Usage">The row of the ledger that it is charged in, 32 hexadecimal digits.</param>
+    /// <param name="Model">Digest of the model that makes it: no other may go on with it.</param>
     [MessagePackObject]
     public sealed record KeepAnswer(
         [property: Key(0)] string Id,
@@ -32,7 +33,8 @@ public static class MirrorProtocol
         [property: Key(7)] bool Stream,
         [property: Key(8)] bool Typed,
         [property: Key(9)] ulong Seed,
-        [property: Key(10)] string? User);
+        [property: Key(10)] string? User,
+        [property: Key(11)] string? Model = null);
 
     /// <param name="Kept">False when there is no room for it, or a later term of it is known.</param>
     [MessagePackObject]

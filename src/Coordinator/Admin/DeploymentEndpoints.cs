@@ -13,7 +13,7 @@ namespace Lamina.Coordinator.Admin;
 
 /// <summary>
 /// <c>POST /admin/cells/{tenant}/deployments/{deployment}/replan</c> has the pipelines planned anew with the nodes that are up, and replaces those whose plan turns out different;
-/// <c>.../roll</c> loads every one anew, one after the other. Each new pipeline is built beside the one that serves. <c>GET</c> of either tells what it would do and whose answers run there.
+/// <c>.../roll</c> loads every one anew, one after the other, of what the model's file holds now. Each new pipeline is built beside the one that serves. <c>GET</c> of either tells what it would do and whose answers run there.
 /// </summary>
 internal sealed class DeploymentEndpoints(Func<IReadOnlyList<Cell>> cells, QuotaControl quotas)
 {
@@ -28,7 +28,7 @@ internal sealed class DeploymentEndpoints(Func<IReadOnlyList<Cell>> cells, Quota
         }
     }
 
-    private Task AnswerAsync(HttpContext context, bool roll, bool apply)
+    private async Task AnswerAsync(HttpContext context, bool roll, bool apply)
     {
         TenantId tenant = context.RouteTenant();
         string name = context.RouteText("deployment");
@@ -38,13 +38,13 @@ internal sealed class DeploymentEndpoints(Func<IReadOnlyList<Cell>> cells, Quota
             throw (ApiError.RouteNotFound() with { Message = "there is no such deployment" }).AsException();
         }
 
-        if (apply)
+        if (apply && await cell.ReplanAsync(name, roll) is { } problem)
         {
-            cell.Replan(name, roll);
+            throw ApiError.ModelNotTaken(problem).AsException();
         }
 
         MeteredAnswer[] answers = [.. quotas.Running.All.Where(answer => answer.Caller.Tenant == tenant && answer.Meter.Model == name)];
-        return JsonBody.WriteAsync(context, json => Write(json, name, replacements, answers), apply ? StatusCodes.Status202Accepted : StatusCodes.Status200OK);
+        await JsonBody.WriteAsync(context, json => Write(json, name, replacements, answers), apply ? StatusCodes.Status202Accepted : StatusCodes.Status200OK);
     }
 
     private static void Write(Utf8JsonWriter json, string name, IReadOnlyList<DeploymentState.Replacement> replacements, MeteredAnswer[] answers)

@@ -142,7 +142,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         submit = submit with { TraceParent = span?.Id };
 
         // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
-        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token, flow);
+        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token, flow, model.Stored.Digest.ToString());
         _ = run.ContinueWith(_ => tokens.Writer.TryComplete(), TaskScheduler.Default);
 
         var text = new AnswerText(model.Tokenizer, options.Stop, shown);
@@ -223,6 +223,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
             GenerationOutcome.Stop => new AnswerEvent(choice, rest, "stop", usage, null),
             GenerationOutcome.Length => new AnswerEvent(choice, rest, "length", usage, null),
             GenerationOutcome.GrammarExhausted => new AnswerEvent(choice, default, null, usage, ApiError.GrammarExhausted(ended.Reason)),
+            GenerationOutcome.ModelReplaced => new AnswerEvent(choice, default, null, usage, ApiError.ModelReplaced()),
             GenerationOutcome.Refused => new AnswerEvent(choice, default, null, usage, ApiError.Overloaded("the model has as many requests as it can take; try again later")),
             _ => new AnswerEvent(choice, default, null, usage, ApiError.Unavailable("the model's pipeline was lost and has not come back in time")),
         };

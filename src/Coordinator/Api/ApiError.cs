@@ -92,6 +92,12 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
     public static ApiError Unavailable(string message, int retryAfterSeconds = 5) =>
         new(503, "server_error", "model_not_ready", message, RetryAfterSeconds: retryAfterSeconds);
 
+    /// <summary>An answer is of one model from its first token to its last.</summary>
+    public static ApiError ModelReplaced() => new(503, "server_error", "model_replaced", "the model was replaced by another one before this answer was whole; ask again for an answer of the new one", RetryAfterSeconds: 1);
+
+    /// <summary>For operators: a file that may not, or cannot, be taken for a deployment's model.</summary>
+    public static ApiError ModelNotTaken(string problem) => new(422, InvalidRequest, "model_not_taken", problem);
+
     public static ApiError Internal() => new(500, "server_error", "internal_error", "the server failed to answer this request");
 
     /// <summary>Any other status that the server's own layers give, such as 400 for a malformed request line.</summary>

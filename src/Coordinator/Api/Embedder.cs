@@ -43,11 +43,12 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics,
         try
         {
             (GenerationProtocol.GenerationEnded ended, float[]? embedding) = await cell.EmbedAsync(
-                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight, TraceParent: span?.Id), cancellation);
+                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight, TraceParent: span?.Id), cancellation, model.Stored.Digest.ToString());
             cancellation.ThrowIfCancellationRequested();
             outcome = ended.Outcome;
             return embedding?.Length == model.Shape.EmbeddingLength && embedding.All(float.IsFinite) ? embedding
                 : outcome == GenerationOutcome.Refused ? throw ApiError.Overloaded("the model has as many requests as it can take; try again later").AsException()
+                : outcome == GenerationOutcome.ModelReplaced ? throw ApiError.ModelReplaced().AsException()
                 : throw ApiError.Unavailable("the model's pipeline was lost and has not come back in time").AsException();
         }
         catch (InvalidOperationException)

@@ -27,6 +27,11 @@ internal sealed record CellContext(
     /// <summary>What each deployment's owner showed last.</summary>
     public ConcurrentDictionary<DeploymentId, DeploymentProtocol.DeploymentShown> Shown { get; } = new();
 
+    /// <summary>True before this coordinator closes its links: what it then sees of pipelines says nothing about them, and whoever owns a deployment next decides.</summary>
+    public bool IsEnding { get => Volatile.Read(ref _isEnding); set => Volatile.Write(ref _isEnding, value); }
+
+    private bool _isEnding;
+
     public ConcurrentDictionary<DeploymentId, GenerationRouter> Routers { get; } = new();
 
     public GenerationRouter RouterOf(DeploymentId deployment) => Routers.GetOrAdd(deployment, id => new GenerationRouter(new GenerationLimits(), id.Value));

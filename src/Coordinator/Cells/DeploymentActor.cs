@@ -39,6 +39,9 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
     private DeploymentSettings? _settings;
     private DeploymentState? _state;
     private ModelOffer? _offer;
+
+    /// <summary>The model that a roll changes to, or is about to.</summary>
+    private ModelOffer? _next;
     private IReadOnlyList<NodeView> _nodes = [];
     private bool _resumed;
     private long _lastMove = Environment.TickCount64;
@@ -78,7 +81,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
         Receive<DeploymentProtocol.KeepDeployment>(keep => keep.Tenant == cell.Tenant, OnKeep);
         Receive<DeploymentProtocol.EpochDrained>(drained => drained.Tenant == cell.Tenant, drained => OnDrained(drained.Epoch, AddressOf(Sender)));
-        Receive<DeploymentProtocol.ReplanDeployment>(replan => replan.Tenant == cell.Tenant, replan => Apply(new DeploymentEvent.ReplanAsked(replan.Roll, replan.Ask)));
+        Receive<DeploymentProtocol.ReplanDeployment>(replan => replan.Tenant == cell.Tenant, OnReplan);
         Receive<OwnDrained>(drained => OnDrained(drained.Epoch, AkkaCluster.Get(Context.System).SelfAddress));
         Receive<NodeRegistryActor.NodeTable>(table => OnNodes(table.Nodes));
         Receive<Settled>(_ => OnSettled());
@@ -149,6 +152,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         shown = shown?.Version >= (_known?.Version ?? 0) ? shown : _known;
         _show.ContinueAfter(shown?.Version ?? 0);
         _offer = shown?.Model ?? _offer;
+        _next = shown?.Next;
         _resumed = shown?.Epochs.Any(epoch => epoch.Role == EpochRole.Serving) == true;
         _settings = shown?.Settings ?? _settings;
         _state = shown is null ? DeploymentState.Begin(DeploymentWire.Spec(_cell.Tenant, _id, _settings)) : DeploymentWire.Resume(shown);
@@ -195,8 +199,61 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         }
     }
 
+    /// <summary>Without the vocabulary and shape of a changed model this owner does not hear: every coordinator gets them of what is shown, and the ask comes again.</summary>
+    private void OnReplan(DeploymentProtocol.ReplanDeployment replan)
+    {
+        if (replan.Model is not { } changed || changed.Digest == _offer?.Digest)
+        {
+            Apply(new DeploymentEvent.ReplanAsked(replan.Roll, replan.Ask));
+            return;
+        }
+
+        if (_state is null || _state.Heard.Contains(replan.Ask) || _state.NextDigest is not null)
+        {
+            return;
+        }
+
+        _next = changed;
+        Publish();
+        if (FactsOf(changed) is { } facts)
+        {
+            Apply(new DeploymentEvent.ReplanAsked(replan.Roll, replan.Ask, facts));
+        }
+    }
+
+    private ModelFacts? FactsOf(ModelOffer offer) =>
+        _cell.Board.FindModel(_id.Value, offer.Digest) is { } model ? DeploymentWire.Facts(offer, model, _state!.Spec, [offer.Blobs]) : null;
+
+    /// <summary>The deployment is of the changed model from now on, or stays as it was.</summary>
+    private void EndChange(bool wasAsked)
+    {
+        if (_next is null || _state!.NextDigest is not null)
+        {
+            return;
+        }
+
+        if (_state.Model?.Digest == _next.Digest)
+        {
+            _cell.Logger.LogInformation("deployment {Deployment} serves model {Digest} from now on, in place of {Old}", _id, _next.Digest, _offer?.Digest);
+            _offer = _next;
+            _sources.Clear();
+            _sources.Add(_offer.Blobs.ToString());
+            _next = null;
+        }
+        else if (wasAsked)
+        {
+            _cell.Logger.LogWarning("deployment {Deployment} stays with model {Digest}: {Next} was not taken: {Problem}", _id, _offer?.Digest, _next.Digest, _state.Problem);
+            _next = null;
+        }
+    }
+
     private void TakeModel()
     {
+        if (_next is not null && _state!.NextDigest == _next.Digest && _state.Next is null && FactsOf(_next) is { } next)
+        {
+            Apply(new DeploymentEvent.NextKnown(next));
+        }
+
         if (_offer is null)
         {
             if (_state!.Model is null && !_state.GaveUp && _problems.Count > 0 && Coordinators().All(c => _problems.GetValueOrDefault(c).Text is not null))
@@ -218,12 +275,13 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
 
     private void Apply(DeploymentEvent happened)
     {
-        if (_state is null)
+        if (_state is null || _cell.IsEnding)
         {
             return;
         }
 
         DeploymentPhase before = _state.Phase;
+        bool wasChanging = _state.NextDigest is not null || happened is DeploymentEvent.ReplanAsked { Next: not null };
         (_state, IReadOnlyList<DeploymentEffect> effects) = _state.Apply(happened);
         _lastMove = happened is DeploymentEvent.NodesSeen ? _lastMove : Environment.TickCount64;
         foreach (DeploymentEffect effect in effects)
@@ -231,6 +289,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
             Do(effect);
         }
 
+        EndChange(wasChanging);
         Publish();
         if (_state.Phase != before)
         {
@@ -257,6 +316,9 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
                 break;
             case DeploymentEffect.Serve serve:
                 _router.Serve(serve.Epoch);
+                break;
+            case DeploymentEffect.UseModel use:
+                _cell.Board.Use(_id.Value, use.Digest);
                 break;
             case DeploymentEffect.StopServing stop:
                 _router.Stop(stop.Epoch);
@@ -286,7 +348,7 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
             return;
         }
 
-        _router.Add(dialled.Epoch, dialled.Links);
+        _router.Add(dialled.Epoch, dialled.Links, _state.DigestOf(dialled.Epoch));
         Apply(new DeploymentEvent.HeadsOpened(dialled.Epoch));
         foreach (HeadLink link in dialled.Links)
         {
@@ -327,14 +389,14 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
         if (_state is not null)
         {
             CheckDrained();
-            _show.Send(DeploymentWire.Shown(_state, _settings!, _cell.Name, _offer, [.. _sources.Select(Endpoint.Parse)]), force: true);
+            _show.Send(DeploymentWire.Shown(_state, _settings!, _cell.Name, _offer, [.. _sources.Select(Endpoint.Parse)], _next), force: true);
         }
     }
 
     private void Publish()
     {
         _cell.Board.Show(_state!.ToView(), _state.WasReady && !_state.GaveUp);
-        _show.Send(DeploymentWire.Shown(_state, _settings!, _cell.Name, _offer, [.. _sources.Select(Endpoint.Parse)]), force: false);
+        _show.Send(DeploymentWire.Shown(_state, _settings!, _cell.Name, _offer, [.. _sources.Select(Endpoint.Parse)], _next), force: false);
     }
 
     /// <summary>Addresses of the coordinators that count now.</summary>

@@ -12,7 +12,8 @@ internal sealed class DeploymentBoard
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _closedReason;
 
-    private sealed record Entry(DeploymentView View, bool Accepting, ServedModel? Model);
+    /// <param name="Prepared">Models that may take the place of the one that callers get.</param>
+    private sealed record Entry(DeploymentView View, bool Accepting, ServedModel? Model, ImmutableList<ServedModel> Prepared);
 
     public IReadOnlyList<DeploymentView> Deployments => [.. Volatile.Read(ref _entries).Values.Select(entry => entry.View)];
 
@@ -24,10 +25,27 @@ internal sealed class DeploymentBoard
     public bool IsAccepting(string deployment) => Volatile.Read(ref _entries).GetValueOrDefault(deployment)?.Accepting ?? false;
 
     public void Show(DeploymentView view, bool accepting) =>
-        Change(() => _entries = _entries.SetItem(view.Name, new Entry(view, accepting, _entries.GetValueOrDefault(view.Name)?.Model)));
+        Change(() => _entries = _entries.SetItem(view.Name, new Entry(view, accepting, _entries.GetValueOrDefault(view.Name)?.Model, _entries.GetValueOrDefault(view.Name)?.Prepared ?? [])));
 
     public void SetModel(string deployment, ServedModel model) =>
         Change(() => _entries = _entries.SetItem(deployment, _entries[deployment] with { Model = model }));
+
+    /// <summary>The deployment's model of that digest: what callers get, or what may take its place.</summary>
+    public ServedModel? FindModel(string deployment, string digest) =>
+        Volatile.Read(ref _entries).GetValueOrDefault(deployment) is { } entry ? entry.Prepared.Append(entry.Model).FirstOrDefault(model => model?.Stored.Digest.ToString() == digest) : null;
+
+    /// <summary>Keeps a model until a pipeline of it serves.</summary>
+    public void Prepare(string deployment, ServedModel model) =>
+        Change(() => _entries = _entries.SetItem(deployment, _entries[deployment] with { Prepared = _entries[deployment].Prepared.RemoveAll(other => other.Stored.Digest == model.Stored.Digest).Add(model) }));
+
+    /// <summary>From now on callers get the prepared model of that digest, and no other is kept; without one nothing changes.</summary>
+    public void Use(string deployment, string digest) => Change(() =>
+    {
+        if (_entries.GetValueOrDefault(deployment) is { } entry && entry.Prepared.Find(model => model.Stored.Digest.ToString() == digest) is { } prepared)
+        {
+            _entries = _entries.SetItem(deployment, entry with { Model = prepared, Prepared = [] });
+        }
+    });
 
     public void SetNodes(IEnumerable<NodeView> nodes) => Change(() => _nodes = [.. nodes]);
 

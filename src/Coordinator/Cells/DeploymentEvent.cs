@@ -40,10 +40,14 @@ public abstract record DeploymentEvent
     /// <summary>An epoch that is being built has not moved for a long time.</summary>
     public sealed record Stalled(int Epoch) : DeploymentEvent;
 
+    /// <summary>This owner knows what it takes to plan the model that the last owner was changing to.</summary>
+    public sealed record NextKnown(ModelFacts Next) : DeploymentEvent;
+
     /// <summary>Somebody wants every pipeline planned anew with the nodes that are up.</summary>
     /// <param name="Roll">Loads also those anew whose plan comes out as it was.</param>
     /// <param name="Ask">The ask's number: it counts once, however often it comes.</param>
-    public sealed record ReplanAsked(bool Roll, long Ask) : DeploymentEvent;
+    /// <param name="Next">The model that the new pipelines are to be of; null = the one that serves.</param>
+    public sealed record ReplanAsked(bool Roll, long Ask, ModelFacts? Next = null) : DeploymentEvent;
 }
 
 /// <summary>What a deployment wants done.</summary>
@@ -59,6 +63,9 @@ public abstract record DeploymentEffect
 
     /// <summary>Close the links to this epoch's heads; its generations wait for the next one.</summary>
     public sealed record StopServing(int Epoch) : DeploymentEffect;
+
+    /// <summary>From now on callers get this model: a pipeline of it serves.</summary>
+    public sealed record UseModel(string Digest) : DeploymentEffect;
 
     /// <summary>Let this epoch's generations end, then report Drained.</summary>
     public sealed record Drain(int Epoch) : DeploymentEffect;

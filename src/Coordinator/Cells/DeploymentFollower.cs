@@ -29,8 +29,11 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
     private readonly Dictionary<DeploymentId, Followed> _followed = [];
 
     /// <summary>An operator wants the deployment's pipelines planned anew; its owner is told until it has heard.</summary>
-    /// <param name="Roll">Those also whose plan comes out as it was.</param>
-    public sealed record Replan(DeploymentId Deployment, bool Roll) : INoSerializationVerificationNeeded;
+    /// <param name="Roll">Those also whose plan comes out as it was, and of what the model's file holds now.</param>
+    /// <param name="Looked">Completes with null once the owner is asked, or with why the file cannot be taken.</param>
+    public sealed record Replan(DeploymentId Deployment, bool Roll, TaskCompletionSource<string?> Looked) : INoSerializationVerificationNeeded;
+
+    private sealed record LookedAgain(Replan Replan, Got? Got, Exception? Problem) : INoSerializationVerificationNeeded;
 
     private sealed class Followed(DeploymentSettings settings)
     {
@@ -50,6 +53,12 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
         public HashSet<int> Draining { get; } = [];
 
+        /// <summary>What the file holds since a roll looked at it; offered once it is what the deployment serves.</summary>
+        public ModelOffer? Changed { get; set; }
+
+        /// <summary>The model for which this coordinator's own file was looked at last.</summary>
+        public string? LookedFor { get; set; }
+
         /// <summary>Asks that the owner has not shown to have heard, the oldest first.</summary>
         public List<DeploymentProtocol.ReplanDeployment> Asks { get; } = [];
     }
@@ -61,9 +70,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
     private sealed record Progressed(DeploymentId Deployment, long Done, long Total) : INoSerializationVerificationNeeded;
 
-    private sealed record Got(DeploymentId Deployment, ServedModel Model, ModelOffer Offer) : INoSerializationVerificationNeeded;
+    private sealed record Got(DeploymentId Deployment, ServedModel Model, ModelOffer Offer, bool Imported) : INoSerializationVerificationNeeded;
 
-    private sealed record NotGot(DeploymentId Deployment, string Problem, bool Refused) : INoSerializationVerificationNeeded;
+    private sealed record NotGot(DeploymentId Deployment, string Problem, bool Refused, bool Imported) : INoSerializationVerificationNeeded;
 
     private sealed record Dialled(DeploymentId Deployment, int Epoch, IReadOnlyList<HeadLink> Links) : INoSerializationVerificationNeeded;
 
@@ -81,6 +90,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         Receive<DeploymentProtocol.DeploymentShown>(shown => shown.Tenant == cell.Tenant, OnShown);
         Receive<Keep>(_ => KeepAll());
         Receive<Replan>(replan => _followed.ContainsKey(replan.Deployment), OnReplan);
+        Receive<LookedAgain>(OnLookedAgain);
         Receive<Progressed>(OnProgressed);
         Receive<Got>(OnGot);
         Receive<NotGot>(OnNotGot);
@@ -123,9 +133,50 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
     private void OnReplan(Replan replan)
     {
+        if (!replan.Roll || !_cell.Models.TryGetValue(replan.Deployment, out ModelOptions? options))
+        {
+            Ask(replan, null);
+            return;
+        }
+
+        ImportAsync(replan.Deployment, options, (_, _) => { }).PipeTo(_self, success: got => new LookedAgain(replan, got, null), failure: problem => new LookedAgain(replan, null, problem));
+    }
+
+    private void OnLookedAgain(LookedAgain looked)
+    {
+        (Replan replan, Got? got, Exception? problem) = looked;
         Followed followed = _followed[replan.Deployment];
-        followed.Asks.Add(new DeploymentProtocol.ReplanDeployment(_cell.Tenant, replan.Deployment, replan.Roll, Random.Shared.NextInt64()));
+        if (got is null)
+        {
+            // Where there never was a file, it lies with another coordinator, and what serves is rolled as it is.
+            if (followed.Model is null && problem!.GetBaseException() is FileNotFoundException or DirectoryNotFoundException)
+            {
+                Ask(replan, null);
+                return;
+            }
+
+            _cell.Logger.LogWarning("deployment {Deployment} is not rolled: {Problem}", replan.Deployment, problem!.Message);
+            replan.Looked.TrySetResult(problem.Message);
+            return;
+        }
+
+        if (got.Offer.Digest == _cell.Shown.GetValueOrDefault(replan.Deployment)?.Model?.Digest)
+        {
+            Ask(replan, null);
+            return;
+        }
+
+        _cell.Board.Prepare(replan.Deployment.Value, got.Model);
+        followed.Changed = got.Offer;
+        Ask(replan, got.Offer);
+    }
+
+    private void Ask(Replan replan, ModelOffer? changed)
+    {
+        Followed followed = _followed[replan.Deployment];
+        followed.Asks.Add(new DeploymentProtocol.ReplanDeployment(_cell.Tenant, replan.Deployment, replan.Roll, Random.Shared.NextInt64(), changed));
         Ask(followed);
+        replan.Looked.TrySetResult(null);
     }
 
     /// <summary>One at a time: what is asked later must not be heard first.</summary>
@@ -163,14 +214,57 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             _cell.Shown[id] = shown;
             DeploymentState state = DeploymentWire.Look(shown);
             _cell.Board.Show(state.ToView(), shown.WasReady && !shown.GaveUp);
+        }
+
+        TakeChange(shown, followed);
+        if (!owned)
+        {
             Follow(shown, followed);
         }
 
-        if (shown.Model is { } wanted && _cell.Board.FindModel(id.Value)?.Stored.Digest.ToString() != wanted.Digest && !followed.Fetching && !IsImporting(followed))
+        foreach (ModelOffer wanted in new[] { shown.Model, shown.Next }.OfType<ModelOffer>())
         {
-            Fetch(id, followed, wanted, shown.Sources);
+            if (_cell.Board.FindModel(id.Value, wanted.Digest) is null && !followed.Fetching && !IsImporting(followed))
+            {
+                Fetch(id, followed, wanted, wanted == shown.Model ? shown.Sources : []);
+            }
         }
     }
+
+    /// <summary>
+    /// Gives callers the model that the owner shows as soon as this coordinator reaches a pipeline of it, or has none of another; and offers its own file's, where that is the same.
+    /// </summary>
+    private void TakeChange(DeploymentProtocol.DeploymentShown shown, Followed followed)
+    {
+        if (shown.Model is not { } wanted)
+        {
+            return;
+        }
+
+        GenerationRouter router = _cell.RouterOf(shown.Deployment);
+        string? current = DigestOf(shown.Deployment);
+        if (current is not null && current != wanted.Digest && (router.Serves(wanted.Digest) || !router.Holds(current)))
+        {
+            _cell.Board.Use(shown.Deployment.Value, wanted.Digest);
+        }
+
+        if (followed.Model is null || followed.Model.Digest == wanted.Digest || followed.LookedFor == wanted.Digest)
+        {
+            return;
+        }
+
+        followed.LookedFor = wanted.Digest;
+        if (followed.Changed?.Digest == wanted.Digest)
+        {
+            (followed.Model, followed.Changed) = (followed.Changed, null);
+        }
+        else if (_cell.Models.TryGetValue(shown.Deployment, out ModelOptions? options))
+        {
+            Import(shown.Deployment, options);
+        }
+    }
+
+    private string? DigestOf(DeploymentId deployment) => _cell.Board.FindModel(deployment.Value)?.Stored.Digest.ToString();
 
     private static bool IsImporting(Followed followed) => followed is { Model: null, Problem: null, ImportBytes: > 0 };
 
@@ -194,7 +288,8 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             {
                 _self.Tell(new Drained(shown.Deployment, retiring.Epoch));
             }
-            else if (shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).All(epoch => router.OpenHeads(epoch.Epoch) is not null) && followed.Draining.Add(retiring.Epoch))
+            else if (shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).All(epoch => router.OpenHeads(epoch.Epoch) is not null) 
+                && (retiring.Digest is null || shown.Model is null || retiring.Digest == shown.Model.Digest || DigestOf(shown.Deployment) == shown.Model.Digest) && followed.Draining.Add(retiring.Epoch))
             {
                 router.DrainAsync(retiring.Epoch, _cell.IsLeaving(DeploymentWire.Epochs(shown, EpochRole.Retiring).First(epoch => epoch.Epoch == retiring.Epoch)), _cell.Stopping).PipeTo(_self, success: () => new Drained(shown.Deployment, retiring.Epoch));
             }
@@ -209,9 +304,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
     {
         Followed followed = _followed[dialled.Deployment];
         followed.Dialling.Remove(dialled.Epoch);
-        bool wanted = _cell.Shown.GetValueOrDefault(dialled.Deployment)?.Epochs.Any(epoch => epoch.Epoch == dialled.Epoch && epoch.Role != EpochRole.Building) == true;
+        EpochShown? wanted = _cell.Shown.GetValueOrDefault(dialled.Deployment)?.Epochs.FirstOrDefault(epoch => epoch.Epoch == dialled.Epoch && epoch.Role != EpochRole.Building);
         GenerationRouter router = _cell.RouterOf(dialled.Deployment);
-        if (!wanted || router.OpenHeads(dialled.Epoch) is not null)
+        if (wanted is null || router.OpenHeads(dialled.Epoch) is not null)
         {
             foreach (HeadLink link in dialled.Links)
             {
@@ -221,7 +316,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             return;
         }
 
-        router.Add(dialled.Epoch, dialled.Links);
+        router.Add(dialled.Epoch, dialled.Links, wanted.Digest);
         router.Serve(dialled.Epoch);
         foreach (HeadLink link in dialled.Links)
         {
@@ -240,7 +335,13 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
     private void OnRedial(Redial redial)
     {
-        if (!_cell.Owned.ContainsKey(redial.Deployment) && _cell.Shown.GetValueOrDefault(redial.Deployment) is { } shown)
+        if (_cell.Shown.GetValueOrDefault(redial.Deployment) is not { } shown)
+        {
+            return;
+        }
+
+        TakeChange(shown, _followed[redial.Deployment]);
+        if (!_cell.Owned.ContainsKey(redial.Deployment))
         {
             Follow(shown, _followed[redial.Deployment]);
         }
@@ -259,27 +360,28 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             }
         }
 
-        async Task<Got> RunAsync()
+        ImportAsync(id, options, Report).PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException, Imported: true));
+    }
+
+    /// <summary>Takes the configured file in, with its adapters and its draft.</summary>
+    private async Task<Got> ImportAsync(DeploymentId id, ModelOptions options, Action<long, long> report)
+    {
+        StoredModel stored = await _cell.Store.ImportAsync(options.Path, options.Sha256, report, _cell.Stopping);
+        Got got = Take(id, stored, DeploymentWire.Settings(options), imported: true);
+        if (options.Adapters.Count > 0)
         {
-            StoredModel stored = await _cell.Store.ImportAsync(options.Path, options.Sha256, Report, _cell.Stopping);
-            Got got = Take(id, stored, DeploymentWire.Settings(options));
-            if (options.Adapters.Count > 0)
-            {
-                AdapterOffer[] adapters = await ImportAdaptersAsync(options.Adapters, got.Model);
-                got = got with { Model = got.Model with { Adapters = adapters }, Offer = got.Offer with { Adapters = adapters } };
-            }
-
-            if (options.Draft is null)
-            {
-                return got;
-            }
-
-            StoredModel draft = got.Model.RequireDraft(await _cell.Store.ImportAsync(options.Draft, Report, _cell.Stopping));
-            long draftBytes = ModelCost.DraftBytesOf(ModelShape.FromGguf(draft.Metadata), draft.TensorBytes(), got.Model.ContextLength, KvCacheTypes.Parse(options.KvCacheType));
-            return got with { Offer = got.Offer with { DraftDigest = draft.Digest.ToString(), DraftBytes = draftBytes } };
+            AdapterOffer[] adapters = await ImportAdaptersAsync(options.Adapters, got.Model);
+            got = got with { Model = got.Model with { Adapters = adapters }, Offer = got.Offer with { Adapters = adapters } };
         }
 
-        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException));
+        if (options.Draft is null)
+        {
+            return got;
+        }
+
+        StoredModel draft = got.Model.RequireDraft(await _cell.Store.ImportAsync(options.Draft, report, _cell.Stopping));
+        long draftBytes = ModelCost.DraftBytesOf(ModelShape.FromGguf(draft.Metadata), draft.TensorBytes(), got.Model.ContextLength, KvCacheTypes.Parse(options.KvCacheType));
+        return got with { Offer = got.Offer with { DraftDigest = draft.Digest.ToString(), DraftBytes = draftBytes } };
     }
 
     private async Task<AdapterOffer[]> ImportAdaptersAsync(IReadOnlyList<AdapterOptions> adapters, ServedModel model)
@@ -315,7 +417,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
                 {
                     byte[] manifestBytes = await _cell.FetchAsync(source, digest, ModelManifest.MaxBytes);
                     byte[] metadataBytes = await _cell.FetchAsync(source, metadata, ModelStore.MaxMetadataBytes);
-                    Got got = Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes), followed.Settings);
+                    Got got = Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes), followed.Settings, imported: false);
                     return got with { Model = got.Model with { Adapters = wanted.Adapters ?? [] } };
                 }
                 catch (Exception e) when (e is IOException or InvalidDataException or TimeoutException)
@@ -327,17 +429,17 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             throw new IOException($"no coordinator gave the metadata of model {id} ({string.Join("; ", problems)})");
         }
 
-        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException));
+        RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException, Imported: false));
     }
 
-    private Got Take(DeploymentId id, StoredModel stored, DeploymentSettings settings)
+    private Got Take(DeploymentId id, StoredModel stored, DeploymentSettings settings, bool imported)
     {
         ServedModel model = ServedModel.Of(id.Value, stored, settings.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with
         {
             EmbeddingDimensions = settings.EmbeddingDimensions,
             KvType = KvCacheTypes.Parse(settings.KvCacheType),
         };
-        return new Got(id, model, new ModelOffer(stored.Digest.ToString(), _cell.Store.OfferMetadata(stored).ToString(), _cell.BlobEndpoint, null, 0));
+        return new Got(id, model, new ModelOffer(stored.Digest.ToString(), _cell.Store.OfferMetadata(stored).ToString(), _cell.BlobEndpoint, null, 0), imported);
     }
 
     private void OnProgressed(Progressed progressed)
@@ -351,18 +453,27 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
     {
         Followed followed = _followed[got.Deployment];
         string? deployed = _cell.Shown.GetValueOrDefault(got.Deployment)?.Model?.Digest;
-        bool imported = !followed.Fetching;
-        followed.Fetching = false;
-        (followed.Problem, followed.Refused, followed.ImportBytes) = (null, false, 0);
-        if (imported)
+        if (got.Imported)
         {
             // Only who has the file offers it: others have no tensors.
-            followed.Model = got.Offer;
+            (followed.Model, followed.Problem, followed.Refused, followed.ImportBytes) = (got.Offer, null, false, 0);
+        }
+        else
+        {
+            followed.Fetching = false;
         }
 
-        if (imported && deployed is not null && deployed != got.Offer.Digest)
+        if (got.Imported && deployed is not null && deployed != got.Offer.Digest)
         {
             _cell.Logger.LogWarning("deployment {Deployment} serves model {Deployed}; the file configured here is {Digest} and stays unused", got.Deployment, deployed, got.Offer.Digest);
+            return;
+        }
+
+        if (DigestOf(got.Deployment) is { } current && current != got.Offer.Digest)
+        {
+            _cell.Board.Prepare(got.Deployment.Value, got.Model);
+            OnRedial(new Redial(got.Deployment));
+            KeepOne(got.Deployment);
             return;
         }
 
@@ -373,7 +484,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
     private void OnNotGot(NotGot failed)
     {
         Followed followed = _followed[failed.Deployment];
-        if (followed.Fetching)
+        if (!failed.Imported)
         {
             followed.Fetching = false;
             _cell.Logger.LogWarning("{Problem}", failed.Problem);

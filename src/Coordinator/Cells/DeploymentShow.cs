@@ -40,5 +40,5 @@ internal sealed class DeploymentShow(ActorSystem system, CellContext cell)
     }
 
     private static string Shape(DeploymentProtocol.DeploymentShown shown) =>
-        $"{shown.WasReady} {shown.GaveUp} {shown.Problem} {shown.Model?.Digest} {shown.Sources.Count} {string.Join(',', shown.ToReplace ?? [])} {shown.Heard?.Count} {shown.Heard?.LastOrDefault()} {string.Join(',', shown.Epochs.Select(epoch => $"{epoch.Epoch}:{epoch.Role}:{epoch.Phase}"))}";
+        $"{shown.WasReady} {shown.GaveUp} {shown.Problem} {shown.Model?.Digest} {shown.Next?.Digest} {shown.Sources.Count} {string.Join(',', shown.ToReplace ?? [])} {shown.Heard?.Count} {shown.Heard?.LastOrDefault()} {string.Join(',', shown.Epochs.Select(epoch => $"{epoch.Epoch}:{epoch.Role}:{epoch.Phase}"))}";
 }

@@ -13,7 +13,8 @@ public sealed partial record DeploymentState
             case DeploymentEvent.ImportProgressed progress:
                 return Model is null ? this with { ImportedBytes = progress.DoneBytes, ImportBytes = progress.TotalBytes } : this;
             case DeploymentEvent.ModelImported imported:
-                return this with { Model = imported.Model, ImportedBytes = ImportBytes };
+                // Where it can be fetched from may have been what was lacking.
+                return this with { Model = imported.Model, ImportedBytes = ImportBytes, TriedBeside = [] };
             case DeploymentEvent.ImportFailed failed:
                 return this with { GaveUp = true, Problem = failed.Reason, Refused = failed.Refused };
             case DeploymentEvent.NodesSeen seen:
@@ -49,17 +50,30 @@ public sealed partial record DeploymentState
                 return this with { Retiring = Retiring.Remove(old) };
             case DeploymentEvent.Stalled stalled when Building?.Epoch == stalled.Epoch:
                 return OnEpochLost(stalled.Epoch, "loading made no progress", permanent: false, effects);
-            case DeploymentEvent.ReplanAsked asked when Model is not null && !Nodes.IsEmpty && !Heard.Contains(asked.Ask):
-                // An owner that has only begun cannot tell yet what would be replaced: it does not hear, and is asked again.
-                return this with
-                {
-                    ToReplace = [.. Replacements(asked.Roll).Where(one => one.Plan is not null).Select(one => one.Standing.Epoch)],
-                    TriedBeside = [],
-                    Heard = [.. Heard.Append(asked.Ask).TakeLast(MaxHeard)],
-                };
+            case DeploymentEvent.ReplanAsked asked when Model is not null && !Nodes.IsEmpty && !Heard.Contains(asked.Ask) && (asked.Next is null || NextDigest is null || NextDigest == asked.Next.Digest):
+                // An owner that has only begun cannot tell yet what would be replaced, and one model is changed to at a time: else it does not hear, and is asked again.
+                return OnReplan(asked);
+            case DeploymentEvent.NextKnown known when known.Next.Digest == NextDigest:
+                return this with { Next = known.Next };
             default:
                 return this;
         }
+    }
+
+    private DeploymentState OnReplan(DeploymentEvent.ReplanAsked asked)
+    {
+        DeploymentState state = this with { TriedBeside = [], Heard = [.. Heard.Append(asked.Ask).TakeLast(MaxHeard)] };
+        if (asked.Next is { } next && next.Digest != Model!.Digest)
+        {
+            state = state with { Next = next, NextDigest = next.Digest, ToReplace = [.. Standing.Select(standing => standing.Epoch)] };
+        }
+
+        IReadOnlyList<Replacement> replacements = state.Replacements(asked.Roll);
+        return state with
+        {
+            ToReplace = [.. replacements.Where(one => one.Plan is not null).Select(one => one.Standing.Epoch)],
+            Problem = replacements.Select(one => one.Problem).FirstOrDefault(problem => problem is not null),
+        };
     }
 
     private DeploymentState OnNodes(IReadOnlyList<NodeView> nodes, List<DeploymentEffect> effects)
@@ -132,6 +146,12 @@ public sealed partial record DeploymentState
     {
         effects.Add(new DeploymentEffect.Serve(Building!.Epoch));
         EpochState opened = Building with { Phase = EpochPhase.Serving, Replaces = null };
+        bool changes = Next is not null && Building.Digest == Next.Digest;
+        if (changes)
+        {
+            effects.Add(new DeploymentEffect.UseModel(Next!.Digest));
+        }
+
         EpochState? old = Standing.Find(epoch => epoch.Epoch == Building.Replaces);
         if (old is not null)
         {
@@ -150,6 +170,9 @@ public sealed partial record DeploymentState
             TriedBeside = [],
             Shunned = [],
             ToReplace = ToReplace.RemoveAll(asked => asked == old?.Epoch),
+            Model = changes ? Next : Model,
+            Next = changes ? null : Next,
+            NextDigest = changes ? null : NextDigest,
         };
     }
 
@@ -184,7 +207,7 @@ public sealed partial record DeploymentState
             if (Serving is not null)
             {
                 // The serving epoch stays; a better one is tried again when the nodes change. What somebody asked for ends with its first failure.
-                return this with { Building = null, TriedBeside = Present(), ToReplace = [] };
+                return this with { Building = null, TriedBeside = Present(), ToReplace = [], Problem = reason };
             }
 
             DeploymentState failed = this with { Building = null, Failures = Failures + 1, Problem = reason, GaveUp = permanent || Failures + 1 >= MaxFailures };

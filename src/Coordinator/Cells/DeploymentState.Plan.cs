@@ -69,29 +69,38 @@ public sealed partial record DeploymentState
     private DeploymentState? DecideReplacement(EpochState standing, List<DeploymentEffect> effects)
     {
         IReadOnlyList<NodeView> candidates = [.. Available.Where(node => !Standing.Any(other => other != standing && other.Uses(node.Name)))];
-        int stages = Math.Min(WantedStages, candidates.Count);
+        ModelFacts model = ModelFor(standing);
+        int stages = Math.Min(StagesOf(model), candidates.Count);
         NodeName[] leaving = [.. standing.Stages.Select(stage => stage.Plan.Node).Where(name => Nodes.TryGetValue(name, out NodeView? node) && node.Leaving).Distinct()];
         bool isBetter = stages > standing.Stages.Length;
-        if (!isBetter && leaving.Length == 0 && !ToReplace.Contains(standing.Epoch))
+        bool isAsked = ToReplace.Contains(standing.Epoch);
+        bool isOfOldModel = standing.Digest is not null && standing.Digest != Model!.Digest;
+        if (leaving.Length == 0 && (isAsked ? NextDigest is not null && Next is null : !isBetter && !isOfOldModel))
         {
+            // What is asked for waits for a new owner to know the model that it changes to.
             return null;
         }
 
         if (!isBetter && leaving.Length == 0)
         {
+            if (isOfOldModel && ReplacementOf(standing).Plan is null)
+            {
+                return this with { TriedBeside = Present() };
+            }
+
             // It could be planned when it was asked for; if the nodes have changed so much since that it cannot, it stays as it is.
             return ReplacementOf(standing).Plan is { } asked
-                ? Build(asked, standing.Epoch, effects)
+                ? Build(asked, standing.Epoch, effects, model)
                 : (this with { ToReplace = ToReplace.Remove(standing.Epoch) }).DecideBeside(effects);
         }
 
         string? problem = null;
         for (int count = stages; count >= (leaving.Length == 0 ? stages : FewestStages) && count > 0; count--)
         {
-            PlanResult result = MakePlan(count, candidates);
+            PlanResult result = MakePlan(count, candidates, model);
             if (result.Plan is not null)
             {
-                return Build(result.Plan, standing.Epoch, effects);
+                return Build(result.Plan, standing.Epoch, effects, model);
             }
 
             problem = result.Problem;
@@ -120,9 +129,13 @@ public sealed partial record DeploymentState
     private Replacement ReplacementOf(EpochState standing)
     {
         IReadOnlyList<NodeView> candidates = [.. Available.Where(node => !Standing.Any(other => other != standing && other.Uses(node.Name)))];
-        PlanResult result = MakePlan(Math.Min(WantedStages, candidates.Count), candidates);
+        ModelFacts model = ModelFor(standing);
+        PlanResult result = MakePlan(Math.Min(StagesOf(model), candidates.Count), candidates, model);
         return new Replacement(standing, result.Plan, result.Problem);
     }
+
+    /// <summary>What takes a pipeline's place is of the model that a roll changes to where it was asked for, else of the one that serves.</summary>
+    private ModelFacts ModelFor(EpochState standing) => ToReplace.Contains(standing.Epoch) ? Next ?? Model! : Model!;
 
     private static bool IsSame(Plan a, Plan b) => a.Pipelines.SelectMany(Places).SequenceEqual(b.Pipelines.SelectMany(Places));
 
@@ -150,28 +163,29 @@ public sealed partial record DeploymentState
     private int FewestStages => Spec.Ranges?.Count ?? 1;
 
     /// <summary>Stages that count for nothing any more are on their way out: their memory is free for a plan, and the node waits for it.</summary>
-    private PlanResult MakePlan(int stages, IReadOnlyList<NodeView> nodes)
+    private PlanResult MakePlan(int stages, IReadOnlyList<NodeView> nodes, ModelFacts? model = null)
     {
         // Nodes on one machine share its cores and memory; what their measurements differ by is chance.
         Dictionary<string, long> speeds = Nodes.Values.GroupBy(node => node.Link.Host, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Max(node => node.BytesPerSecond), StringComparer.Ordinal);
         bool IsOver(StageAddress stage) => stage.Deployment == Spec.Id && !Counts(stage.Epoch);
-        return Planner.Make(new PlanRequest(Model!.Cost, [.. nodes.Select(node => node.Capacity(IsOver, speeds[node.Link.Host]))], stages, Spec.Ranges));
+        return Planner.Make(new PlanRequest((model ?? Model!).Cost, [.. nodes.Select(node => node.Capacity(IsOver, speeds[node.Link.Host]))], stages, Spec.Ranges));
     }
 
-    private DeploymentState Build(Plan plan, int? replaces, List<DeploymentEffect> effects)
+    private DeploymentState Build(Plan plan, int? replaces, List<DeploymentEffect> effects, ModelFacts? of = null)
     {
+        ModelFacts model = of ?? Model!;
         // A coordinator that was restarted goes on after the epochs that nodes remember: they refuse older ones.
         int remembered = Nodes.Values.SelectMany(node => node.Stages).Where(stage => stage.Address.Deployment == Spec.Id)
             .Select(stage => stage.Address.Epoch).DefaultIfEmpty(0).Max();
-        EpochState epoch = EpochState.Begin(Spec.Id, Math.Max(LastEpoch, remembered) + 1, plan, Nodes) with { Replaces = replaces };
-        StageSettings settings = Model!.Settings(plan, Spec);
+        EpochState epoch = EpochState.Begin(Spec.Id, Math.Max(LastEpoch, remembered) + 1, plan, Nodes) with { Replaces = replaces, Digest = model.Digest };
+        StageSettings settings = model.Settings(plan, Spec);
         foreach (StageState stage in epoch.Stages)
         {
             IReadOnlyList<StagePlan> pipeline = plan.Pipelines[stage.Address.Pipeline].Stages;
             NodeName? predecessor = pipeline.Count == 1 ? null : pipeline[(stage.Address.Stage + pipeline.Count - 1) % pipeline.Count].Node;
             effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.LoadStage(
-                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, Model.Digest, Model.Sources, settings, predecessor, stage.Address.Stage == 0 ? Model.DraftDigest : null, Model.AdapterDigests)));
+                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, model.Digest, model.Sources, settings, predecessor, stage.Address.Stage == 0 ? model.DraftDigest : null, model.AdapterDigests)));
         }
 
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };

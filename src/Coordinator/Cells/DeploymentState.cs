@@ -63,6 +63,12 @@ public sealed partial record DeploymentState
     /// <summary>Epochs that somebody wants replaced, one after the other; a new owner goes on with those that still serve.</summary>
     public ImmutableArray<int> ToReplace { get; init; } = [];
 
+    /// <summary>Digest of the model that a roll changes to, until a pipeline of it serves; null = none.</summary>
+    public string? NextDigest { get; init; }
+
+    /// <summary>What planning needs to know of that model; null while this owner has not got it.</summary>
+    public ModelFacts? Next { get; init; }
+
     /// <summary>Numbers of the asks that were taken last, at most <see cref="MaxHeard"/>, the newest last.</summary>
     public ImmutableArray<long> Heard { get; init; } = [];
 
@@ -74,7 +80,12 @@ public sealed partial record DeploymentState
     private IReadOnlyList<NodeView> Available => [.. Nodes.Values.Where(node => !node.Leaving)];
 
     /// <summary>Stages a full plan has.</summary>
-    public int WantedStages => Spec.Ranges?.Count ?? Math.Min(Spec.Nodes, Model?.Cost.LayerCount ?? Spec.Nodes);
+    public int WantedStages => StagesOf(Model);
+
+    private int StagesOf(ModelFacts? model) => Spec.Ranges?.Count ?? Math.Min(Spec.Nodes, model?.Cost.LayerCount ?? Spec.Nodes);
+
+    /// <summary>Of the model that an epoch's stages hold; null for one that does not count.</summary>
+    public string? DigestOf(int epoch) => Epochs.FirstOrDefault(other => other.Epoch == epoch)?.Digest;
 
     /// <summary>Whether links to the epoch's head are waited for.</summary>
     public bool IsOpening(int epoch) => Epochs.Any(other => other.Epoch == epoch && other.Phase == EpochPhase.Opening);
@@ -104,6 +115,14 @@ public sealed partial record DeploymentState
     {
         var effects = new List<DeploymentEffect>();
         DeploymentState next = On(happened, effects);
-        return (next.Decide(effects), effects);
+        return (next.WithoutWhatIsOver().Decide(effects).WithoutWhatIsOver(), effects);
+    }
+
+    /// <summary>A change of the model is over when no pipeline is left that it could replace.</summary>
+    private DeploymentState WithoutWhatIsOver()
+    {
+        ImmutableArray<int> left = ToReplace.RemoveAll(epoch => !Standing.Exists(standing => standing.Epoch == epoch));
+        DeploymentState state = left.Length == ToReplace.Length ? this : this with { ToReplace = left };
+        return NextDigest is not null && left.IsEmpty && Building?.Digest != NextDigest ? state with { NextDigest = null, Next = null } : state;
     }
 }

@@ -21,7 +21,7 @@ internal static class DeploymentWire
         return new DeploymentSpec(tenant, id, Math.Max(settings.Nodes, ranges?.Count ?? 1), ranges, settings.Threads, settings.DraftTokens, KvCacheTypes.Parse(settings.KvCacheType), settings.Pipelines, settings.Spares);
     }
 
-    public static DeploymentProtocol.DeploymentShown Shown(DeploymentState state, DeploymentSettings settings, string owner, ModelOffer? model, IReadOnlyList<Endpoint> sources)
+    public static DeploymentProtocol.DeploymentShown Shown(DeploymentState state, DeploymentSettings settings, string owner, ModelOffer? model, IReadOnlyList<Endpoint> sources, ModelOffer? next = null)
     {
         var epochs = new List<EpochShown>();
         foreach (EpochState standing in state.Standing)
@@ -41,7 +41,7 @@ internal static class DeploymentWire
 
         return new DeploymentProtocol.DeploymentShown(
             state.Spec.Tenant, state.Spec.Id, settings, 0, model, sources, state.LastEpoch, state.WasReady, state.GaveUp, state.Problem, state.ImportedBytes, state.ImportBytes, epochs, owner, state.Refused,
-            [.. state.ToReplace], [.. state.Heard]);
+            [.. state.ToReplace], [.. state.Heard], next);
     }
 
     /// <summary>
@@ -52,6 +52,7 @@ internal static class DeploymentWire
     {
         return State(shown) with
         {
+            NextDigest = shown.ToReplace is { Count: > 0 } ? shown.Next?.Digest : null,
             ToReplace = [.. (shown.ToReplace ?? []).Intersect(shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).Select(epoch => epoch.Epoch))],
             Heard = [.. (shown.Heard ?? []).TakeLast(DeploymentState.MaxHeard)],
             Standing = [.. Epochs(shown, EpochRole.Serving).Select(epoch => epoch with { Phase = EpochPhase.Opening })],
@@ -94,7 +95,7 @@ internal static class DeploymentWire
         {
             epochs.Add(new EpochShown(epoch.Epoch, role, (int)epoch.Phase, epoch.Plan.KvBlocks, epoch.Plan.MaxSequences, [.. epoch.Stages.Select(stage => new StageShown(
                 stage.Address.Pipeline, stage.Address.Stage, stage.Plan.Node, stage.Node.Link, stage.Node.ProcessId, stage.Plan.Layers.First, stage.Plan.Layers.End,
-                stage.Plan.WeightBytes, stage.Phase, stage.DoneBytes, stage.TotalBytes, stage.MemoryBytes))]));
+                stage.Plan.WeightBytes, stage.Phase, stage.DoneBytes, stage.TotalBytes, stage.MemoryBytes))], epoch.Digest));
         }
     }
 
@@ -106,6 +107,6 @@ internal static class DeploymentWire
             new NodeView(stage.Node, stage.Link, stage.ProcessId, "", 0, 0, 0, 0, []),
             stage.Phase, stage.DoneBytes, stage.TotalBytes, stage.MemoryBytes))];
         PipelinePlan[] pipelines = [.. stages.GroupBy(stage => stage.Address.Pipeline).OrderBy(group => group.Key).Select(group => new PipelinePlan([.. group.Select(stage => stage.Plan)]))];
-        return new EpochState(epoch.Epoch, (EpochPhase)epoch.Phase, new Plan(pipelines, epoch.KvBlocks, epoch.MaxSequences, []), stages);
+        return new EpochState(epoch.Epoch, (EpochPhase)epoch.Phase, new Plan(pipelines, epoch.KvBlocks, epoch.MaxSequences, []), stages, Digest: epoch.Digest);
     }
 }

@@ -26,8 +26,9 @@ public sealed record StageState(StageAddress Address, StagePlan Plan, NodeView N
 public enum EpochPhase { Loading, Connecting, Opening, Serving }
 
 /// <summary>One realisation of a plan: its stages and how far they are.</summary>
+/// <param name="Digest">Of the model that its stages hold.</param>
 /// <param name="Replaces">The epoch whose place it takes once it serves; null when it is one more.</param>
-public sealed record EpochState(int Epoch, EpochPhase Phase, Plan Plan, ImmutableArray<StageState> Stages, int? Replaces = null)
+public sealed record EpochState(int Epoch, EpochPhase Phase, Plan Plan, ImmutableArray<StageState> Stages, int? Replaces = null, string? Digest = null)
 {
     public static EpochState Begin(DeploymentId deployment, int epoch, Plan plan, IReadOnlyDictionary<NodeName, NodeView> nodes)
     {

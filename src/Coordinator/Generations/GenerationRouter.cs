@@ -13,6 +13,8 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     private readonly GenerationMetrics _metrics = new(deployment);
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IReadOnlyList<HeadLink>> _epochs = [];
+    /// <summary>Digest of the model that an epoch's pipeline holds, where it is known.</summary>
+    private readonly Dictionary<int, string> _models = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly HashSet<int> _serving = [];
     private readonly PrefixDirectory<HeadLink> _prefixes = new(capacity: 16_384);
@@ -56,8 +58,27 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         }
     }
 
+    /// <summary>Whether an epoch that serves holds this model.</summary>
+    public bool Serves(string model)
+    {
+        lock (_lock)
+        {
+            return _serving.Any(epoch => _models.GetValueOrDefault(epoch) == model);
+        }
+    }
+
+    /// <summary>Whether links to an epoch of this model are held.</summary>
+    public bool Holds(string model)
+    {
+        lock (_lock)
+        {
+            return _models.ContainsValue(model);
+        }
+    }
+
     /// <summary>Takes an epoch's open links, in place of those it had; it serves once <see cref="Serve"/> says so.</summary>
-    public void Add(int epoch, IReadOnlyList<HeadLink> heads)
+    /// <param name="model">Digest of the model that its pipeline holds.</param>
+    public void Add(int epoch, IReadOnlyList<HeadLink> heads, string? model = null)
     {
         IReadOnlyList<HeadLink> unused = heads;
         lock (_lock)
@@ -66,6 +87,10 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
             {
                 unused = _epochs.GetValueOrDefault(epoch, []);
                 _epochs[epoch] = heads;
+                if (model is not null)
+                {
+                    _models[epoch] = model;
+                }
             }
         }
 
@@ -109,6 +134,10 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         {
             _epochs.Remove(epoch, out heads);
             _serving.Remove(epoch);
+            if (_models.Remove(epoch))
+            {
+                SignalChange();
+            }
         }
 
         Close(heads ?? []);
@@ -119,14 +148,19 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     public async Task DrainAsync(int epoch, bool hurried, CancellationToken cancellation)
     {
         IReadOnlyList<HeadLink> heads;
+        bool isOfOldModel;
         lock (_lock)
         {
             heads = _epochs.GetValueOrDefault(epoch) ?? [];
             _serving.Remove(epoch);
+            isOfOldModel = _models.TryGetValue(epoch, out string? model) && HasOther(model);
         }
 
-        long deadline = Environment.TickCount64 + (long)(hurried ? limits.HurriedDrainTime : limits.DrainTime).TotalMilliseconds;
-        while (heads.Any(head => head.Running > 0) && Environment.TickCount64 < deadline && !cancellation.IsCancellationRequested)
+        // Nobody else can go on with what this model began, and requests that were made into its tokens are on their way.
+        long began = Environment.TickCount64;
+        long grace = began + (long)(isOfOldModel && !hurried ? limits.ChangeGrace : TimeSpan.Zero).TotalMilliseconds;
+        long deadline = began + (long)(hurried ? limits.HurriedDrainTime : isOfOldModel ? limits.ChangeDrainTime : limits.DrainTime).TotalMilliseconds;
+        while ((heads.Any(head => head.Running > 0) || Environment.TickCount64 < grace) && Environment.TickCount64 < deadline && !cancellation.IsCancellationRequested)
         {
             await Task.Delay(50, CancellationToken.None);
         }
@@ -138,20 +172,21 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     /// Runs a generation to its end. Never throws for what happens to pipelines: the outcome says it. <paramref name="onTokens"/> is called on a link's thread, in
     /// order and with each index once, and must not block.
     /// </summary>
+    /// <param name="model">Digest of the model that the prompt's tokens are of: no pipeline of another gets them. Null takes any.</param>
     public Task<GenerationProtocol.GenerationEnded> RunAsync(
-        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null) =>
-        RunCountedAsync(new GenerationRun(submit, onTokens, flow, _metrics), submit, cancellation);
+        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null, string? model = null) =>
+        RunCountedAsync(new GenerationRun(submit, onTokens, flow, _metrics), submit, model, cancellation);
 
     /// <summary>As <see cref="RunAsync"/>, for the embedding of a prompt; null unless the outcome is Stop.</summary>
-    public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(GenerationProtocol.Submit submit, CancellationToken cancellation)
+    public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(GenerationProtocol.Submit submit, CancellationToken cancellation, string? model = null)
     {
         GenerationProtocol.Submit pooled = submit with { Pool = true };
         var run = new GenerationRun(pooled, _ => { }, metrics: _metrics);
-        GenerationProtocol.GenerationEnded ended = await RunCountedAsync(run, pooled, cancellation);
+        GenerationProtocol.GenerationEnded ended = await RunCountedAsync(run, pooled, model, cancellation);
         return (ended, run.Embedding);
     }
 
-    private async Task<GenerationProtocol.GenerationEnded> RunCountedAsync(GenerationRun run, GenerationProtocol.Submit submit, CancellationToken cancellation)
+    private async Task<GenerationProtocol.GenerationEnded> RunCountedAsync(GenerationRun run, GenerationProtocol.Submit submit, string? model, CancellationToken cancellation)
     {
         if (!_places.TryTake(submit.Lane))
         {
@@ -160,7 +195,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
 
         try
         {
-            return await RunAsync(run, submit, cancellation);
+            return await RunAsync(run, submit, model, cancellation);
         }
         finally
         {
@@ -177,13 +212,14 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
             heads = [.. _epochs.Values.SelectMany(links => links)];
             _epochs.Clear();
             _serving.Clear();
+            _models.Clear();
             SignalChange();
         }
 
         Close(heads);
     }
 
-    private async Task<GenerationProtocol.GenerationEnded> RunAsync(GenerationRun run, GenerationProtocol.Submit submit, CancellationToken cancellation)
+    private async Task<GenerationProtocol.GenerationEnded> RunAsync(GenerationRun run, GenerationProtocol.Submit submit, string? model, CancellationToken cancellation)
     {
         string reason = "no pipeline is ready";
         while (true)
@@ -199,7 +235,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
                 return Ended(submit, GenerationOutcome.Failed, state.Emitted.Count, $"given up after {state.Attempt} pipelines were lost: {reason}");
             }
 
-            HeadLink? head = await NextHeadAsync(submit.PromptTokens, cancellation);
+            HeadLink? head = await NextHeadAsync(submit.PromptTokens, model, cancellation);
             if (cancellation.IsCancellationRequested)
             {
                 return Ended(submit, GenerationOutcome.Cancelled, run.State.Emitted.Count, "");
@@ -208,6 +244,11 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
             if (head is null && Hopeless is { } hopeless)
             {
                 return Ended(submit, GenerationOutcome.Failed, run.State.Emitted.Count, hopeless);
+            }
+
+            if (head is null && IsReplaced(model))
+            {
+                return Ended(submit, GenerationOutcome.ModelReplaced, run.State.Emitted.Count, "the deployment serves another model now");
             }
 
             if (head is null)
@@ -248,7 +289,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     }
 
     /// <summary>A head of the serving epoch; waits for one as long as a recovery may take. Null after that, when none can come, and on cancellation.</summary>
-    private async Task<HeadLink?> NextHeadAsync(int[] prompt, CancellationToken cancellation)
+    private async Task<HeadLink?> NextHeadAsync(int[] prompt, string? model, CancellationToken cancellation)
     {
         long deadline = Environment.TickCount64 + (long)limits.RecoveryTime.TotalMilliseconds;
         while (!cancellation.IsCancellationRequested)
@@ -263,14 +304,14 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
                 }
             }
 
-            HeadLink? head = Choose(prompt);
+            HeadLink? head = Choose(prompt, model);
             if (head is not null)
             {
                 return head;
             }
 
             TimeSpan left = TimeSpan.FromMilliseconds(deadline - Environment.TickCount64);
-            if (left <= TimeSpan.Zero || Hopeless is not null)
+            if (left <= TimeSpan.Zero || Hopeless is not null || IsReplaced(model))
             {
                 return null;
             }
@@ -291,9 +332,9 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     /// <summary>
     /// The pipeline that computed the longest beginning of the prompt, unless it has much more to do than the one that has least: then that one.
     /// </summary>
-    private HeadLink? Choose(int[] prompt)
+    private HeadLink? Choose(int[] prompt, string? model)
     {
-        HeadLink[] open = [.. ServingHeads().Where(link => !link.Closed.IsCompleted)];
+        HeadLink[] open = [.. HeadsFor(model).Where(link => !link.Closed.IsCompleted)];
         if (open.Length <= 1)
         {
             return open.FirstOrDefault();
@@ -334,6 +375,32 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         }
     }
 
+    /// <summary>Serving heads of the model; where only others serve, those of its epochs that are drained.</summary>
+    private IReadOnlyList<HeadLink> HeadsFor(string? model)
+    {
+        if (model is null)
+        {
+            return ServingHeads();
+        }
+
+        lock (_lock)
+        {
+            HeadLink[] serving = [.. _serving.Where(epoch => _epochs.ContainsKey(epoch) && (!_models.TryGetValue(epoch, out string? other) || other == model)).SelectMany(epoch => _epochs[epoch])];
+            return serving.Length > 0 || !HasOther(model) ? serving : [.. _models.Where(pair => pair.Value == model).SelectMany(pair => _epochs[pair.Key])];
+        }
+    }
+
+    /// <summary>Whether a pipeline of another model serves; under the lock.</summary>
+    private bool HasOther(string model) => _serving.Any(epoch => _models.TryGetValue(epoch, out string? other) && other != model);
+
+    private bool IsReplaced(string? model)
+    {
+        lock (_lock)
+        {
+            return model is not null && HasOther(model) && !_models.ContainsValue(model);
+        }
+    }
+
     private void SignalChange()
     {
         _changed.TrySetResult();
@@ -369,6 +436,12 @@ internal sealed record GenerationLimits
 
     /// <summary>How long a replaced epoch may finish its generations; those that are left move on.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The same where the next epoch holds another model: those that are left end.</summary>
+    public TimeSpan ChangeDrainTime { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long a replaced epoch stays, where the next holds another model, for requests that were read before.</summary>
+    public TimeSpan ChangeGrace { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The same when a node is leaving and waits for that.</summary>
     public TimeSpan HurriedDrainTime { get; init; } = TimeSpan.FromSeconds(5);

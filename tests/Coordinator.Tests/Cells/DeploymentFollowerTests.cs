@@ -32,8 +32,8 @@ public sealed class DeploymentFollowerTests : TestKit
         IActorRef owner = TestActor;
         IActorRef follower = Sys.ActorOf(Props.Create(() => new DeploymentFollower(cell, owner)));
         follower.Tell(Shown(1, []));
-        follower.Tell(new DeploymentFollower.Replan(s_id, Roll: true));
-        follower.Tell(new DeploymentFollower.Replan(s_id, Roll: false));
+        follower.Tell(new DeploymentFollower.Replan(s_id, Roll: true, new()));
+        follower.Tell(new DeploymentFollower.Replan(s_id, Roll: false, new()));
 
         DeploymentProtocol.ReplanDeployment[] asked = [NextAsk(), NextAsk(), NextAsk()];
         Assert.All(asked, ask => Assert.Equal((true, asked[0].Ask), (ask.Roll, ask.Ask)));
@@ -42,7 +42,7 @@ public sealed class DeploymentFollowerTests : TestKit
         DeploymentProtocol.ReplanDeployment second = (DeploymentProtocol.ReplanDeployment)FishForMessage(message => message is DeploymentProtocol.ReplanDeployment { Roll: false }, s_limit);
         follower.Tell(Shown(3, [asked[0].Ask, second.Ask]));
 
-        follower.Tell(new DeploymentFollower.Replan(s_id, Roll: true));
+        follower.Tell(new DeploymentFollower.Replan(s_id, Roll: true, new()));
         FishForMessage(message => message is DeploymentProtocol.ReplanDeployment ask && ask.Ask != asked[0].Ask && ask.Ask != second.Ask, s_limit);
 
         await Sys.Terminate().WaitAsync(s_limit);

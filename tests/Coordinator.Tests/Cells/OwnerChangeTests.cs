@@ -37,8 +37,10 @@ public sealed class OwnerChangeTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Roll_OwnerStopsBetweenTwoPipelines_TheNextOwnerRollsTheOther()
+    public async Task Roll_OfAReplacedFileAndItsOwnerStopsBetweenTwoPipelines_TheNextOwnerRollsTheOther()
     {
+        byte[] content = await File.ReadAllBytesAsync(Repository.File("models/lamina-tiny-q8_0.gguf"));
+        await File.WriteAllBytesAsync(ModelFile, content);
         await Task.WhenAll(s_fronts.Select((name, i) => StartCoordinatorAsync(name, _seeds[i])));
         await Task.WhenAll(StartNodeAsync("node-1"), StartNodeAsync("node-2"));
         Cell first = _coordinators["front-1"].Cells[0];
@@ -49,8 +51,16 @@ public sealed class OwnerChangeTests : IAsyncDisposable
 
         // An answer on each pipeline, paused by its reader: the pipeline that is replaced first cannot drain, so the roll stays between the two.
         Answer[] answers = [await AnswerAsync(other, 5), await AnswerAsync(other, 6)];
-        _coordinators[owner].Cells[0].Replan("tiny", roll: true);
-        await UntilAsync(other, view => Epochs(view) is [2, 3]);
+        string before = other.FindModel("tiny")!.Fingerprint;
+
+        // One weight of the last tensor differs. Both coordinators see the file; one is asked to look at it.
+        content[^1] ^= 1;
+        await File.WriteAllBytesAsync(ModelFile + ".new", content);
+        File.Move(ModelFile + ".new", ModelFile, overwrite: true);
+        Assert.Null(await _coordinators[owner].Cells[0].ReplanAsync("tiny", roll: true));
+        await UntilAsync(other, view => Epochs(view) is [2, 3] && other.FindModel("tiny")!.Fingerprint != before);
+        string after = other.FindModel("tiny")!.Fingerprint;
+        Assert.Equal(after, _coordinators[owner].Cells[0].FindModel("tiny")!.Fingerprint);
         await _coordinators[owner].DisposeAsync();
         _coordinators.Remove(owner);
         await UntilAsync(other, _ => other.OwnerOf("tiny") == s_fronts.Single(name => name != owner));
@@ -62,11 +72,17 @@ public sealed class OwnerChangeTests : IAsyncDisposable
         foreach (Answer answer in answers)
         {
             GenerationProtocol.GenerationEnded ended = await answer.Ended.WaitAsync(s_limit);
-            Assert.Equal((GenerationOutcome.Length, 40), (ended.Outcome, ended.Tokens));
+            Assert.Equal((GenerationOutcome.Length, 40, ""), (ended.Outcome, ended.Tokens, ended.Reason));
         }
 
         await UntilAsync(other, view => Epochs(view) is [> 2, > 2]);
+        Assert.Equal(after, other.FindModel("tiny")!.Fingerprint);
+        Answer last = await AnswerAsync(other, 7);
+        last.Flow.Take(1000);
+        Assert.Equal(GenerationOutcome.Length, (await last.Ended.WaitAsync(s_limit)).Outcome);
     }
+
+    private string ModelFile => Path.Combine(_folder, "tiny.gguf");
 
     private sealed record Answer(GenerationFlow Flow, Task<GenerationProtocol.GenerationEnded> Ended);
 
@@ -77,7 +93,7 @@ public sealed class OwnerChangeTests : IAsyncDisposable
         var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var submit = new GenerationProtocol.Submit(
             TestCoordinator.Tenant, new GenerationId(1, (ulong)token), [.. Enumerable.Repeat(token, 8)], [], 40, [], SamplingSettings.From(new SamplingParameters { Temperature = 0 }), 0);
-        Task<GenerationProtocol.GenerationEnded> ended = cell.GenerateAsync("tiny", submit, _ => begun.TrySetResult(), CancellationToken.None, flow);
+        Task<GenerationProtocol.GenerationEnded> ended = cell.GenerateAsync("tiny", submit, _ => begun.TrySetResult(), CancellationToken.None, flow, cell.FindModel("tiny")!.Stored.Digest.ToString());
         await begun.Task.WaitAsync(s_limit);
         return new Answer(flow, ended);
     }
@@ -106,7 +122,7 @@ public sealed class OwnerChangeTests : IAsyncDisposable
                     new CellOptions
                     {
                         Tenant = TestCoordinator.Tenant, Name = name, CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath,
-                        ControlPort = control.Port, Seeds = _seeds, Models = [CellTests.Tiny(nodes: 1) with { Pipelines = 2 }],
+                        ControlPort = control.Port, Seeds = _seeds, Models = [CellTests.Tiny(nodes: 1) with { Path = ModelFile, Pipelines = 2 }],
                     },
                 ],
             },

@@ -96,9 +96,12 @@ public class SeveralPipelinesTests
         Assert.Equal((_state.LastEpoch, true, 2, 1), (next.LastEpoch, next.WasReady, next.Spec.Pipelines, next.Spec.Spares));
     }
 
-    [Fact]
-    public void Roll_OwnerFollowedByAnotherAtAnyMoment_ReplacesEveryPipeline()
+    [Theory]
+    [InlineData("sha256-0")]
+    [InlineData("sha256-1")]
+    public void Roll_OwnerFollowedByAnotherAtAnyMoment_ReplacesEveryPipeline(string digest)
     {
+        var ask = new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1, Imported().Model with { Digest = digest });
         string[] nodes = ["a", "b", "c", "d", "e"];
         ServeTwo(nodes);
         DeploymentState before = _state;
@@ -107,7 +110,7 @@ public class SeveralPipelinesTests
         {
             _state = before;
             _effects.Clear();
-            Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
+            Happen(ask);
             int done = 0;
             reached = false;
             for (int events = 0; done < _effects.Count; events++)
@@ -116,12 +119,13 @@ public class SeveralPipelinesTests
                 {
                     // What was told to the dead owner, or was still to be told, is lost.
                     reached = true;
+                    ModelFacts serves = _state.Model!;
                     _state = DeploymentWire.Resume(Wire.Decode<DeploymentProtocol.DeploymentShown>(Wire.Encode(Shown()).AsMemory()));
                     _effects.Clear();
                     done = 0;
                     _effects.AddRange(_state.Standing.Select(epoch => new DeploymentEffect.OpenHeads(epoch.Epoch, [.. epoch.Heads])));
                     _effects.AddRange(_state.Retiring.Select(epoch => new DeploymentEffect.Drain(epoch.Epoch)));
-                    Happen(Imported(), new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1), Seen(nodes), new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1));
+                    Happen(new DeploymentEvent.ModelImported(serves), ask, Seen(nodes), new DeploymentEvent.NextKnown(ask.Next!), ask);
                     continue;
                 }
 
@@ -129,11 +133,52 @@ public class SeveralPipelinesTests
             }
 
             Assert.True(_state.Standing.Count == 2 && _state.Standing.All(epoch => epoch.Epoch > 2), $"after {moment} events: {string.Join(' ', _state.Standing.Select(epoch => epoch.Epoch))} serve");
-            Assert.True(_state is { Building: null, Retiring.IsEmpty: true, ToReplace.IsEmpty: true, LastEpoch: <= 6 }, $"after {moment} events: {_state}");
+            Assert.True(_state is { Building: null, Retiring.IsEmpty: true, ToReplace.IsEmpty: true, NextDigest: null, LastEpoch: <= 6 }, $"after {moment} events: {_state}");
+            Assert.Equal([digest, digest, digest], _state.Standing.Select(epoch => epoch.Digest).Append(_state.Model!.Digest));
         }
     }
 
-    private DeploymentProtocol.DeploymentShown Shown() => DeploymentWire.Shown(_state, new DeploymentSettings(2, null, 0, 0, 0, "f16", [], 2, 1), "front", null, []);
+    [Fact]
+    public void Roll_ToAModelThatDoesNotLoad_LeavesTheOneThatServes()
+    {
+        ServeTwo("a", "b", "c", "d", "e");
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1, Imported().Model with { Digest = "sha256-1" }));
+        StageState stage = _state.Building!.Stages[0];
+        Assert.Equal(("sha256-1", "sha256-0"), (_state.Building.Digest, _state.Model!.Digest));
+        Assert.DoesNotContain(_effects, effect => effect is DeploymentEffect.UseModel);
+        Happen(new DeploymentEvent.StageFailed(stage.Address, stage.Plan.Node, StageFailure.Corrupt, "a tensor has another hash"));
+
+        Assert.Equal(("sha256-0", null, null), (_state.Model!.Digest, _state.NextDigest, _state.Next));
+        Assert.Equal([1, 2], _state.Standing.Select(epoch => epoch.Epoch));
+        Assert.Contains("another hash", _state.Problem, StringComparison.Ordinal);
+
+        // What is lost later comes back as the model that serves.
+        Happen(new DeploymentEvent.StageFailed(new StageAddress(s_id, 2, 0, 1), new NodeName("d"), StageFailure.LinkLost, "closed"), new DeploymentEvent.NodesProbed([Node("a"), Node("b"), Node("c"), Node("e"), Node("f")]));
+        Assert.Equal("sha256-0", _state.Building!.Digest);
+    }
+
+    [Fact]
+    public void Roll_ToAnotherModel_CallersGetItWhenItsFirstPipelineServesAndBeforeTheOldOneDrains()
+    {
+        ServeTwo("a", "b", "c", "d", "e");
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 1, Imported().Model with { Digest = "sha256-1" }));
+        Assert.All(_effects.OfType<DeploymentEffect.Tell>().Select(tell => tell.Command).OfType<NodeCommands.LoadStage>().Where(load => load.Address.Epoch == 3), load => Assert.Equal("sha256-1", load.ModelDigest));
+        string[] nodes = [.. _state.Building!.Stages.Select(stage => stage.Plan.Node.Value)];
+        _effects.Clear();
+        Finish(3, nodes);
+
+        DeploymentEffect[] last = [.. _effects.TakeLast(3)];
+        Assert.Equal([new DeploymentEffect.Serve(3), new DeploymentEffect.UseModel("sha256-1"), new DeploymentEffect.Drain(1)], last);
+        Assert.Equal("sha256-1", _state.Model!.Digest);
+
+        // Another ask that is on its way finds the change done.
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 2, Imported().Model with { Digest = "sha256-1" }));
+        Assert.Null(_state.NextDigest);
+        Assert.Equal([3, 2], _state.Standing.Select(epoch => epoch.Epoch));
+    }
+
+    private DeploymentProtocol.DeploymentShown Shown() => DeploymentWire.Shown(_state, new DeploymentSettings(2, null, 0, 0, 0, "f16", [], 2, 1), "front", null, [],
+        _state.NextDigest is { } next ? new ModelOffer(next, next, new Endpoint("front", 1), null, 0) : null);
 
     /// <summary>Does what is wanted, and all goes well.</summary>
     private void Follow(DeploymentEffect effect)

@@ -155,6 +155,45 @@ public sealed class GenerationRouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Run_ModelChanges_EachAnswerIsOfTheModelThatItBeganWith()
+    {
+        _router = new GenerationRouter(new GenerationLimits { ChangeGrace = TimeSpan.FromMinutes(10) });
+        ScriptedHead old = Head(cutAfter: null);
+        ScriptedHead next = Head(cutAfter: null);
+        await ServeAsync(1, old, "old");
+        await ServeAsync(2, next, "new");
+        Task drained = _router.DrainAsync(1, hurried: false, CancellationToken.None);
+
+        // Requests that were read before the change find the pipeline that is about to go.
+        Assert.Equal(GenerationOutcome.Length, (await RunAsync(1, "old")).Outcome);
+        Assert.Equal(GenerationOutcome.Length, (await RunAsync(2, "new")).Outcome);
+        Assert.Equal((1, 1), (old.Submissions, next.Submissions));
+        Assert.False(drained.IsCompleted);
+
+        _router.Stop(1);
+        Assert.Equal((GenerationOutcome.ModelReplaced, 0), ((await RunAsync(3, "old")).Outcome, (await RunAsync(3, "old")).Tokens));
+        Assert.Equal((1, 1), (old.Submissions, next.Submissions));
+    }
+
+    [Fact]
+    public async Task Run_ModelChangedWhileItsPipelineIsLost_EndsWithTheTokensItHasAndIsNotContinuedByTheOther()
+    {
+        ScriptedHead old = Head(cutAfter: 3);
+        ScriptedHead next = Head(cutAfter: null);
+        await ServeAsync(1, old, "old");
+        var tokens = new List<int>();
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(9, 12), report => tokens.AddRange(report.Tokens), CancellationToken.None, model: "old");
+        await UntilAsync(() => _router.OpenHeads(1) is null);
+        _router.Stop(1);
+        Assert.False(run.IsCompleted);
+        await ServeAsync(2, next, "new");
+
+        GenerationProtocol.GenerationEnded ended = await run.WaitAsync(TimeSpan.FromSeconds(120));
+        Assert.Equal((GenerationOutcome.ModelReplaced, 3, 0), (ended.Outcome, ended.Tokens, next.Submissions));
+        Assert.Equal(Enumerable.Range(0, 3).Select(i => (9 * 31) + (i * 7)), tokens);
+    }
+
+    [Fact]
     public async Task Run_NoPipelineInTime_Fails()
     {
         _router = new GenerationRouter(new GenerationLimits { RecoveryTime = TimeSpan.FromMilliseconds(50) });
@@ -233,13 +272,16 @@ public sealed class GenerationRouterTests : IAsyncDisposable
         return head;
     }
 
-    private async Task ServeAsync(int epoch, ScriptedHead head)
+    private async Task ServeAsync(int epoch, ScriptedHead head, string? model = null)
     {
         var hello = new LinkHello(LinkHello.CurrentVersion, LinkPurpose.Generations, s_tenant, "front", new StageAddress(new DeploymentId("m"), epoch, 0, 0));
         Link link = await LinkDialler.DialAsync(head.Endpoint, head.Node, hello, new LinkOptions(), _certificates, CancellationToken.None);
-        _router.Add(epoch, [HeadLink.Start(link, epoch)]);
+        _router.Add(epoch, [HeadLink.Start(link, epoch)], model);
         _router.Serve(epoch);
     }
+
+    private Task<GenerationProtocol.GenerationEnded> RunAsync(int prompt, string model) =>
+        _router.RunAsync(Submit(prompt, 5), _ => { }, CancellationToken.None, model: model).WaitAsync(TimeSpan.FromSeconds(120));
 
     private static GenerationProtocol.Submit Submit(int prompt, int maxTokens) => new(
         s_tenant, new GenerationId(1, (ulong)prompt), [prompt], [], maxTokens, [], SamplingSettings.From(new SamplingParameters()), 0);

@@ -84,5 +84,6 @@ internal sealed class AnswerCourse
 /// <summary>What a kept answer follows from.</summary>
 /// <param name="Route">Path of the endpoint that was asked.</param>
 /// <param name="Term">0 where it was begun; one more each time that another coordinator takes it over.</param>
+/// <param name="Model">Digest of the model that made it before it was taken over.</param>
 /// <param name="Usage">The row of the ledger that it was charged in before it was taken over.</param>
-internal sealed record KeptRequest(string Route, ReadOnlyMemory<byte> Body, AnswerCourse Course, int Term = 0, Guid? Usage = null);
+internal sealed record KeptRequest(string Route, ReadOnlyMemory<byte> Body, AnswerCourse Course, int Term = 0, Guid? Usage = null, string? Model = null);

@@ -158,7 +158,7 @@ internal sealed class MirrorLink : ILinkHandler, IDisposable
         {
             sent[answer.Id] = reported = [];
             link.Send(FrameKind.KeepAnswer, 0, 0, Wire.Encode(new MirrorProtocol.KeepAnswer(
-                answer.Id, request.Term, answer.Owner.Key, answer.Key, request.Route, request.Body.ToArray(), answer.Usage.ToString("n"), answer.Stream, answer.Typed, answer.Seed, answer.User)));
+                answer.Id, request.Term, answer.Owner.Key, answer.Key, request.Route, request.Body.ToArray(), answer.Usage.ToString("n"), answer.Stream, answer.Typed, answer.Seed, answer.User, answer.Model)));
         }
 
         for (int choice = 0; choice < request.Course.Choices; choice++)

@@ -141,7 +141,7 @@ internal sealed class MirroredAnswers(ResumptionOptions options, TimeProvider ti
         lock (_lock)
         {
             return _byId.GetValueOrDefault(answer.Request.Id) != answer ? null
-                : new KeptRequest(answer.Request.Route, answer.Request.Body.ToArray(), answer.Course.Copy(), answer.Request.Term + 1, Guid.ParseExact(answer.Request.Usage, "n"));
+                : new KeptRequest(answer.Request.Route, answer.Request.Body.ToArray(), answer.Course.Copy(), answer.Request.Term + 1, Guid.ParseExact(answer.Request.Usage, "n"), answer.Request.Model);
         }
     }
 

@@ -81,7 +81,8 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
                     metering.RequireRequestsLeft(caller);
                 }
 
-                return begin(caller, request.Body, origin);
+                PendingAnswer answer = begin(caller, request.Body, origin);
+                return request.Model is null || request.Model == answer.Meter.Digest ? answer : throw ApiError.ModelReplaced().AsException();
             }
         }
     }

@@ -29,6 +29,7 @@ internal sealed class RetainedGeneration
         TimeProvider time, ILogger logger, Action<RetainedGeneration> ended, KeptRequest? request = null, Func<RetainedGeneration, CancellationToken, Task>? admitted = null)
     {
         Request = request;
+        Model = answer.Meter.Digest;
         Owner = owner;
         Key = key;
         (Id, Stream, Typed, Seed, User) = (answer.Id, answer.Stream, answer.Typed, answer.Seed, answer.User);
@@ -43,6 +44,9 @@ internal sealed class RetainedGeneration
 
     /// <summary>What it follows from; null when it can be gone on with nowhere else.</summary>
     public KeptRequest? Request { get; }
+
+    /// <summary>Digest of the model that makes it.</summary>
+    public string Model { get; }
 
     /// <summary>The owner's own key.</summary>
     public string Key { get; }
