@@ -50,8 +50,9 @@ public sealed partial record DeploymentState
                 return this with { Retiring = Retiring.Remove(old) };
             case DeploymentEvent.Stalled stalled when Building?.Epoch == stalled.Epoch:
                 return OnEpochLost(stalled.Epoch, "loading made no progress", permanent: false, effects);
-            case DeploymentEvent.ReplanAsked asked when Model is not null && !Nodes.IsEmpty && !Heard.Contains(asked.Ask) && (asked.Next is null || NextDigest is null || NextDigest == asked.Next.Digest):
+            case DeploymentEvent.ReplanAsked asked when Model is not null && !Nodes.IsEmpty && (asked.Ask == 0 || !Heard.Contains(asked.Ask)) && (asked.Next is null || NextDigest is null || NextDigest == asked.Next.Digest):
                 // An owner that has only begun cannot tell yet what would be replaced, and one model is changed to at a time: else it does not hear, and is asked again.
+                // A coordinator of the version before numbers no ask, and sends each once.
                 return OnReplan(asked);
             case DeploymentEvent.NextKnown known when known.Next.Digest == NextDigest:
                 return this with { Next = known.Next };

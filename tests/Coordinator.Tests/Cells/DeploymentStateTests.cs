@@ -419,6 +419,18 @@ public class DeploymentStateTests
         Assert.Empty(_effects);
     }
 
+    /// <summary>As a coordinator of the version before asks.</summary>
+    [Fact]
+    public void Roll_WithoutANumber_CountsEachTime()
+    {
+        Serve();
+        Happen(new DeploymentEvent.ReplanAsked(Roll: true, Ask: 0));
+        Finish(2, "a", "b", "c");
+        Happen(new DeploymentEvent.Drained(1), new DeploymentEvent.ReplanAsked(Roll: true, Ask: 0));
+
+        Assert.Equal(3, _state.Building!.Epoch);
+    }
+
     [Fact]
     public void Roll_SentAgain_CountsOnce()
     {
