@@ -30,22 +30,31 @@ public static class ApiKeyText
     public static string Create(string id) => $"{Prefix}{id}_{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes))}";
 
     /// <summary>Whether the text has a key's form, and which id it claims.</summary>
-    public static bool TryParse(string text, [NotNullWhen(true)] out string? id)
+    public static bool TryParse(ReadOnlySpan<char> text, [NotNullWhen(true)] out string? id)
     {
         id = null;
-        if (text.Length != Length || !text.StartsWith(Prefix, StringComparison.Ordinal) || text[Prefix.Length + IdLength] != '_')
+        if (text.Length != Length || !text.StartsWith(Prefix) || text[Prefix.Length + IdLength] != '_')
         {
             return false;
         }
 
-        if (text.AsSpan(Prefix.Length, IdLength).ContainsAnyExcept(s_idCharacters) || text.AsSpan(Prefix.Length + IdLength + 1).ContainsAnyExcept(s_secretCharacters))
+        if (text.Slice(Prefix.Length, IdLength).ContainsAnyExcept(s_idCharacters) || text[(Prefix.Length + IdLength + 1)..].ContainsAnyExcept(s_secretCharacters))
         {
             return false;
         }
 
-        id = text.Substring(Prefix.Length, IdLength);
+        id = new string(text.Slice(Prefix.Length, IdLength));
         return true;
     }
 
-    internal static byte[] Hash(State.ServerSecret secret, string key) => secret.Mac(Encoding.ASCII.GetBytes(key));
+    /// <summary>What is stored of a key. No copy of the key is left.</summary>
+    /// <param name="key">Of a key's form.</param>
+    internal static byte[] Hash(State.ServerSecret secret, ReadOnlySpan<char> key)
+    {
+        Span<byte> bytes = stackalloc byte[Length];
+        int count = Encoding.ASCII.GetBytes(key, bytes);
+        byte[] hash = secret.Mac(bytes[..count]);
+        CryptographicOperations.ZeroMemory(bytes);
+        return hash;
+    }
 }

@@ -62,21 +62,21 @@ public sealed class KeyRing : IAsyncDisposable
     /// Whose key this is, or why it is refused. A key that is not known is looked for in the database once more first: one that was made a moment ago, by a command or by another coordinator, is good
     /// from its first request on.
     /// </summary>
-    public async ValueTask<(ApiKey? Key, KeyRefusal? Refusal)> AuthenticateAsync(string text, CancellationToken cancellation)
+    public async ValueTask<(ApiKey? Key, KeyRefusal? Refusal)> AuthenticateAsync(ReadOnlyMemory<char> text, CancellationToken cancellation)
     {
-        (ApiKey? Key, KeyRefusal? Refusal) found = Authenticate(text);
-        if (found.Refusal is not KeyRefusal.Unknown || !ApiKeyText.TryParse(text, out _))
+        (ApiKey? Key, KeyRefusal? Refusal) found = Authenticate(text.Span);
+        if (found.Refusal is not KeyRefusal.Unknown || !ApiKeyText.TryParse(text.Span, out _))
         {
             return found;
         }
 
         await LookAgain().WaitAsync(s_lookLimit, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellation.ThrowIfCancellationRequested();
-        return Authenticate(text);
+        return Authenticate(text.Span);
     }
 
     /// <summary>Whose key this is, or why it is refused, by what was last read.</summary>
-    public (ApiKey? Key, KeyRefusal? Refusal) Authenticate(string text)
+    public (ApiKey? Key, KeyRefusal? Refusal) Authenticate(ReadOnlySpan<char> text)
     {
         if (!ApiKeyText.TryParse(text, out string? id))
         {

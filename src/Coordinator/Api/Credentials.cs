@@ -23,9 +23,10 @@ internal sealed class Credentials(KeyRing ring, TokenIssuer? issuer)
             return (null, ApiError.InvalidKey());
         }
 
-        string presented = text[Scheme.Length..].Trim();
-        (ApiKey? Key, KeyRefusal? Refusal) found = issuer is not null && TokenIssuer.LooksLikeOne(presented)
-            ? await issuer.AuthenticateAsync(presented, cancellation)
+        // Part of the header, not a copy that would be left in memory.
+        ReadOnlyMemory<char> presented = text.AsMemory(Scheme.Length).Trim();
+        (ApiKey? Key, KeyRefusal? Refusal) found = issuer is not null && TokenIssuer.LooksLikeOne(presented.Span)
+            ? await issuer.AuthenticateAsync(presented.ToString(), cancellation)
             : await ring.AuthenticateAsync(presented, cancellation);
         return found switch
         {

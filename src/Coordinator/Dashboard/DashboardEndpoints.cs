@@ -41,7 +41,7 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
         }
 
         string text = await AdminRequest.ReadAsync(context, fields => JsonFields.Text(fields.TakeRequired("key"), "key", MaxKeyLength));
-        if (await ring.AuthenticateAsync(text.Trim(), context.RequestAborted) is not ({ } key, _) || !key.Scopes.HasFlag(KeyScopes.Admin))
+        if (await ring.AuthenticateAsync(text.AsMemory().Trim(), context.RequestAborted) is not ({ } key, _) || !key.Scopes.HasFlag(KeyScopes.Admin))
         {
             throw ApiError.InvalidKey().AsException();
         }

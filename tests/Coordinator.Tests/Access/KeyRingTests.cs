@@ -48,7 +48,7 @@ public class KeyRingTests
         {
             // Written past the ring, as another process does it.
             NewKey made = await state.NewKeyAsync(TestState.Alpha);
-            Assert.Equal(made.Key.Id, (await ring.AuthenticateAsync(made.Text, CancellationToken.None)).Key?.Id);
+            Assert.Equal(made.Key.Id, (await ring.AuthenticateAsync(made.Text.AsMemory(), CancellationToken.None)).Key?.Id);
         }
     }
 
@@ -60,10 +60,10 @@ public class KeyRingTests
         KeyRing ring = await state.OpenRingAsync();
 
         (ApiKey? Key, KeyRefusal? Refusal)[] found =
-            await Task.WhenAll(Enumerable.Range(0, 1_000).Select(_ => ring.AuthenticateAsync(ApiKeyText.Create(ApiKeyText.NewId()), CancellationToken.None).AsTask()));
+            await Task.WhenAll(Enumerable.Range(0, 1_000).Select(_ => ring.AuthenticateAsync(ApiKeyText.Create(ApiKeyText.NewId()).AsMemory(), CancellationToken.None).AsTask()));
 
         Assert.All(found, each => Assert.Equal((null, KeyRefusal.Unknown), each));
-        Assert.NotNull((await ring.AuthenticateAsync(made.Text, CancellationToken.None)).Key);
+        Assert.NotNull((await ring.AuthenticateAsync(made.Text.AsMemory(), CancellationToken.None)).Key);
     }
 
     [Fact]
