@@ -16,8 +16,18 @@ public sealed class ChangedFileTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    /// <summary>A process that stands still for seconds loses a pipeline that nobody took away, which its epochs tell; then once more.</summary>
     [Fact]
     public async Task Roll_OfAReplacedFile_RunningAnswersEndAsTheyBeganAndNewOnesAreOfTheNewModel()
+    {
+        int attempts = 0;
+        while (!await RollAsync(mayBeDisturbed: ++attempts < 4))
+        {
+        }
+    }
+
+    /// <returns>Whether no pipeline was lost meanwhile; if one was, nothing is held to anything.</returns>
+    private async Task<bool> RollAsync(bool mayBeDisturbed)
     {
         string file = Path.Combine(_folder, "tiny.gguf");
         byte[] content = await File.ReadAllBytesAsync(Repository.File("models/lamina-tiny-q8_0.gguf"));
@@ -32,7 +42,13 @@ public sealed class ChangedFileTests : IDisposable
         await ReplaceAsync(file, content[..1000]);
         string? problem = await cell.Cell.ReplanAsync("tiny", roll: true);
         Assert.NotNull(problem);
-        Assert.Equal((1, before), (cell.Cell.Deployments[0].Epoch, await FingerprintAsync(cell)));
+        Assert.Equal(before, await FingerprintAsync(cell));
+        if (mayBeDisturbed && cell.Cell.Deployments[0].Epoch > 1)
+        {
+            return false;
+        }
+
+        Assert.Equal(1, cell.Cell.Deployments[0].Epoch);
 
         // One weight of the last tensor differs.
         var flow = new GenerationFlow(2);
@@ -41,14 +57,20 @@ public sealed class ChangedFileTests : IDisposable
         content[^1] ^= 1;
         await ReplaceAsync(file, content);
         Assert.Null(await cell.Cell.ReplanAsync("tiny", roll: true));
-        await cell.UntilAsync(view => view.Phase == DeploymentPhase.Ready && view.Epoch == 2);
+        await cell.UntilAsync(view => view.Phase == DeploymentPhase.Ready && view.Epoch >= 2);
         string after = await FingerprintAsync(cell);
-        Assert.NotEqual(before, after);
-
         flow.Take(1000);
-        Assert.Equal(GenerationOutcome.Length, (await running.WaitAsync(s_limit)).Outcome);
+        GenerationProtocol.GenerationEnded ended = await running.WaitAsync(s_limit);
+        if (mayBeDisturbed && cell.Cell.Deployments[0].Epoch > 2)
+        {
+            return false;
+        }
+
+        Assert.NotEqual(before, after);
+        Assert.Equal(GenerationOutcome.Length, ended.Outcome);
         Assert.Equal(expected, tokens);
-        Assert.Equal(after, await FingerprintAsync(cell));
+        Assert.Equal((2, after), (cell.Cell.Deployments[0].Epoch, await FingerprintAsync(cell)));
+        return true;
     }
 
     /// <summary>A generation of the model that serves, past the HTTP layer; held to it as a request is.</summary>
