@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -38,7 +37,8 @@ public sealed partial class NoisyNeighbourTests(ITestOutputHelper output)
         }));
         using LaminaProcess serve = LaminaProcess.Start("serve", "--config", file);
         string api = Address().Match(await serve.WaitForLineAsync("API at", s_limit)).Value;
-        using HttpClient loud = await ClientAsync(store, api, Loud), quiet = await ClientAsync(store, api, Quiet);
+        using HttpClient loud = await KeyedClient.CreateAsync(store, api, Loud, s_limit, "--scope", "inference,usage");
+        using HttpClient quiet = await KeyedClient.CreateAsync(store, api, Quiet, s_limit, "--scope", "inference,usage");
         LaminaProcess set = await LaminaProcess.RunAsync(s_limit, "quota", "set", Loud, $$"""{"requestsPerMinute":{{RequestsPerMinute}},"concurrentGenerations":2,"queueLength":2}""", "--store", store);
         Assert.True(set.ExitCode == 0, set.Error);
         await Eventually.TrueAsync(
@@ -239,19 +239,6 @@ public sealed partial class NoisyNeighbourTests(ITestOutputHelper output)
         using Process found = Process.GetProcessById(process.Id);
         return found.WorkingSet64;
     }
-
-    private static async Task<HttpClient> ClientAsync(string store, string api, string tenant)
-    {
-        LaminaProcess made = await LaminaProcess.RunAsync(s_limit, "key", "create", tenant, "--scope", "inference,usage", "--store", store);
-        Assert.True(made.ExitCode == 0, made.Error);
-        HttpClient http = new() { BaseAddress = new Uri(api), Timeout = TimeSpan.FromMinutes(3) };
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Key().Match(made.Output).Value);
-        await Eventually.TrueAsync(async () => (await http.GetAsync("v1/models")).StatusCode == HttpStatusCode.OK, s_limit, "the key was never taken");
-        return http;
-    }
-
-    [GeneratedRegex("lam_[A-Za-z0-9_-]+")]
-    private static partial Regex Key();
 
     [GeneratedRegex("http://[^/]+/")]
     private static partial Regex Address();

@@ -14,10 +14,10 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
     public bool NeedsNetwork { get; init; }
 
     /// <summary>Why something else that it needs is not to be had here, or null.</summary>
-    public Func<string?>? Else { get; init; }
+    public Func<string?>? OtherLack { get; init; }
 
     /// <summary>Why it cannot be done here, or null.</summary>
-    public string? Lack => NeedsNetwork ? ChaosNetwork.Lack : Else?.Invoke();
+    public string? Lack => NeedsNetwork ? ChaosNetwork.Lack : OtherLack?.Invoke();
 
     private static readonly int[] s_cutSeconds = [2, 10, 60];
 
@@ -42,8 +42,8 @@ internal sealed record Scenario(string Name, string Promised, Func<ChaosRun, Can
         new("slow-readers", "callers that read a byte a second hold up nobody: other streams stand still for 6 s at most, every cache block is given back", ScarceScenario.SlowReadersAsync),
         new("starved-node", Undisturbed + "; a node with a tenth of a processor is slow and stays, and no process ends", (run, cancellation) => ScarceScenario.StarveAsync(run, 15, cancellation)),
         new("few-descriptors", Undisturbed + " from coordinators that have no descriptor left; they answer again once they have, and no process ends", ScarceScenario.DescriptorsAsync),
-        new("full-disk", Undisturbed + "; a node whose cache has no room says so, and the others serve", ScarceScenario.FullDiskAsync) { Else = () => Environment.IsPrivilegedProcess ? null : "mounting a small disk needs root" },
-        new("little-memory", "each of 500 requests at once is answered, or refused with a time to come back, by coordinators and nodes that have a fifth more memory than they took before; no process ends", ScarceScenario.MemoryAsync) { Else = () => MemoryGroup.Lack },
+        new("full-disk", Undisturbed + "; a node whose cache has no room says so, and the others serve", ScarceScenario.FullDiskAsync) { OtherLack = () => Environment.IsPrivilegedProcess ? null : "mounting a small disk needs root" },
+        new("little-memory", "each of 500 requests at once is answered, or refused with a time to come back, by coordinators and nodes that have a fifth more memory than they took before; no process ends", ScarceScenario.MemoryAsync) { OtherLack = () => MemoryGroup.Lack },
         new("two-tenants", "faults at one tenant break its promises nowhere and cut or change no stream of another tenant's cell", (run, cancellation) => ScarceScenario.TwoTenantsAsync(run, 60, cancellation)),
         .. s_cutSeconds.SelectMany(Cuts),
         new("cut-flapping", Undisturbed + "; one cell afterwards", (run, cancellation) => PartitionScenario.FlapAsync(run, 10, cancellation)) { NeedsNetwork = true },

@@ -288,7 +288,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             {
                 _self.Tell(new Drained(shown.Deployment, retiring.Epoch));
             }
-            else if (shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).All(epoch => router.OpenHeads(epoch.Epoch) is not null) 
+            else if (shown.Epochs.Where(epoch => epoch.Role == EpochRole.Serving).All(epoch => router.OpenHeads(epoch.Epoch) is not null)
                 && (retiring.Digest is null || shown.Model is null || retiring.Digest == shown.Model.Digest || DigestOf(shown.Deployment) == shown.Model.Digest) && followed.Draining.Add(retiring.Epoch))
             {
                 router.DrainAsync(retiring.Epoch, _cell.IsLeaving(DeploymentWire.Epochs(shown, EpochRole.Retiring).First(epoch => epoch.Epoch == retiring.Epoch)), _cell.Stopping).PipeTo(_self, success: () => new Drained(shown.Deployment, retiring.Epoch));

@@ -13,6 +13,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     private readonly GenerationMetrics _metrics = new(deployment);
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IReadOnlyList<HeadLink>> _epochs = [];
+
     /// <summary>Digest of the model that an epoch's pipeline holds, where it is known.</summary>
     private readonly Dictionary<int, string> _models = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -34,7 +32,8 @@ public sealed partial class KeyPrefixTests
         }));
         using LaminaProcess serve = LaminaProcess.Start("serve", "--config", file);
         string api = Address().Match(await serve.WaitForLineAsync("API at", s_limit)).Value;
-        using HttpClient first = await ClientAsync(store, api, "first"), second = await ClientAsync(store, api, "second");
+        using HttpClient first = await KeyedClient.CreateAsync(store, api, Tenant, s_limit, "--name", "first");
+        using HttpClient second = await KeyedClient.CreateAsync(store, api, Tenant, s_limit, "--name", "second");
 
         string prompt = NewPrompt();
         Assert.Equal(0, await CachedAsync(first, prompt));
@@ -63,19 +62,6 @@ public sealed partial class KeyPrefixTests
         Assert.True(response.IsSuccessStatusCode, text);
         return JsonNode.Parse(text)!["usage"]!["prompt_tokens_details"]!["cached_tokens"]!.GetValue<int>();
     }
-
-    private static async Task<HttpClient> ClientAsync(string store, string api, string name)
-    {
-        LaminaProcess made = await LaminaProcess.RunAsync(s_limit, "key", "create", Tenant, "--name", name, "--store", store);
-        Assert.True(made.ExitCode == 0, made.Error);
-        HttpClient http = new() { BaseAddress = new Uri(api), Timeout = TimeSpan.FromMinutes(3) };
-        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Key().Match(made.Output).Value);
-        await Eventually.TrueAsync(async () => (await http.GetAsync("v1/models")).StatusCode == HttpStatusCode.OK, s_limit, "the key was never taken");
-        return http;
-    }
-
-    [GeneratedRegex("lam_[A-Za-z0-9_-]+")]
-    private static partial Regex Key();
 
     [GeneratedRegex("http://[^/]+/")]
     private static partial Regex Address();
