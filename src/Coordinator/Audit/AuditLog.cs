@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 
@@ -17,29 +16,32 @@ public sealed class AuditLog : IAsyncDisposable
 
     private static readonly TimeSpan s_gather = TimeSpan.FromMilliseconds(50);
 
-    private readonly string _folder;
-    private readonly string _name;
+    private readonly AuditFiles _files;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Channel<Entry> _queue = Channel.CreateBounded<Entry>(new BoundedChannelOptions(MaxQueued) { SingleReader = true });
     private readonly Task _writer;
-    private FileStream _file;
     private byte[] _previous;
     private long _number;
     private long _lost;
+    private bool _isFailing;
     private readonly Lock _recentLock = new();
     private readonly Queue<(byte[] Json, string? Tenant)> _recent = new(MostRecent);
 
     private sealed record Entry(AuditRecord Record, TaskCompletionSource? Written);
 
-    private AuditLog(string folder, string name, FileStream file, byte[] previous, long number, ILogger logger)
+    private AuditLog(AuditFiles files, byte[] previous, long number, TimeProvider time, ILogger logger)
     {
-        (_folder, _name, _file, _previous, _number, _logger) = (folder, name, file, previous, number, logger);
+        (_files, _previous, _number, _time, _logger) = (files, previous, number, time, logger);
         _writer = Task.Run(WriteAllAsync);
     }
 
     /// <summary>Opens the log where it ends. A last line that a crash cut off is dropped, and that is recorded; a log that does not hold is not continued.</summary>
     /// <param name="name">The coordinator's.</param>
-    public static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger)
+    public static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger) => Open(folder, name, time, logger, AuditFiles.OpenUnbuffered, MaxFileBytes);
+
+    /// <param name="open">How a file is opened; never buffered, so that what could not be written is not written again later.</param>
+    internal static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger, Func<string, FileMode, FileStream> open, long maxFileBytes)
     {
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows())
@@ -47,19 +49,24 @@ public sealed class AuditLog : IAsyncDisposable
             File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
 
-        string[] files = AuditVerifier.Find(folder).GetValueOrDefault(name) ?? [];
-        string path = files.Length > 0 ? files[^1] : PathOf(folder, name, 1);
-        var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        bool cut = CutOffLastLine(file);
-        file.Seek(0, SeekOrigin.End);
-        (byte[] previous, long number) = LastOf(files);
-        var log = new AuditLog(folder, name, file, previous, number, logger);
-        if (cut)
+        string[] earlier = AuditVerifier.Find(folder).GetValueOrDefault(name) ?? [];
+        var files = new AuditFiles(folder, name, earlier.LastOrDefault(), open, maxFileBytes, logger);
+        try
         {
-            log.Add(new AuditRecord(time.GetUtcNow(), "system", null, "log", "repaired") { Target = "a line that was cut off by a crash was dropped" });
-        }
+            (byte[] previous, long number) = LastOf(earlier);
+            var log = new AuditLog(files, previous, number, time, logger);
+            if (files.WasCut)
+            {
+                log.Add(new AuditRecord(time.GetUtcNow(), "system", null, "log", "repaired") { Target = "a line that was cut off by a crash was dropped" });
+            }
 
-        return log;
+            return log;
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Records soon. Never waits; when the disk does not keep up, what is left out is counted in a later record.</summary>
@@ -93,27 +100,7 @@ public sealed class AuditLog : IAsyncDisposable
     {
         _queue.Writer.TryComplete();
         await _writer;
-        await _file.DisposeAsync();
-    }
-
-    private static string PathOf(string folder, string name, long first) =>
-        Path.Combine(folder, $"{name}-{first.ToString($"D{NumberDigits}", CultureInfo.InvariantCulture)}.audit");
-
-    private static bool CutOffLastLine(FileStream file)
-    {
-        long end = file.Length;
-        for (; end > 0; end--)
-        {
-            file.Position = end - 1;
-            if (file.ReadByte() == '\n')
-            {
-                break;
-            }
-        }
-
-        bool cut = end < file.Length;
-        file.SetLength(end);
-        return cut;
+        _files.Dispose();
     }
 
     private static (byte[] Previous, long Number) LastOf(string[] files)
@@ -131,7 +118,7 @@ public sealed class AuditLog : IAsyncDisposable
 
     private async Task WriteAllAsync()
     {
-        var waiting = new List<TaskCompletionSource>();
+        var batch = new List<Entry>();
         while (await _queue.Reader.WaitToReadAsync())
         {
             // Those who wait for their record are not kept waiting to gather more.
@@ -140,51 +127,84 @@ public sealed class AuditLog : IAsyncDisposable
                 await Task.Delay(s_gather);
             }
 
-            try
+            while (batch.Count < MaxQueued && _queue.Reader.TryRead(out Entry? entry))
             {
-                using var lines = new MemoryStream();
-                while (_queue.Reader.TryRead(out Entry? entry))
-                {
-                    long lost = Interlocked.Exchange(ref _lost, 0);
-                    Append(lines, lost == 0 ? entry.Record : entry.Record with { Suppressed = (entry.Record.Suppressed ?? 0) + lost });
-                    if (entry.Written is not null)
-                    {
-                        waiting.Add(entry.Written);
-                    }
-                }
-
-                lines.WriteTo(_file);
-                _file.Flush(flushToDisk: true);
-                waiting.ForEach(one => one.SetResult());
-                if (_file.Length >= MaxFileBytes)
-                {
-                    await _file.DisposeAsync();
-                    _file = new FileStream(PathOf(_folder, _name, _number + 1), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read);
-                }
-            }
-            catch (Exception e)
-            {
-                _logger.LogError(e, "the audit log cannot be written");
-                waiting.ForEach(one => one.TrySetException(new IOException("the audit log cannot be written", e)));
+                batch.Add(entry);
             }
 
-            waiting.Clear();
+            Write(batch);
+            batch.Clear();
+        }
+
+        if (Interlocked.Read(ref _lost) > 0)
+        {
+            Write([]);
         }
     }
 
-    private void Append(MemoryStream lines, AuditRecord record)
+    /// <summary>Puts all of them on the disk, or none: after a failure the log goes on from where it was, and its next record says how many were lost.</summary>
+    private void Write(List<Entry> batch)
     {
-        byte[] json = record.ToJson(++_number);
-        _previous = AuditChain.Next(_previous, json);
-        lines.Write(AuditChain.Line(_previous, json));
-        lock (_recentLock)
+        long lost = Interlocked.Exchange(ref _lost, 0);
+        (byte[] previous, long number) = (_previous, _number);
+        var written = new List<(byte[] Json, string? Tenant)>(batch.Count + 1);
+        try
         {
-            if (_recent.Count == MostRecent)
+            using var lines = new MemoryStream();
+            if (lost > 0)
             {
-                _recent.Dequeue();
+                Append(new AuditRecord(_time.GetUtcNow(), "system", null, "log", "lost") { Target = "records that could not be written", Suppressed = lost });
             }
 
-            _recent.Enqueue((json, record.Tenant));
+            foreach (Entry entry in batch)
+            {
+                Append(entry.Record);
+            }
+
+            _files.Write(lines, _number + 1);
+            (_previous, _number) = (previous, number);
+            Remember(written);
+            batch.ForEach(entry => entry.Written?.SetResult());
+            if (_isFailing)
+            {
+                _isFailing = false;
+                _logger.LogWarning("the audit log is written again; {Count} records were lost", lost);
+            }
+
+            void Append(AuditRecord record)
+            {
+                byte[] json = record.ToJson(++number);
+                previous = AuditChain.Next(previous, json);
+                lines.Write(AuditChain.Line(previous, json));
+                written.Add((json, record.Tenant));
+            }
+        }
+        catch (Exception e)
+        {
+            Interlocked.Add(ref _lost, lost + batch.Sum(entry => 1 + (entry.Record.Suppressed ?? 0)));
+            if (!_isFailing)
+            {
+                _isFailing = true;
+                _logger.LogError(e, "the audit log cannot be written; what is lost is counted, and the next record that can be written says so");
+            }
+
+            batch.ForEach(entry => entry.Written?.TrySetException(new IOException("the audit log cannot be written", e)));
+        }
+    }
+
+    private void Remember(List<(byte[] Json, string? Tenant)> written)
+    {
+        lock (_recentLock)
+        {
+            foreach ((byte[], string?) record in written)
+            {
+                if (_recent.Count == MostRecent)
+                {
+                    _recent.Dequeue();
+                }
+
+                _recent.Enqueue(record);
+            }
         }
     }
 }
