@@ -112,7 +112,13 @@ internal sealed class Metering : IDisposable
         if (receipt is null)
         {
             governor.Settle(reservation, 0, 0);
-            throw ApiError.Unavailable("usage cannot be recorded at the moment; try again later").AsException();
+            if (_ledger!.IsBehind(caller.Tenant))
+            {
+                throw ApiError.Unavailable("usage cannot be recorded at the moment; try again later").AsException();
+            }
+
+            _refusals.WithLabels(caller.Tenant.Value, "answers").Inc();
+            throw ApiError.Overloaded("too many of your answers are under way or not read; try again later").AsException();
         }
 
         meter.Share = LaneShare.Of(caller.Tenant, key, _desk.RulesOf(caller.Tenant));

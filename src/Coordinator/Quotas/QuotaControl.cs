@@ -67,7 +67,7 @@ public sealed class QuotaControl : IAsyncDisposable
             TimeProvider.System);
         UsageLedger? ledger = access is null
             ? null
-            : await UsageLedger.OpenAsync(Path.Combine(options.StorePath, "usage"), options.Cells[0].Name, access.State, TimeProvider.System, logger, cancellation);
+            : await UsageLedger.OpenAsync(Path.Combine(options.StorePath, "usage"), options.Cells[0].Name, access.State, TimeProvider.System, logger, cancellation, options.Cells.Count);
         AuditLog? audit = access is null ? null : AuditLog.Open(Path.Combine(options.StorePath, "audit"), options.Cells[0].Name, TimeProvider.System, logger);
         var control = new QuotaControl(access?.State, ledger, desk, logger) { Audit = audit, Auditor = new Auditor(audit, TimeProvider.System) };
         try

@@ -51,13 +51,16 @@ internal sealed class UsageLedger : IAsyncDisposable
 
     /// <summary>Opens a slot file of the folder that no other process has open, and enters what earlier processes left in it and in others like it.</summary>
     /// <param name="name">The coordinator's.</param>
-    public static async Task<UsageLedger> OpenAsync(string folder, string name, StateDatabase state, TimeProvider time, ILogger logger, CancellationToken cancellation)
+    /// <param name="tenants">How many it serves: each has slots of its own.</param>
+    /// <param name="slotsPerTenant">Null for as many as usual.</param>
+    public static async Task<UsageLedger> OpenAsync(
+        string folder, string name, StateDatabase state, TimeProvider time, ILogger logger, CancellationToken cancellation, int tenants = 1, int? slotsPerTenant = null)
     {
         UsageLedger? own = null;
         for (int number = 1; number <= MaxFiles; number++)
         {
             string path = Path.Combine(folder, $"{name}-{number}.open");
-            if ((own is not null && !File.Exists(path)) || UsageSlots.TryOpen(path) is not { } slots)
+            if ((own is not null && !File.Exists(path)) || UsageSlots.TryOpen(path, tenants, slotsPerTenant) is not { } slots)
             {
                 continue;
             }
@@ -94,7 +97,7 @@ internal sealed class UsageLedger : IAsyncDisposable
         return own;
     }
 
-    /// <summary>Begins a request's row; goes on with that of the same request if a crash interrupted it. Null when too many wait for the database.</summary>
+    /// <summary>Begins a request's row; goes on with that of the same request if a crash interrupted it. Null when the tenant's slots are all taken: <see cref="IsBehind"/> says by what.</summary>
     /// <param name="retry">What is the same when the request is repeated; empty when it cannot be.</param>
     /// <param name="goesOn">The row is that of an answer which another coordinator of the database began: what its client has is counted up to where it is, from the answer's begin.</param>
     public Receipt? Begin(Guid id, Guid retry, TenantId tenant, string key, string model, int promptTokens, bool goesOn = false)
@@ -112,6 +115,9 @@ internal sealed class UsageLedger : IAsyncDisposable
 
         return slot < 0 ? null : new Receipt(this, content.Id, slot, content.Begun, content.First, content.First + content.Generated) { FromBegin = goesOn };
     }
+
+    /// <summary>Whether most of the tenant's slots wait for the database, not for readers.</summary>
+    public bool IsBehind(TenantId tenant) => _slots.IsBehind(tenant.Value);
 
     /// <summary>What a tenant used, by day, key and model, with what runs at the moment.</summary>
     public async Task<IReadOnlyList<UsageDayRow>> ReadAsync(TenantId tenant, long firstDay, long lastDay, CancellationToken cancellation)

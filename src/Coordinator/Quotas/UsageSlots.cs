@@ -15,11 +15,17 @@ internal enum UsageOutcome { Interrupted = 0, Completed = 1, Cancelled = 2, Fail
 
 /// <summary>
 /// The requests that run, in a file mapped into memory: a slot each, whose progress is one aligned word. What was stored there outlives the process, however it dies, because
-/// the pages are the kernel's; against loss of power they are written through now and then. Costs neither a system call nor a wait per token.
+/// the pages are the kernel's; against loss of power they are written through now and then. Costs neither a system call nor a wait per token. Each tenant has a number of slots of
+/// its own, so that none can take those of another.
 /// </summary>
 internal sealed class UsageSlots : IDisposable
 {
-    public const int Capacity = 8192;
+    /// <summary>Slots of a file at least.</summary>
+    private const int LeastCapacity = 8192;
+
+    /// <summary>Slots of a tenant at least: as many as its answers that are under way and kept ones that nobody has read, together.</summary>
+    private const int LeastPerTenant = 4096;
+
     private const int SlotBytes = 512;
 
     private const int StateAt = 0;
@@ -45,33 +51,57 @@ internal sealed class UsageSlots : IDisposable
     private readonly FileStream _file;
     private readonly MemoryMappedFile _map;
     private readonly MemoryMappedViewAccessor _view;
+    private readonly int _capacity;
+    private readonly int _perTenant;
     private readonly Stack<int> _free = new();
+    private readonly Dictionary<string, Share> _shares = new(StringComparer.Ordinal);
+    private readonly string[] _owners;
     private readonly Lock _lock = new();
     private bool _dirty;
 
-    private UsageSlots(FileStream file)
+    private UsageSlots(FileStream file, int capacity, int perTenant)
     {
         _file = file;
+        _capacity = capacity;
+        _perTenant = perTenant;
+        _owners = new string[capacity];
         _map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
-        _view = _map.CreateViewAccessor(0, Capacity * SlotBytes);
-        for (int slot = Capacity - 1; slot >= 0; slot--)
+        _view = _map.CreateViewAccessor(0, (long)capacity * SlotBytes);
+        for (int slot = capacity - 1; slot >= 0; slot--)
         {
             if (_view.ReadInt32(At(slot, StateAt)) == Free)
             {
                 _free.Push(slot);
             }
+            else
+            {
+                _owners[slot] = ReadText(At(slot, TenantAt), KeyAt - TenantAt);
+                Of(_owners[slot]).Taken++;
+            }
         }
     }
 
-    /// <summary>Opens the file or makes it with all its space taken; null when another process has it open.</summary>
-    public static UsageSlots? TryOpen(string path)
+    /// <summary>What a tenant holds.</summary>
+    private sealed class Share
+    {
+        public int Taken { get; set; }
+
+        /// <summary>Those of them that wait for the database.</summary>
+        public int Ended { get; set; }
+    }
+
+    /// <summary>Opens the file or makes it with all its space taken; null when another process has it open. One of another length keeps what it holds, and only ever grows.</summary>
+    /// <param name="tenants">How many share it.</param>
+    /// <param name="perTenant">Slots of each; those of a usual file when null.</param>
+    public static UsageSlots? TryOpen(string path, int tenants = 1, int? perTenant = null)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        bool isNew = !File.Exists(path) || new FileInfo(path).Length != Capacity * SlotBytes;
-        var options = new FileStreamOptions { Mode = isNew ? FileMode.Create : FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.None };
+        int wanted = perTenant * tenants ?? Math.Max(LeastCapacity, LeastPerTenant * tenants);
+        bool isNew = !File.Exists(path);
+        var options = new FileStreamOptions { Mode = isNew ? FileMode.CreateNew : FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.None };
         if (isNew)
         {
-            options.PreallocationSize = Capacity * SlotBytes;
+            options.PreallocationSize = (long)wanted * SlotBytes;
         }
 
         if (!OperatingSystem.IsWindows())
@@ -89,25 +119,43 @@ internal sealed class UsageSlots : IDisposable
             return null;
         }
 
+        int capacity = (int)Math.Max(wanted, (file.Length + SlotBytes - 1) / SlotBytes);
         if (isNew)
         {
-            file.SetLength(Capacity * SlotBytes);
-            file.Flush(flushToDisk: true);
+            file.SetLength((long)capacity * SlotBytes);
         }
 
-        return new UsageSlots(file);
+        Fill(file, (long)capacity * SlotBytes);
+        return new UsageSlots(file, capacity, perTenant ?? capacity / Math.Max(1, tenants));
     }
 
-    /// <summary>A slot for a request that begins, or -1 when all are taken.</summary>
+    /// <summary>Writes what is missing as zeros, which are free slots; written, not left out, because a page of a mapped file that the disk has no room for kills the process.</summary>
+    private static void Fill(FileStream file, long length)
+    {
+        file.Seek(0, SeekOrigin.End);
+        byte[] zeros = new byte[1 << 16];
+        while (file.Position < length)
+        {
+            file.Write(zeros, 0, (int)Math.Min(zeros.Length, length - file.Position));
+        }
+
+        file.Flush(flushToDisk: true);
+    }
+
+    /// <summary>A slot for a request that begins, or -1 when all of its tenant are taken.</summary>
     public int Take(SlotContent content)
     {
         int slot;
         lock (_lock)
         {
-            if (!_free.TryPop(out slot))
+            Share share = Of(content.Tenant);
+            if (share.Taken >= _perTenant || !_free.TryPop(out slot))
             {
                 return -1;
             }
+
+            share.Taken++;
+            _owners[slot] = content.Tenant;
         }
 
         _view.WriteArray(At(slot, IdAt), content.Id.ToByteArray(), 0, 16);
@@ -141,15 +189,37 @@ internal sealed class UsageSlots : IDisposable
         Thread.MemoryBarrier();
         _view.Write(At(slot, StateAt), Ended);
         Volatile.Write(ref _dirty, true);
+        lock (_lock)
+        {
+            Of(_owners[slot]).Ended++;
+        }
     }
 
     /// <summary>Once its content is in the database.</summary>
     public void Release(int slot)
     {
+        bool ended = _view.ReadInt32(At(slot, StateAt)) == Ended;
         _view.Write(At(slot, StateAt), Free);
         lock (_lock)
         {
+            Share share = Of(_owners[slot]);
+            share.Taken--;
+            share.Ended -= ended ? 1 : 0;
+            if (share.Taken == 0)
+            {
+                _shares.Remove(_owners[slot]);
+            }
+
             _free.Push(slot);
+        }
+    }
+
+    /// <summary>Whether most of what a tenant holds waits for the database.</summary>
+    public bool IsBehind(string tenant)
+    {
+        lock (_lock)
+        {
+            return _shares.TryGetValue(tenant, out Share? share) && share.Ended > share.Taken / 2;
         }
     }
 
@@ -165,7 +235,7 @@ internal sealed class UsageSlots : IDisposable
     }
 
     /// <summary>All slots that are taken.</summary>
-    public IEnumerable<int> Taken() => Enumerable.Range(0, Capacity).Where(slot => _view.ReadInt32(At(slot, StateAt)) != Free);
+    public IEnumerable<int> Taken() => Enumerable.Range(0, _capacity).Where(slot => _view.ReadInt32(At(slot, StateAt)) != Free);
 
     /// <summary>Writes through what has changed, against loss of power.</summary>
     public void Sync()
@@ -183,6 +253,9 @@ internal sealed class UsageSlots : IDisposable
         _map.Dispose();
         _file.Dispose();
     }
+
+    /// <summary>Under the lock, except while it is made.</summary>
+    private Share Of(string tenant) => _shares.TryGetValue(tenant, out Share? share) ? share : _shares[tenant] = new Share();
 
     private static long At(int slot, int field) => ((long)slot * SlotBytes) + field;
 

@@ -1,9 +1,12 @@
 using System.Diagnostics;
 using CsCheck;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Api;
+using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
 using Microsoft.Extensions.Logging.Abstractions;
+using Prometheus;
 
 namespace Lamina.Coordinator.Tests.Quotas;
 
@@ -221,6 +224,67 @@ public sealed class UsageLedgerTests : IDisposable
         Assert.Equal((0, 0, 0), await SumAsync(second));
         receipt.Close(UsageOutcome.Completed);
     }
+
+    /// <summary>One tenant that leaves its answers unread fills its own slots, whatever the rules say, and is told so; the others have theirs.</summary>
+    [Trait("Attack", "R1")]
+    [Fact]
+    public async Task Slots_OfATenantThatReadsNothing_RunOutForItAlone()
+    {
+        await using UsageLedger ledger = await UsageLedger.OpenAsync(
+            Path.Combine(_folder, "usage"), "front", await OpenStateAsync(), TimeProvider.System, NullLogger.Instance, default, tenants: 2, slotsPerTenant: 4);
+        var desk = new QuotaDesk(new Dictionary<TenantId, TenantQuotas>(), (_, budget) => new LocalGovernor(budget, TimeProvider.System), TimeProvider.System);
+        using var metering = new Metering(desk, ledger, new RunningAnswers(), Metrics.NewCustomRegistry());
+        (Caller greedy, Caller other) = (new Caller(s_tenant, "key"), new Caller(new TenantId("globex"), "key"));
+        var unread = new List<MeteredAnswer>();
+        for (int i = 0; i < 4; i++)
+        {
+            unread.Add(await AdmitAsync(metering, greedy));
+            unread[i].Dispose();
+        }
+
+        ApiException refused = await Assert.ThrowsAsync<ApiException>(() => AdmitAsync(metering, greedy));
+        Assert.Equal((429, 2), (refused.Error.Status, refused.Error.RetryAfterSeconds));
+        for (int i = 0; i < 4; i++)
+        {
+            using MeteredAnswer served = await AdmitAsync(metering, other);
+            served.Receipt.Sending(0, 1);
+            served.Receipt.Close(UsageOutcome.Completed);
+        }
+
+        // Once one of them is read, there is room for one, and its usage is what was read.
+        unread[0].Receipt.Sending(0, 5);
+        unread[0].Receipt.Close(UsageOutcome.Completed);
+        await ledger.FlushAsync(default);
+        (await AdmitAsync(metering, greedy)).Dispose();
+        Assert.Equal((1, 7, 5), await SumAsync(ledger));
+    }
+
+    /// <summary>A file of another length, of more tenants or cut off in the middle of a slot, keeps what it holds.</summary>
+    [Theory]
+    [InlineData(3, 0)]
+    [InlineData(1, 100)]
+    public async Task Slots_OfAFileOfAnotherLength_AreEnteredAndGoOn(int tenants, int moreBytes)
+    {
+        StateDatabase state = await OpenStateAsync();
+        string crashed = await CrashAsync(state, Guid.Empty, sent: 4);
+        string file = Assert.Single(Directory.GetFiles(crashed, "*.open"));
+        await using (FileStream stream = File.OpenWrite(file))
+        {
+            stream.SetLength(stream.Length + moreBytes);
+        }
+
+        await using UsageLedger ledger = await UsageLedger.OpenAsync(crashed, "front", state, TimeProvider.System, NullLogger.Instance, default, tenants);
+        Assert.Equal((1, 7, 4), await SumAsync(ledger));
+        Assert.Equal(0, new FileInfo(file).Length % 512);
+        Assert.True(new FileInfo(file).Length >= 4096L * 512 * tenants);
+        Receipt next = ledger.Begin(Guid.NewGuid(), Guid.Empty, s_tenant, "key", "m", 7)!;
+        next.Sending(0, 2);
+        Assert.Equal((2, 14, 6), await SumAsync(ledger));
+        next.Close(UsageOutcome.Completed);
+    }
+
+    private static Task<MeteredAnswer> AdmitAsync(Metering metering, Caller caller) => metering.AdmitAsync(
+        caller, new PendingAnswer("gen", true, 0, null, _ => throw new NotSupportedException()) { Meter = new AnswerMeter("m", "sha256:0", new RequestCost(7, 9, 1, 1)) }, Guid.NewGuid(), default);
 
     /// <summary>By a command that does not ask for the lock under which the files are written.</summary>
     private static void CopyFolder(string from, string to)

@@ -76,6 +76,18 @@ internal sealed class RetainedGeneration
     /// <summary>True when it ended because its caller ended it or did not come back.</summary>
     public bool IsCancelled { get; private set; }
 
+    /// <summary>Whether somebody reads it at the moment.</summary>
+    public bool IsRead
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _readers > 0;
+            }
+        }
+    }
+
     /// <summary>Time since the end; null while it runs.</summary>
     public TimeSpan? EndedFor => Interlocked.Read(ref _endedAt) is long stamp and not 0 ? _time.GetElapsedTime(stamp) : null;
 
@@ -84,6 +96,12 @@ internal sealed class RetainedGeneration
     {
         lock (_lock)
         {
+            if (_released && Receipt is not null && !IsRefusal)
+            {
+                // Its row is closed: what would be read now could not be counted.
+                throw (_moved ? ApiError.GenerationMoved() : IsCancelled ? ApiError.GenerationCancelled() : ApiError.GenerationNotFound()).AsException();
+            }
+
             _readers++;
             _abandoned.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
@@ -103,6 +121,11 @@ internal sealed class RetainedGeneration
                 {
                     _abandoned.Change(_grace, Timeout.InfiniteTimeSpan);
                 }
+            }
+
+            if (_released)
+            {
+                CloseReceipt();
             }
         }
     }
@@ -127,10 +150,14 @@ internal sealed class RetainedGeneration
         Cancel();
     }
 
-    /// <summary>Gives its memory back; it is found no more.</summary>
+    /// <summary>Gives its memory back; it is found no more. Who reads it at the moment may read on to the end, and is charged for it.</summary>
     public void Release()
     {
-        _released = true;
+        lock (_lock)
+        {
+            _released = true;
+        }
+
         Cancel();
         _abandoned.Dispose();
         _journal.Release();
@@ -140,7 +167,14 @@ internal sealed class RetainedGeneration
     /// <summary>A reader has had all of it: there is nothing left to count.</summary>
     public void Delivered() => Receipt?.Close(UsageOutcome.Completed);
 
-    private void CloseReceipt() => Receipt?.Close(IsCancelled ? UsageOutcome.Cancelled : UsageOutcome.Completed);
+    /// <summary>Unless somebody still reads: the last of them does it.</summary>
+    private void CloseReceipt()
+    {
+        if (!IsRead)
+        {
+            Receipt?.Close(IsCancelled ? UsageOutcome.Cancelled : UsageOutcome.Completed);
+        }
+    }
 
     private async Task RunAsync(
         PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, Func<RetainedGeneration, CancellationToken, Task>? admitted, ILogger logger,

@@ -9,15 +9,20 @@ namespace Lamina.Coordinator.Api.Resumption;
 /// <summary>One tenant's kept generations, found by id or by the caller's own key. Whoever did not start a generation does not find it.</summary>
 internal sealed class TenantGenerations
 {
+    /// <summary>Answers that are kept at a time, under way or not: each holds a row of the ledger open until it is read.</summary>
+    public const int MostAnswers = 2048;
+
     private readonly ResumptionOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly JournalBudget _budget;
+    private readonly int _mostAnswers;
     private readonly ConcurrentDictionary<string, RetainedGeneration> _byId = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<CallerKey, Slot> _byKey = new();
 
-    public TenantGenerations(ResumptionOptions options, TimeProvider time, ILogger logger)
+    public TenantGenerations(ResumptionOptions options, TimeProvider time, ILogger logger, int mostAnswers = MostAnswers)
     {
+        _mostAnswers = mostAnswers;
         _options = options;
         _time = time;
         _logger = logger;
@@ -130,6 +135,14 @@ internal sealed class TenantGenerations
 
     private RetainedGeneration Start(string key, Caller caller, PendingAnswer answer, Func<PendingAnswer, CancellationToken, Task<MeteredAnswer>> admit, KeptRequest? request)
     {
+        while (_byId.Count >= _mostAnswers)
+        {
+            if (!EvictOldest(unread: true))
+            {
+                throw ApiError.Overloaded("too many of your answers are under way; try again later").AsException();
+            }
+        }
+
         _budget.TryTake(request?.Body.Length ?? 0, always: true);
         var generation = new RetainedGeneration(
             caller, key, answer, admit, _budget, _options.ReadAheadEvents, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded, request,
@@ -152,9 +165,10 @@ internal sealed class TenantGenerations
         }
     }
 
-    private bool EvictOldest()
+    /// <param name="unread">Only one that nobody reads at the moment: what is read holds its row of the ledger until it was.</param>
+    private bool EvictOldest(bool unread = false)
     {
-        RetainedGeneration? oldest = _byId.Values.Where(generation => generation.EndedFor is not null).MaxBy(generation => generation.EndedFor);
+        RetainedGeneration? oldest = _byId.Values.Where(generation => generation.EndedFor is not null && !(unread && generation.IsRead)).MaxBy(generation => generation.EndedFor);
         if (oldest is not null)
         {
             Remove(oldest);

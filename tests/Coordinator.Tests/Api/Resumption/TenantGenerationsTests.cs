@@ -123,6 +123,67 @@ public class TenantGenerationsTests
         Assert.True(IsGone(generation));
     }
 
+    /// <summary>A row of the ledger is held for each answer that is kept: those that nobody reads make room, oldest first, and nothing else does.</summary>
+    [Trait("Attack", "R1")]
+    [Fact]
+    public async Task Join_BeyondTheMostAnswers_EvictsTheOldestThatNobodyReads()
+    {
+        var generations = new TenantGenerations(new ResumptionOptions { RetentionSeconds = 100, GraceSeconds = 10 }, _time, NullLogger.Instance, mostAnswers: 3);
+        _source.Writer.TryWrite([1]);
+        RetainedGeneration read = generations.Join(s_alice, "read", s_hash, Pending, AdmitAsync);
+        await using IAsyncEnumerator<NumberedEvent> reading = read.ReadAsync(0, default).GetAsyncEnumerator();
+        await reading.MoveNextAsync();
+        _source.Writer.Complete();
+        await UntilAsync(() => read.EndedFor is not null);
+        var unread = new List<RetainedGeneration>();
+        for (int i = 0; i < 4; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            RetainedGeneration next = generations.Join(s_alice, $"unread {i}", s_hash, Pending, AdmitAsync);
+            await UntilAsync(() => next.EndedFor is not null);
+            unread.Add(next);
+        }
+
+        Assert.Equal([false, false, true, true], unread.Select(one => generations.TryFind(s_alice, one.Id) is not null));
+        Assert.NotNull(generations.TryFind(s_alice, read.Id));
+    }
+
+    [Fact]
+    public void Join_WhileTheMostAnswersAreUnderWay_IsRefused()
+    {
+        var generations = new TenantGenerations(new ResumptionOptions { RetentionSeconds = 100, GraceSeconds = 10 }, _time, NullLogger.Instance, mostAnswers: 2);
+        generations.Join(s_alice, "1", s_hash, Pending, AdmitAsync);
+        generations.Join(s_alice, "2", s_hash, Pending, AdmitAsync);
+        ApiException refused = Assert.Throws<ApiException>(() => generations.Join(s_bob, "3", s_hash, Pending, AdmitAsync));
+        Assert.Equal((429, 2), (refused.Error.Status, refused.Error.RetryAfterSeconds));
+    }
+
+    /// <summary>A reader reads on when its answer is forgotten, so it is charged on, too.</summary>
+    [Fact]
+    public async Task Remove_WhileItIsRead_ChargesWhatIsStillRead()
+    {
+        RetainedGeneration generation = Join(s_alice, "k");
+        _source.Writer.TryWrite([1]);
+        _source.Writer.TryWrite([2]);
+        _source.Writer.Complete();
+        await using IAsyncEnumerator<NumberedEvent> events = generation.ReadAsync(0, default).GetAsyncEnumerator();
+        Assert.True(await events.MoveNextAsync());
+        generation.Receipt!.Sending(0, 1);
+        await UntilAsync(() => generation.EndedFor is not null);
+        _generations.Remove(generation);
+        Assert.True(await events.MoveNextAsync());
+        generation.Receipt.Sending(1, 3);
+        Assert.Equal(3, generation.Receipt.Charged);
+
+        // The last reader has gone: nothing that comes after is read, nor counted.
+        Assert.False(await events.MoveNextAsync());
+        await events.DisposeAsync();
+        generation.Receipt.Sending(3, 9);
+        Assert.Equal(3, generation.Receipt.Charged);
+        ApiException late = await Assert.ThrowsAsync<ApiException>(() => generation.ReadAsync(0, default).ToListAsync().AsTask());
+        Assert.Equal("generation_not_found", late.Error.Code);
+    }
+
     private RetainedGeneration Join(Caller caller, string key) => _generations.Join(caller, key, s_hash, Pending, AdmitAsync);
 
     private static Task<MeteredAnswer> AdmitAsync(PendingAnswer answer, CancellationToken cancellation) => Admission.WithoutLimitsAsync(s_alice, answer);
