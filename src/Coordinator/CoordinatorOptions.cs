@@ -151,12 +151,15 @@ public sealed record ModelOptions
     public IReadOnlyList<AdapterOptions> Adapters { get; init; } = [];
 }
 
-/// <summary>Files of a tenant's root, as <c>lamina pki tenant</c> makes them.</summary>
+/// <summary>A tenant's root: either the folder that holds all of them, or the two files of one.</summary>
 public sealed record IssuerOptions
 {
-    /// <summary>PEM file of the root's certificate.</summary>
-    public required string CertificatePath { get; init; }
+    /// <summary>Folder of the tenant's roots as <c>lamina pki</c> keeps them (<c>PKI/TENANT/roots</c>); the newest that the trust bundle holds is used.</summary>
+    public string? RootsPath { get; init; }
+
+    /// <summary>PEM file of one root's certificate.</summary>
+    public string? CertificatePath { get; init; }
 
     /// <summary>PEM file of its key. Whoever has this file can make certificates of the tenant: it lies on no machine that need not have it.</summary>
-    public required string KeyPath { get; init; }
+    public string? KeyPath { get; init; }
 }

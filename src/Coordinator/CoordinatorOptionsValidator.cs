@@ -102,8 +102,17 @@ internal static class CoordinatorOptionsValidator
         RequireFile(cell.TrustBundlePath, $"{key}:TrustBundlePath");
         if (cell.Issuer is { } issuer)
         {
-            RequireFile(issuer.CertificatePath, $"{key}:Issuer:CertificatePath");
-            RequireFile(issuer.KeyPath, $"{key}:Issuer:KeyPath");
+            bool folder = issuer.RootsPath is not null, pair = issuer.CertificatePath is not null && issuer.KeyPath is not null;
+            Require(folder != pair, $"{key}:Issuer", issuer.RootsPath ?? issuer.CertificatePath, "either RootsPath, or CertificatePath and KeyPath");
+            if (folder)
+            {
+                Require(Directory.Exists(issuer.RootsPath), $"{key}:Issuer:RootsPath", issuer.RootsPath, "an existing folder");
+            }
+            else if (pair)
+            {
+                RequireFile(issuer.CertificatePath!, $"{key}:Issuer:CertificatePath");
+                RequireFile(issuer.KeyPath!, $"{key}:Issuer:KeyPath");
+            }
         }
 
         RequirePort(cell.ControlPort, $"{key}:ControlPort");

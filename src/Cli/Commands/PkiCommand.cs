@@ -91,7 +91,7 @@ internal static class PkiCommand
 
     private static Command Show()
     {
-        Command command = new("show", "List authorities and certificates with their expiry.");
+        Command command = new("show", "List authorities and certificates with their expiry and serial numbers.");
         command.SetAction(parsed =>
         {
             PkiFolder folder = PkiFolder.Open(Folder(parsed));
@@ -100,7 +100,7 @@ internal static class PkiCommand
                 foreach (IssuedCertificate certificate in folder.Show(tenant))
                 {
                     Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                        $"{certificate.Identity?.Uri ?? $"root of {tenant}",-70} until {certificate.NotAfter:yyyy-MM-dd HH:mm} UTC  {string.Join(' ', certificate.Hosts)}"));
+                        $"{certificate.Identity?.Uri ?? $"root of {tenant}",-70} until {certificate.NotAfter:yyyy-MM-dd HH:mm} UTC  serial {certificate.SerialNumber}  {string.Join(' ', certificate.Hosts)}"));
                 }
             }
         });

@@ -6,9 +6,10 @@ namespace Lamina.Cluster.Identity;
 
 /// <summary>
 /// Renews the certificates of a cell's processes with the tenant's root key, where the operator has put that on a coordinator. A renewal gives nothing new: the same
-/// identity and the same hosts as the certificate that is shown for it, which must still be good. The root is read anew each time, so that it can be rotated.
+/// identity and the same hosts as the certificate that is shown for it, which must still be good. The root is found and read anew each time, so that it can be rotated.
 /// </summary>
-public sealed class CellIssuer(string rootPath, string rootKeyPath, CertificateProvider certificates, TimeProvider time)
+/// <param name="roots">Where the root is: the newest one in it that this cell trusts is used.</param>
+public sealed class CellIssuer(RootFiles roots, CertificateProvider certificates, TimeProvider time)
 {
     private const string P256 = "1.2.840.10045.3.1.7";
 
@@ -66,14 +67,15 @@ public sealed class CellIssuer(string rootPath, string rootKeyPath, CertificateP
 
     private CertificateAuthority Open()
     {
-        CertificateFiles.RequirePrivate(rootKeyPath);
+        (string path, string keyPath) = roots.Newest(certificates.Current.Trust);
+        CertificateFiles.RequirePrivate(keyPath);
         try
         {
-            return CertificateAuthority.Open(certificates.Self.Installation, certificates.Self.Tenant, rootPath, rootKeyPath, time);
+            return CertificateAuthority.Open(certificates.Self.Installation, certificates.Self.Tenant, path, keyPath, time);
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException or IOException)
         {
-            throw new InvalidDataException($"the root '{rootPath}' with key '{rootKeyPath}' cannot be used: {e.Message}");
+            throw new InvalidDataException($"the root '{path}' with key '{keyPath}' cannot be used: {e.Message}");
         }
     }
 
@@ -82,7 +84,7 @@ public sealed class CellIssuer(string rootPath, string rootKeyPath, CertificateP
         using X509Certificate2 issued = X509Certificate2.CreateFromPem(pem);
         LoadedCertificates current = certificates.Current;
         return CertificateRules.Check(issued, current.Trust, current.Identity, PeerHandshake.AnyRole, peerIsServer: true, time.GetUtcNow().UtcDateTime, out _) is { } refusal
-            ? throw new InvalidDataException($"what the root '{rootPath}' issues would be refused in its own cell: {refusal.Text}")
+            ? throw new InvalidDataException($"what the root of '{roots.Place}' issues would be refused in its own cell: {refusal.Text}")
             : pem;
     }
 

@@ -11,8 +11,8 @@ public sealed class CertificateAuthority : IDisposable
     public static readonly TimeSpan DefaultLeafLifetime = TimeSpan.FromHours(24);
     public static readonly TimeSpan DefaultRootLifetime = TimeSpan.FromDays(5 * 365);
 
-    // Clocks of a cell's machines may differ by that much.
-    private static readonly TimeSpan s_backdate = TimeSpan.FromMinutes(10);
+    /// <summary>How far a certificate reaches back before it was made: clocks of a cell's machines may differ by that much.</summary>
+    internal static readonly TimeSpan Backdating = TimeSpan.FromMinutes(10);
 
     private readonly X509Certificate2 _root;
     private readonly TimeProvider _time;
@@ -63,7 +63,7 @@ public sealed class CertificateAuthority : IDisposable
         request.CertificateExtensions.Add(keyId);
         request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromSubjectKeyIdentifier(keyId));
         DateTimeOffset now = (time ?? TimeProvider.System).GetUtcNow();
-        using X509Certificate2 bare = request.Create(request.SubjectName, X509SignatureGenerator.CreateForECDsa(key), now - s_backdate, now + (lifetime ?? DefaultRootLifetime), serial);
+        using X509Certificate2 bare = request.Create(request.SubjectName, X509SignatureGenerator.CreateForECDsa(key), now - Backdating, now + (lifetime ?? DefaultRootLifetime), serial);
         return new CertificateAuthority(installation, tenant, bare.CopyWithPrivateKey(key), time);
     }
 
@@ -101,7 +101,7 @@ public sealed class CertificateAuthority : IDisposable
         X509BasicConstraintsExtension constraints = X509BasicConstraintsExtension.CreateForEndEntity(critical: true);
         OidCollection usages = [new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")];
         DateTimeOffset now = _time.GetUtcNow();
-        using X509Certificate2 leaf = Sign(_root, key, name, now - s_backdate, now + (lifetime ?? DefaultLeafLifetime),
+        using X509Certificate2 leaf = Sign(_root, key, name, now - Backdating, now + (lifetime ?? DefaultLeafLifetime),
             [constraints, new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true), new X509EnhancedKeyUsageExtension(usages, critical: false), names.Build()]);
         return leaf.ExportCertificatePem();
     }

@@ -32,6 +32,9 @@ internal sealed class LoadedCertificates
     public required TrustedRoots Trust { get; init; }
     public required PeerIdentity Identity { get; init; }
 
+    /// <summary>A line of the deny-list that says nothing, in one sentence; null when there is none.</summary>
+    public required string? DenyProblem { get; init; }
+
     /// <summary>SHA-256 over the files: tells whether a later reading differs.</summary>
     public required byte[] Fingerprint { get; init; }
 
@@ -63,7 +66,8 @@ internal sealed class LoadedCertificates
         }
 
         // What peers would refuse is found out here, not by their silence.
-        TrustedRoots trust = new(roots, ReadDenyList(files.DenyListPath));
+        DenyList denied = DenyList.Read(files.DenyListPath);
+        TrustedRoots trust = new(roots, denied.Entries);
         foreach (bool server in (ReadOnlySpan<bool>)[true, false])
         {
             if (CertificateRules.Check(certificate, trust, identity!, [identity!.Role], server, utcNow, out _) is { } own)
@@ -72,8 +76,12 @@ internal sealed class LoadedCertificates
             }
         }
 
-        return new LoadedCertificates { Certificate = certificate, Trust = trust, Identity = identity!, Fingerprint = fingerprint };
+        return new LoadedCertificates { Certificate = certificate, Trust = trust, Identity = identity!, Fingerprint = fingerprint, DenyProblem = denied.Problem };
     }
+
+    /// <summary>The same with another deny-list.</summary>
+    public LoadedCertificates With(DenyList denied) =>
+        new() { Certificate = Certificate, Trust = Trust with { Denied = denied.Entries }, Identity = Identity, Fingerprint = Fingerprint, DenyProblem = denied.Problem };
 
     public static byte[] ReadFingerprint(CertificateFiles files)
     {
@@ -104,10 +112,6 @@ internal sealed class LoadedCertificates
 
         return file.Length <= MaxFileBytes ? File.ReadAllBytes(path) : throw new InvalidDataException($"file '{path}' has {file.Length} bytes, at most {MaxFileBytes} are read");
     }
-
-    private static HashSet<string> ReadDenyList(string path) => File.Exists(path)
-        ? [.. File.ReadLines(path).Select(line => line.Split('#', 2)[0].Trim()).Where(line => line.Length > 0)]
-        : [];
 
     // SChannel cannot use a key that lives in memory only.
     private static X509Certificate2 Usable(X509Certificate2 certificate)

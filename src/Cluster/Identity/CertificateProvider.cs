@@ -25,6 +25,12 @@ public sealed class CertificateProvider : IDisposable
         _files = files;
         _time = time;
         _loaded = LoadedCertificates.Read(files, time.GetUtcNow().UtcDateTime);
+        if (_loaded.DenyProblem is { } problem)
+        {
+            // Whom an operator refuses by a slip of the pen would be let in.
+            throw new InvalidDataException(problem);
+        }
+
         _checkedAt = Environment.TickCount64;
     }
 
@@ -75,15 +81,36 @@ public sealed class CertificateProvider : IDisposable
                 // The replaced certificate is left to the collector: handshakes under way still use it.
                 _loaded = next;
                 Interlocked.Increment(ref _version);
-                ReloadProblem = null;
+                ReloadProblem = next.DenyProblem;
                 return true;
             }
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
                 // Certificate and key are two files: a reader between their renames sees a pair that does not fit, and tries again later.
                 ReloadProblem = e.Message;
+                return ReloadDenied();
+            }
+        }
+    }
+
+    /// <summary>Whom the operator refuses is refused even while the certificate beside the list cannot be used.</summary>
+    private bool ReloadDenied()
+    {
+        try
+        {
+            DenyList denied = DenyList.Read(_files.DenyListPath);
+            if (denied.Entries.SetEquals(_loaded.Trust.Denied))
+            {
                 return false;
             }
+
+            _loaded = _loaded.With(denied);
+            Interlocked.Increment(ref _version);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
         }
     }
 

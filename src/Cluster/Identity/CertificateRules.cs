@@ -58,7 +58,7 @@ internal static class CertificateRules
     }
 
     public static bool IsDenied(X509Certificate2 certificate, PeerIdentity peer, TrustedRoots trust) =>
-        trust.Denied.Contains(peer.Uri) || trust.Denied.Contains(certificate.SerialNumber);
+        trust.Denied.Contains(peer.Uri) || trust.Denied.Contains(DenyList.Serial(certificate.SerialNumber));
 
     private static Refusal? CheckLeaf(X509Certificate2 certificate, bool peerIsServer, DateTime utcNow)
     {

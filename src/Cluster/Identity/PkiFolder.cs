@@ -83,7 +83,7 @@ public sealed class PkiFolder
         IReadOnlyList<IssuedCertificate> leaves = [.. Show(tenant).Where(c => c.Identity is not null)];
         foreach (IssuedCertificate leaf in leaves)
         {
-            Issue(tenant, leaf.Identity!.Role, leaf.Identity.Name, leaf.Hosts, lifetime ?? leaf.NotAfter - leaf.NotBefore);
+            Issue(tenant, leaf.Identity!.Role, leaf.Identity.Name, leaf.Hosts, lifetime ?? leaf.NotAfter - leaf.NotBefore - CertificateAuthority.Backdating);
         }
 
         return leaves.Count;
@@ -98,10 +98,18 @@ public sealed class PkiFolder
         WriteBundles(tenant);
     }
 
-    /// <summary>Trusts only the newest root from now on and deletes the others with their keys. How many.</summary>
+    /// <summary>
+    /// Trusts only the newest root from now on and deletes the others with their keys. How many. Throws <see cref="InvalidOperationException"/> while a certificate of this folder
+    /// that is still good stands below one of them: its process would be refused.
+    /// </summary>
     public int DropOldRoots(TenantId tenant)
     {
         int[] old = [.. RootNumbers(tenant).SkipLast(1)];
+        foreach (string leaf in LeafFolders(tenant).Select(folder => CertificateFiles.In(folder).CertificatePath))
+        {
+            RequireNotBelow(leaf, tenant, old);
+        }
+
         foreach (int number in old)
         {
             File.Delete(RootPath(tenant, number, "key"));
@@ -119,6 +127,26 @@ public sealed class PkiFolder
         List<IssuedCertificate> found = [.. RootNumbers(tenant).Select(n => IssuedCertificate.Read(RootPath(tenant, n, "crt")))];
         found.AddRange(LeafFolders(tenant).Select(folder => IssuedCertificate.Read(CertificateFiles.In(folder).CertificatePath)));
         return found;
+    }
+
+    private void RequireNotBelow(string leafPath, TenantId tenant, int[] roots)
+    {
+        using X509Certificate2 leaf = X509CertificateLoader.LoadCertificateFromFile(leafPath);
+        if (leaf.NotAfter < _time.GetUtcNow().LocalDateTime)
+        {
+            return;
+        }
+
+        foreach (int number in roots)
+        {
+            using X509Certificate2 root = X509CertificateLoader.LoadCertificateFromFile(RootPath(tenant, number, "crt"));
+            X509AuthorityKeyIdentifierExtension? issuer = leaf.Extensions.OfType<X509AuthorityKeyIdentifierExtension>().FirstOrDefault();
+            X509SubjectKeyIdentifierExtension? own = root.Extensions.OfType<X509SubjectKeyIdentifierExtension>().FirstOrDefault();
+            if (issuer?.KeyIdentifier is { } key && own is not null && key.Span.SequenceEqual(own.SubjectKeyIdentifierBytes.Span))
+            {
+                throw new InvalidOperationException($"'{leafPath}' is good until {leaf.NotAfter.ToUniversalTime():u} and stands below root {number}: issue it anew ('lamina pki rotate {tenant} leaves') and distribute it first");
+            }
+        }
     }
 
     private void WriteBundles(TenantId tenant)
@@ -146,13 +174,7 @@ public sealed class PkiFolder
         }
     }
 
-    private int[] RootNumbers(TenantId tenant)
-    {
-        string roots = Path.Combine(FolderPath, tenant.Value, "roots");
-        return Directory.Exists(roots)
-            ? [.. Directory.GetFiles(roots, "*.crt").Select(f => int.Parse(Path.GetFileNameWithoutExtension(f), CultureInfo.InvariantCulture)).Order()]
-            : [];
-    }
+    private int[] RootNumbers(TenantId tenant) => RootFiles.Numbers(Path.Combine(FolderPath, tenant.Value, "roots"));
 
     private IEnumerable<string> LeafFolders(TenantId tenant) => Enum.GetValues<PeerRole>()
         .Select(role => Path.Combine(FolderPath, tenant.Value, PeerIdentity.RoleName(role)))

@@ -18,6 +18,7 @@ internal sealed class FrameStream : IDisposable
     private readonly LinkBuffer _staging = new();
     private readonly LinkBuffer _payload = new();
     private int _delivered;
+    private int _payloadLimit = int.MaxValue;
     private long _waitingSince;
     private int _aborted;
 
@@ -47,6 +48,9 @@ internal sealed class FrameStream : IDisposable
             }
         }
     }
+
+    /// <summary>From now on no frame may bring more than <paramref name="bytes"/>, whatever its kind.</summary>
+    public void LimitPayload(int bytes) => _payloadLimit = bytes;
 
     public void Write(FrameHeader header, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
     {
@@ -84,7 +88,7 @@ internal sealed class FrameStream : IDisposable
             throw new LinkClosedException($"the peer sent something that is no frame (kind {(uint)header.Kind})");
         }
 
-        int limit = header.Kind.PayloadLimit(_options);
+        int limit = Math.Min(header.Kind.PayloadLimit(_options), _payloadLimit);
         if (header.Length > (uint)limit)
         {
             throw new LinkClosedException($"{header.Kind} frame of {header.Length} bytes is over the limit of {limit}");

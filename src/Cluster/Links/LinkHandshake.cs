@@ -31,6 +31,9 @@ internal static class LinkHandshake
         _ => s_nodes,
     };
 
+    /// <summary>Most bytes of a frame that the dialler has reason to send: who asks for blobs sends requests alone, and nobody sets 64 MiB aside for them.</summary>
+    private static int AskedOf(LinkPurpose purpose, LinkOptions options) => purpose == LinkPurpose.Blobs ? Models.BlobProtocol.MaxRequestBytes : options.MaxFrameBytes;
+
     /// <summary>Answers the dialler's TLS and hello; calls back with the accepted link or throws <see cref="LinkClosedException"/>.</summary>
     public static (Link Link, ILinkHandler Handler) Accept(Socket socket, LinkOptions options, CertificateProvider certificates, Func<LinkHello, PeerIdentity, LinkDecision> router)
     {
@@ -62,6 +65,7 @@ internal static class LinkHandshake
                 throw new LinkClosedException($"hello of {peer.Name} refused: {refusal}");
             }
 
+            frames.LimitPayload(AskedOf(hello.Purpose, options));
             frames.Write(new FrameHeader(0, FrameKind.HelloAccepted, 0, LinkHello.CurrentVersion), default, default);
             Link link = new(frames, options, certificates, handshake, hello);
             return (link, accepted(link));

@@ -5,7 +5,7 @@ using Lamina.Cluster.Identity;
 namespace Lamina.Cluster.Links;
 
 /// <summary>
-/// Accepts links on one port. Connections before authentication are capped in number and time; each accepted hello is offered to the router, which
+/// Accepts links on one port. Connections before authentication are capped in number and time, links of an authenticated peer in number; each hello is offered to the router, which
 /// accepts it with a handler or refuses it with a sentence.
 /// </summary>
 public sealed class LinkListener : IAsyncDisposable
@@ -15,6 +15,7 @@ public sealed class LinkListener : IAsyncDisposable
     private readonly Func<LinkHello, PeerIdentity, LinkDecision> _router;
     private readonly Socket _socket;
     private readonly ConnectionCap _cap;
+    private readonly PeerCap<(PeerIdentity, LinkPurpose)> _peers;
     private readonly Thread _accepting;
     private readonly LogLimiter _limiter = new();
     private int _expectedStrangers;
@@ -26,6 +27,7 @@ public sealed class LinkListener : IAsyncDisposable
         _certificates = certificates;
         _router = router;
         _cap = new ConnectionCap(options.MaxUnauthenticated, options.MaxUnauthenticatedPerAddress);
+        _peers = new PeerCap<(PeerIdentity, LinkPurpose)>(options.MaxPerPeer);
         _socket = ListeningSocket.Open(options.BindAddress, options.Port, options.PublicHost);
         Endpoint = new Messages.Endpoint(options.PublicHost ?? options.BindAddress, ((IPEndPoint)_socket.LocalEndPoint!).Port);
         _accepting = new Thread(AcceptAll, 256 * 1024) { IsBackground = true, Name = "link-accept" };
@@ -80,36 +82,65 @@ public sealed class LinkListener : IAsyncDisposable
 
     private void Serve(Socket socket, IPAddress address)
     {
-        Link link;
-        ILinkHandler handler;
+        (PeerIdentity, LinkPurpose)? counted = null;
         try
         {
-            using HandshakeDeadline deadline = new(_options.HandshakeDeadline);
-            deadline.Guard(socket);
+            Link link;
+            ILinkHandler handler;
             try
             {
-                socket.NoDelay = true;
-                (link, handler) = LinkHandshake.Accept(socket, _options, _certificates, _router);
-            }
-            catch (Exception e)
-            {
-                if (deadline.IsBroken)
+                using HandshakeDeadline deadline = new(_options.HandshakeDeadline);
+                deadline.Guard(socket);
+                try
                 {
-                    _certificates.Count(RefusalReason.Deadline);
+                    socket.NoDelay = true;
+                    (link, handler) = LinkHandshake.Accept(socket, _options, _certificates, (hello, peer) => Decide(hello, peer, ref counted));
                 }
+                catch (Exception e)
+                {
+                    if (deadline.IsBroken)
+                    {
+                        _certificates.Count(RefusalReason.Deadline);
+                    }
 
-                Log($"link from {address} refused: {(deadline.IsBroken ? $"no hello within {_options.HandshakeDeadline.TotalSeconds:0.###} s" : LinkText.Describe(e))}");
-                socket.Dispose();
-                return;
+                    Log($"link from {address} refused: {(deadline.IsBroken ? $"no hello within {_options.HandshakeDeadline.TotalSeconds:0.###} s" : LinkText.Describe(e))}");
+                    socket.Dispose();
+                    return;
+                }
             }
+            finally
+            {
+                _cap.Leave(address);
+            }
+
+            Thread.CurrentThread.Name = $"link {link.Hello.Purpose} {link.Peer.Name}";
+            link.Run(handler);
         }
         finally
         {
-            _cap.Leave(address);
+            if (counted is { } open)
+            {
+                _peers.Leave(open);
+            }
+        }
+    }
+
+    private LinkDecision Decide(LinkHello hello, PeerIdentity peer, ref (PeerIdentity, LinkPurpose)? counted)
+    {
+        LinkDecision decision = _router(hello, peer);
+        if (decision.Accepted is null)
+        {
+            return decision;
         }
 
-        Thread.CurrentThread.Name = $"link {link.Hello.Purpose} {link.Peer.Name}";
-        link.Run(handler);
+        if (!_peers.TryEnter((peer, hello.Purpose)))
+        {
+            _certificates.Count(RefusalReason.Capacity);
+            return new LinkDecision(null, $"{peer.Name} has {_options.MaxPerPeer} links for {hello.Purpose} open here, the most that one peer may have");
+        }
+
+        counted = (peer, hello.Purpose);
+        return decision;
     }
 
     private void Log(string sentence)

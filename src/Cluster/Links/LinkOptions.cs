@@ -32,6 +32,9 @@ public sealed record LinkOptions
     /// <summary>The same, of one address.</summary>
     public int MaxUnauthenticatedPerAddress { get; init; } = 32;
 
+    /// <summary>Links that one peer may have open here for one purpose. A stage takes one for its rows and one for its tokens, a fetch of blobs one for each source.</summary>
+    public int MaxPerPeer { get; init; } = 64;
+
     /// <summary>Receives one sentence for each refused or broken connection; called on the connection's thread.</summary>
     public Action<string>? Log { get; init; }
 }

@@ -17,6 +17,9 @@ public static class BlobProtocol
     /// <summary>Requests that one asker may have open on a link.</summary>
     public const int MaxOpenRequests = 16;
 
+    /// <summary>Of one request on the wire.</summary>
+    public const int MaxRequestBytes = 1024;
+
     /// <param name="Digest">Canonical text of a <see cref="BlobDigest"/>.</param>
     /// <param name="Offset">First byte wanted: not 0 when a broken transfer is resumed.</param>
     /// <param name="Length">Bytes wanted, or -1 for all that follow.</param>

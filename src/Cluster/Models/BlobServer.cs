@@ -23,7 +23,7 @@ public sealed class BlobServer : ILinkHandler
     public void OnFrame(Link link, FrameKind kind, int epoch, int step, ReadOnlySpan<byte> payload)
     {
         BlobProtocol.BlobRequest? request = null;
-        if (kind == FrameKind.BlobRequest && payload.Length <= 1024)
+        if (kind == FrameKind.BlobRequest && payload.Length <= BlobProtocol.MaxRequestBytes)
         {
             try
             {

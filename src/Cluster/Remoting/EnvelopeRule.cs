@@ -7,8 +7,8 @@ using Lamina.Cluster.Serialization;
 namespace Lamina.Cluster.Remoting;
 
 /// <summary>
-/// What a peer may send, by its certificate: only coordinators give commands, a node's events name that node, and what it says about the cluster is held to
-/// <see cref="MembershipRule"/>. Senders and cluster roles are words of the peer itself; the certificate is not.
+/// What a peer may send, by its certificate: only coordinators give commands and take part in sharding and replicated data, a node's events name that node, and what it says about the
+/// cluster is held to <see cref="MembershipRule"/>. Senders and cluster roles are words of the peer itself; the certificate is not.
 /// Containers are protobuf (Akka.Remote's WireFormats.proto and ContainerFormats.proto): AckAndEnvelopeContainer { envelope = 2 }, RemoteEnvelope { Payload message = 2 },
 /// Payload { bytes message = 1; int32 serializerId = 2; bytes messageManifest = 3 }, SelectionEnvelope { Payload payload = 1 }.
 /// </summary>
@@ -30,8 +30,18 @@ internal static class EnvelopeRule
         }
 
         if (!ProtobufFields.TryFind(unit, ProtocolPayload, out ReadOnlySpan<byte> container)
-            || !ProtobufFields.TryFind(container, Envelope, out ReadOnlySpan<byte> envelope)
-            || !ProtobufFields.TryFind(envelope, EnvelopeMessage, out ReadOnlySpan<byte> payload)
+            || !ProtobufFields.TryFind(container, Envelope, out ReadOnlySpan<byte> envelope))
+        {
+            return false;
+        }
+
+        if (envelope.IsEmpty)
+        {
+            // An acknowledgement, or a unit of the protocol itself.
+            return true;
+        }
+
+        if (!ProtobufFields.TryFind(envelope, EnvelopeMessage, out ReadOnlySpan<byte> payload)
             || !TryReadPayload(payload, out ulong serializer, out ReadOnlySpan<byte> manifest, out ReadOnlySpan<byte> message))
         {
             return false;
@@ -49,9 +59,15 @@ internal static class EnvelopeRule
             SelectionSerializer => false,
             ContractSerializer.Id => IsOwnEvent(peer, Encoding.UTF8.GetString(manifest), message),
             MembershipRule.Serializer => MembershipRule.Allows(Encoding.UTF8.GetString(manifest), message, origin, roleAt),
-            _ => true,
+            _ => IsMachinery(serializer),
         };
     }
+
+    /// <summary>
+    /// What a node's side of remoting sends besides, by serializer: identification and the death watch's heartbeats (16), watching (22), and those that only refuse and count what they
+    /// are sent (1, 2, 3, 36). Shards, singletons and replicated data (11 to 14) are the coordinators' own: a node has no region and no replicator.
+    /// </summary>
+    private static bool IsMachinery(ulong serializer) => serializer is 1 or 2 or 3 or 16 or 22 or 36;
 
     private static bool IsOwnEvent(PeerIdentity peer, string manifest, ReadOnlySpan<byte> message)
     {

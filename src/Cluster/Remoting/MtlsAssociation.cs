@@ -46,6 +46,9 @@ internal sealed class MtlsAssociation : AssociationHandle
     /// <summary>The peer sent what no sound peer sends.</summary>
     public bool IsBroken { get; private set; }
 
+    /// <summary>Identity in the peer's certificate.</summary>
+    public PeerIdentity Peer => _connection.Peer;
+
     public bool IsDenied => _connection.IsDenied;
 
     public bool IsOlderThan(TimeSpan age) => Environment.TickCount64 - _openedAt > age.TotalMilliseconds;

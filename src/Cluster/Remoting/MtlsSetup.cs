@@ -47,5 +47,8 @@ public sealed record MtlsOptions
 
     public int MaxUnauthenticatedPerAddress { get; init; } = 32;
 
+    /// <summary>Connections of one peer that may be open here. Akka has one, and another for a moment when it dials again.</summary>
+    public int MaxPerPeer { get; init; } = 16;
+
     internal Endpoint Advertised(int port) => new(PublicHost ?? BindAddress, port);
 }

@@ -28,6 +28,7 @@ internal sealed class MtlsTransport : Transport
     private readonly MtlsOptions _options;
     private readonly ILoggingAdapter _log;
     private readonly ConnectionCap _cap;
+    private readonly PeerCap<PeerIdentity> _peers;
     private readonly ConcurrentDictionary<MtlsAssociation, bool> _associations = new();
     private readonly ConcurrentDictionary<Endpoint, PeerRole> _roles = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -45,6 +46,7 @@ internal sealed class MtlsTransport : Transport
         _options = _setup.Options;
         _log = Logging.GetLogger(system, typeof(MtlsTransport));
         _cap = new ConnectionCap(_options.MaxUnauthenticated, _options.MaxUnauthenticatedPerAddress);
+        _peers = new PeerCap<PeerIdentity>(_options.MaxPerPeer);
         SchemeIdentifier = Scheme;
         MaximumPayloadBytes = _options.MaxMessageBytes;
     }
@@ -94,7 +96,7 @@ internal sealed class MtlsTransport : Transport
                 throw new InvalidAssociationException($"{connection.Peer.Name} calls itself {answer.Self}");
             }
 
-            return Open(connection, remoteAddress);
+            return Open(connection, remoteAddress, accepted: false);
         }
         catch (Exception e)
         {
@@ -162,6 +164,7 @@ internal sealed class MtlsTransport : Transport
     private async Task ServeAsync(Socket socket, IPAddress address, IAssociationEventListener listener)
     {
         MtlsConnection? connection = null;
+        PeerIdentity? counted = null;
         using CancellationTokenSource deadline = NewDeadline();
         try
         {
@@ -176,6 +179,16 @@ internal sealed class MtlsTransport : Transport
             }
 
             string? refusal = await JudgeAsync(opening, connection, deadline.Token).ConfigureAwait(false);
+            if (refusal is null && !_peers.TryEnter(connection.Peer))
+            {
+                _certificates.Count(RefusalReason.Capacity);
+                refusal = $"{connection.Peer.Name} has {_options.MaxPerPeer} connections open here, the most that one peer may have";
+            }
+            else if (refusal is null)
+            {
+                counted = connection.Peer;
+            }
+
             await connection.WriteAsync(new OpeningAnswer(Opening.CurrentVersion, refusal ?? "", Self), deadline.Token).ConfigureAwait(false);
             if (refusal is not null)
             {
@@ -183,7 +196,11 @@ internal sealed class MtlsTransport : Transport
             }
 
             Address remote = new(Scheme, opening.System, opening.Origin.Host, opening.Origin.Port);
-            listener.Notify(new InboundAssociation(Open(connection, remote)));
+            MtlsAssociation association = Open(connection, remote, accepted: true);
+
+            // From here on its end is what gives the place back.
+            counted = null;
+            listener.Notify(new InboundAssociation(association));
         }
         catch (Exception e)
         {
@@ -205,6 +222,10 @@ internal sealed class MtlsTransport : Transport
         finally
         {
             _cap.Leave(address);
+            if (counted is not null)
+            {
+                _peers.Leave(counted);
+            }
         }
     }
 
@@ -250,7 +271,7 @@ internal sealed class MtlsTransport : Transport
         }
     }
 
-    private MtlsAssociation Open(MtlsConnection connection, Address remote)
+    private MtlsAssociation Open(MtlsConnection connection, Address remote, bool accepted)
     {
         // A peer has proven this address, by its certificate and by answering there.
         Endpoint proven = new(remote.Host, remote.Port!.Value);
@@ -259,7 +280,7 @@ internal sealed class MtlsTransport : Transport
             _roles[proven] = connection.Peer.Role;
         }
 
-        MtlsAssociation association = new(_local!, remote, connection, _options, RoleAt, OnEnded);
+        MtlsAssociation association = new(_local!, remote, connection, _options, RoleAt, (ended, reason) => OnEnded(ended, reason, accepted));
         _associations[association] = true;
         ClusterMetrics.OpenAssociations.Add(1);
         association.Start();
@@ -268,10 +289,15 @@ internal sealed class MtlsTransport : Transport
 
     private PeerRole? RoleAt(Endpoint address) => _roles.TryGetValue(address, out PeerRole role) ? role : null;
 
-    private void OnEnded(MtlsAssociation association, string reason)
+    private void OnEnded(MtlsAssociation association, string reason, bool accepted)
     {
         if (_associations.TryRemove(association, out _))
         {
+            if (accepted)
+            {
+                _peers.Leave(association.Peer);
+            }
+
             ClusterMetrics.OpenAssociations.Add(-1);
             if (association.IsBroken)
             {
@@ -289,11 +315,22 @@ internal sealed class MtlsTransport : Transport
     {
         using PeriodicTimer timer = new(s_maintenance);
         int seen = _certificates.Version;
+        string? problem = null, told = null;
         try
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token).ConfigureAwait(false))
             {
                 _ = _certificates.Current;
+
+                // Files that are being replaced do not fit for a moment.
+                if (_certificates.ReloadProblem is { } lasting && lasting == problem && lasting != told)
+                {
+                    _log.Warning("changed certificate files are not in use: {0}", lasting);
+                    told = lasting;
+                }
+
+                problem = _certificates.ReloadProblem;
+                told = problem is null ? null : told;
                 int version = _certificates.Version;
                 foreach (MtlsAssociation association in _associations.Keys)
                 {

@@ -29,7 +29,7 @@ internal sealed class CellRenewal : IDisposable
             return null;
         }
 
-        var issuer = new CellIssuer(root.CertificatePath, root.KeyPath, certificates, TimeProvider.System);
+        var issuer = new CellIssuer(root.RootsPath is { } folder ? RootFiles.In(folder) : RootFiles.Pair(root.CertificatePath!, root.KeyPath!), certificates, TimeProvider.System);
         issuer.Check();
         var files = new CertificateFiles(options.CertificatePath, options.KeyPath, options.TrustBundlePath);
         return new CellRenewal(issuer, new LeafRenewal(files, certificates, TimeProvider.System), certificates, logger);

@@ -141,14 +141,14 @@ public sealed class RenewalTests : IDisposable
         _issuer.Check();
 
         Assert.Throws<InvalidDataException>(() => Issuer(_foreign, _front).Check());
-        Assert.Throws<InvalidDataException>(() => new CellIssuer("/nowhere.crt", "/nowhere.key", _front, TimeProvider.System).Check());
+        Assert.Throws<InvalidDataException>(() => new CellIssuer(RootFiles.Pair("/nowhere.crt", "/nowhere.key"), _front, TimeProvider.System).Check());
     }
 
     private CellIssuer Issuer(TestCell cell, CertificateProvider certificates)
     {
         string path = Path.Combine(_folder.Path, Guid.NewGuid().ToString("n"));
         cell.Authority.Save(path + ".crt", path + ".key");
-        return new CellIssuer(path + ".crt", path + ".key", certificates, TimeProvider.System);
+        return new CellIssuer(RootFiles.Pair(path + ".crt", path + ".key"), certificates, TimeProvider.System);
     }
 
     private (CertificateFiles Files, CertificateProvider Certificates) ShortLived(string name, TimeSpan lifetime)
