@@ -170,21 +170,24 @@ public sealed class Cell : IAsyncDisposable
     /// not block. Throws <see cref="InvalidOperationException"/> when there is no such deployment.
     /// </summary>
     /// <param name="model">Digest of the model that the prompt's tokens are of, and that alone may answer; null = whichever serves.</param>
+    /// <param name="began">Told the epoch of each attempt.</param>
     public Task<GenerationProtocol.GenerationEnded> GenerateAsync(
-        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null, string? model = null)
+        string deployment, GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null, string? model = null,
+        Action<int>? began = null)
     {
         var id = new DeploymentId(deployment);
         return _context.Models.ContainsKey(id) || _context.Shown.ContainsKey(id)
-            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation, flow, model)
+            ? _context.RouterOf(id).RunAsync(submit, onTokens, cancellation, flow, model, began)
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 
     /// <summary>The embedding of a submission's prompt, with the same failover; null unless the outcome is Stop. Throws as <see cref="GenerateAsync"/>.</summary>
-    internal Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(string deployment, GenerationProtocol.Submit submit, CancellationToken cancellation, string? model = null)
+    internal Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(
+        string deployment, GenerationProtocol.Submit submit, CancellationToken cancellation, string? model = null, Action<int>? began = null)
     {
         var id = new DeploymentId(deployment);
         return _context.Models.ContainsKey(id)
-            ? _context.RouterOf(id).EmbedAsync(submit, cancellation, model)
+            ? _context.RouterOf(id).EmbedAsync(submit, cancellation, model, began)
             : throw new InvalidOperationException($"there is no deployment named {deployment}");
     }
 

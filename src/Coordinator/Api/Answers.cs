@@ -142,7 +142,7 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         submit = submit with { TraceParent = span?.Id };
 
         // Each report holds at least one new token, so the channel never fills and the link's thread never waits.
-        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token, flow, model.Stored.Digest.ToString());
+        Task<GenerationProtocol.GenerationEnded> run = cell.GenerateAsync(model.Name, submit, report => tokens.Writer.TryWrite(report), stop.Token, flow, model.Stored.Digest.ToString(), NoteEpoch);
         _ = run.ContinueWith(_ => tokens.Writer.TryComplete(), TaskScheduler.Default);
 
         var text = new AnswerText(model.Tokenizer, options.Stop, shown);
@@ -205,6 +205,14 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         {
             // Whoever waits on the outer token may come here before that token has passed its end on to this one, which then never would: the generation would hold its place for ever.
             await stop.CancelAsync();
+        }
+    }
+
+    private void NoteEpoch(int epoch)
+    {
+        if (Meter is { } meter)
+        {
+            meter.Epoch = epoch;
         }
     }
 

@@ -74,7 +74,8 @@ internal sealed class ApiServer : IAsyncDisposable
             archive.Mirror(cell.Tenant, cell.Peers);
         }
 
-        var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry, (answer, result) => Record(quotas.Auditor, cells(), answer, result));
+        var metering = new Metering(quotas.Desk, quotas.Ledger, quotas.Running, metrics.Registry, (answer, result) =>
+            quotas.Auditor.Generation(answer.Caller, answer.Meter.Model, answer.Meter.Digest, answer.Meter.Epoch, answer.Meter.Cost.PromptTokens, answer.Meter.Generated, result));
         app.Use(new RequestQuota(metering).InvokeAsync);
         new TenantPage(new DashboardFeed(cells, quotas, certificate, TimeProvider.System), quotas).Map(app);
         BatchService batches = MapAll(app, options, cells, access, quotas, metering, metrics, archive, logger);
@@ -96,12 +97,6 @@ internal sealed class ApiServer : IAsyncDisposable
             metrics.Dispose();
             throw;
         }
-    }
-
-    private static void Record(Audit.Auditor auditor, IReadOnlyList<Cell> cells, MeteredAnswer answer, string result)
-    {
-        int epoch = cells.FirstOrDefault(cell => cell.Tenant == answer.Caller.Tenant)?.Deployments.FirstOrDefault(deployment => deployment.Name == answer.Meter.Model)?.Epoch ?? 0;
-        auditor.Generation(answer.Caller, answer.Meter.Model, answer.Meter.Digest, epoch, answer.Meter.Cost.PromptTokens, answer.Meter.Generated, result);
     }
 
     /// <summary>Answers on, and has every connection end with its next answer; connections that wait are closed at the end.</summary>

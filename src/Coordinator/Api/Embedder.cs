@@ -43,7 +43,7 @@ internal sealed class Embedder(Cell cell, ServedModel model, ApiMetrics metrics,
         try
         {
             (GenerationProtocol.GenerationEnded ended, float[]? embedding) = await cell.EmbedAsync(
-                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight, TraceParent: span?.Id), cancellation, model.Stored.Digest.ToString());
+                model.Name, new GenerationProtocol.Submit(cell.Tenant, id, tokens, [], 1, [], s_unused, meter.Share.PriorityOf(priority), Pool: true, Lane: meter.Share.Lane, Weight: meter.Share.Weight, TraceParent: span?.Id), cancellation, model.Stored.Digest.ToString(), epoch => meter.Epoch = epoch);
             cancellation.ThrowIfCancellationRequested();
             outcome = ended.Outcome;
             return embedding?.Length == model.Shape.EmbeddingLength && embedding.All(float.IsFinite) ? embedding

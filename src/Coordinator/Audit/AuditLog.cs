@@ -23,6 +23,7 @@ public sealed class AuditLog : IAsyncDisposable
     private readonly Task _writer;
     private byte[] _previous;
     private long _number;
+    private volatile AuditHead _head;
     private long _lost;
     private bool _isFailing;
     private readonly Lock _recentLock = new();
@@ -30,18 +31,21 @@ public sealed class AuditLog : IAsyncDisposable
 
     private sealed record Entry(AuditRecord Record, TaskCompletionSource? Written);
 
-    private AuditLog(AuditFiles files, byte[] previous, long number, TimeProvider time, ILogger logger)
+    private AuditLog(AuditFiles files, AuditHead last, TimeProvider time, ILogger logger)
     {
-        (_files, _previous, _number, _time, _logger) = (files, previous, number, time, logger);
+        (_files, _previous, _number, _time, _logger) = (files, Convert.FromHexString(last.Hash), last.Number, time, logger);
+        _head = last;
         _writer = Task.Run(WriteAllAsync);
     }
 
     /// <summary>Opens the log where it ends. A last line that a crash cut off is dropped, and that is recorded; a log that does not hold is not continued.</summary>
     /// <param name="name">The coordinator's.</param>
-    public static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger) => Open(folder, name, time, logger, AuditFiles.OpenUnbuffered, MaxFileBytes);
+    /// <param name="noted">A record that must be in it: where it is not, that is recorded, and the log goes on from what is left.</param>
+    public static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger, AuditHead? noted = null) =>
+        Open(folder, name, time, logger, AuditFiles.OpenUnbuffered, MaxFileBytes, noted);
 
     /// <param name="open">How a file is opened; never buffered, so that what could not be written is not written again later.</param>
-    internal static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger, Func<string, FileMode, FileStream> open, long maxFileBytes)
+    internal static AuditLog Open(string folder, string name, TimeProvider time, ILogger logger, Func<string, FileMode, FileStream> open, long maxFileBytes, AuditHead? noted = null)
     {
         Directory.CreateDirectory(folder);
         if (!OperatingSystem.IsWindows())
@@ -53,11 +57,17 @@ public sealed class AuditLog : IAsyncDisposable
         var files = new AuditFiles(folder, name, earlier.LastOrDefault(), open, maxFileBytes, logger);
         try
         {
-            (byte[] previous, long number) = LastOf(earlier);
-            var log = new AuditLog(files, previous, number, time, logger);
+            (AuditHead last, string? missing) = LastOf(earlier, noted);
+            var log = new AuditLog(files, last, time, logger);
             if (files.WasCut)
             {
                 log.Add(new AuditRecord(time.GetUtcNow(), "system", null, "log", "repaired") { Target = "a line that was cut off by a crash was dropped" });
+            }
+
+            if (missing is not null)
+            {
+                logger.LogError("the audit log was cut off or replaced: {Missing}; it goes on, and says so", missing);
+                log.Add(new AuditRecord(time.GetUtcNow(), "system", null, "log", "cut") { Target = missing });
             }
 
             return log;
@@ -77,6 +87,9 @@ public sealed class AuditLog : IAsyncDisposable
             Interlocked.Increment(ref _lost);
         }
     }
+
+    /// <summary>The last record that is on the disk.</summary>
+    public AuditHead Head => _head;
 
     /// <summary>The latest records of this process as lines of JSON, newest first.</summary>
     /// <param name="ofTenant">Which tenants' records to tell; one that concerns no tenant is null.</param>
@@ -103,16 +116,11 @@ public sealed class AuditLog : IAsyncDisposable
         _files.Dispose();
     }
 
-    private static (byte[] Previous, long Number) LastOf(string[] files)
+    private static (AuditHead Last, string? Missing) LastOf(string[] files, AuditHead? noted)
     {
-        if (files.Length == 0)
-        {
-            return (AuditChain.Start, 0);
-        }
-
-        AuditVerdict verdict = AuditVerifier.Verify(files);
-        return verdict.Problem is null
-            ? (Convert.FromHexString(verdict.LastHash), verdict.Records)
+        AuditVerdict verdict = AuditVerifier.Verify(files, noted is null ? null : (noted.Number, noted.Hash));
+        return verdict.Problem is null || verdict.IsOnlyTheAnchor
+            ? (new AuditHead(verdict.Records, verdict.LastHash), verdict.Problem)
             : throw new InvalidDataException($"the audit log cannot be continued: {verdict.Problem}; move its files away to begin a new one");
     }
 
@@ -163,6 +171,7 @@ public sealed class AuditLog : IAsyncDisposable
 
             _files.Write(lines, _number + 1);
             (_previous, _number) = (previous, number);
+            _head = new AuditHead(number, Convert.ToHexStringLower(previous));
             Remember(written);
             batch.ForEach(entry => entry.Written?.SetResult());
             if (_isFailing)

@@ -6,7 +6,11 @@ namespace Lamina.Coordinator.Audit;
 /// <summary>What checking a log gave.</summary>
 /// <param name="Problem">One sentence that names file and line; null when the chain holds.</param>
 /// <param name="LastHash">Of the last line that holds, in hexadecimal; note it elsewhere to notice later what is cut off at the end.</param>
-public sealed record AuditVerdict(long Records, string LastHash, string? Problem);
+public sealed record AuditVerdict(long Records, string LastHash, string? Problem)
+{
+    /// <summary>Whether the chain holds, but is not the one that the anchor was noted of, or ends before it.</summary>
+    public bool IsOnlyTheAnchor { get; init; }
+}
 
 /// <summary>Reads logs and checks their chains.</summary>
 public static class AuditVerifier
@@ -23,7 +27,7 @@ public static class AuditVerifier
     {
         byte[] previous = AuditChain.Start;
         long number = 0;
-        bool anchored = anchor is null;
+        string? other = null;
         foreach (string file in files)
         {
             int line = 0;
@@ -31,10 +35,10 @@ public static class AuditVerifier
             {
                 line++;
                 string place = $"{Path.GetFileName(file)} line {line.ToString(CultureInfo.InvariantCulture)}";
-                string? problem = Check(text, previous, number + 1, out byte[] hash, out byte[] json);
-                if (problem is not null)
+                string? broken = Check(text, previous, number + 1, out byte[] hash, out byte[] json);
+                if (broken is not null)
                 {
-                    return new AuditVerdict(number, Convert.ToHexStringLower(previous), $"{place}: {problem}");
+                    return new AuditVerdict(number, Convert.ToHexStringLower(previous), $"{place}: {broken}");
                 }
 
                 number++;
@@ -42,16 +46,13 @@ public static class AuditVerifier
                 record?.Invoke(System.Text.Encoding.UTF8.GetString(json));
                 if (anchor is { } noted && noted.Number == number)
                 {
-                    anchored = string.Equals(noted.Hash, Convert.ToHexStringLower(hash), StringComparison.OrdinalIgnoreCase);
-                    if (!anchored)
-                    {
-                        return new AuditVerdict(number, Convert.ToHexStringLower(hash), $"{place}: record {number} has another hash than was noted");
-                    }
+                    other = string.Equals(noted.Hash, Convert.ToHexStringLower(hash), StringComparison.OrdinalIgnoreCase) ? null : $"{place}: record {number} has another hash than was noted";
                 }
             }
         }
 
-        return new AuditVerdict(number, Convert.ToHexStringLower(previous), anchored ? null : $"the log ends at record {number}, but record {anchor!.Value.Number} was noted");
+        string? problem = anchor is { } last && last.Number > number ? $"the log ends at record {number}, but record {last.Number} was noted" : other;
+        return new AuditVerdict(number, Convert.ToHexStringLower(previous), problem) { IsOnlyTheAnchor = problem is not null };
     }
 
     private static string? Check(string text, byte[] previous, long number, out byte[] hash, out byte[] json)

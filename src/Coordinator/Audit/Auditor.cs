@@ -61,9 +61,15 @@ internal sealed class Auditor(AuditLog? log, TimeProvider time)
             return;
         }
 
-        (string actor, string? tenant) = WhoOf(context);
         string values = string.Join(' ', context.Request.RouteValues.Select(value => $"{value.Key}={value.Value}"));
         string target = $"{context.Request.Method} {RouteOf(context)} {values}".TrimEnd();
+        if (ReferenceEquals(context.GetEndpoint()?.Metadata.GetMetadata<RequiredScope>(), RequiredScope.Nothing))
+        {
+            await SignInAsync(context, next, target);
+            return;
+        }
+
+        (string actor, string? tenant) = WhoOf(context);
         await log.WriteAsync(new AuditRecord(time.GetUtcNow(), actor, tenant, "admin", "begun") { Target = target });
         string result = "failed";
         try
@@ -80,6 +86,17 @@ internal sealed class Auditor(AuditLog? log, TimeProvider time)
         {
             string subject = context.Items[Subject] is { } noted ? $" {noted}" : "";
             log.Add(new AuditRecord(time.GetUtcNow(), actor, tenant, "admin", result) { Target = target + subject });
+        }
+    }
+
+    /// <summary>A public route, which changes nothing before it knows its caller: who signed in is recorded then; who failed to is a refusal, of which only some are.</summary>
+    private async Task SignInAsync(HttpContext context, RequestDelegate next, string target)
+    {
+        await next(context);
+        if (context.Features.Get<AdminCaller>() is not null)
+        {
+            (string actor, string? tenant) = WhoOf(context);
+            log!.Add(new AuditRecord(time.GetUtcNow(), actor, tenant, "admin", context.Response.StatusCode.ToString(CultureInfo.InvariantCulture)) { Target = target });
         }
     }
 

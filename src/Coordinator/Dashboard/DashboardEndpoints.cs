@@ -46,6 +46,7 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
             throw ApiError.InvalidKey().AsException();
         }
 
+        context.Features.Set(new AdminCaller(key.Tenant, key.Id));
         (string cookie, DashboardSession session) = sessions.Begin(key);
         context.Response.Cookies.Append(CookieName(isHttps), cookie, new CookieOptions { HttpOnly = true, Secure = isHttps, SameSite = SameSiteMode.Strict, Path = "/" });
         await WriteSessionAsync(context, session);

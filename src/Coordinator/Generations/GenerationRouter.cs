@@ -174,20 +174,22 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
     /// order and with each index once, and must not block.
     /// </summary>
     /// <param name="model">Digest of the model that the prompt's tokens are of: no pipeline of another gets them. Null takes any.</param>
+    /// <param name="began">Told the epoch of each attempt before its head is.</param>
     public Task<GenerationProtocol.GenerationEnded> RunAsync(
-        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null, string? model = null) =>
-        RunCountedAsync(new GenerationRun(submit, onTokens, flow, _metrics), submit, model, cancellation);
+        GenerationProtocol.Submit submit, Action<GenerationProtocol.TokensGenerated> onTokens, CancellationToken cancellation, GenerationFlow? flow = null, string? model = null, Action<int>? began = null) =>
+        RunCountedAsync(new GenerationRun(submit, onTokens, flow, _metrics), submit, model, began, cancellation);
 
     /// <summary>As <see cref="RunAsync"/>, for the embedding of a prompt; null unless the outcome is Stop.</summary>
-    public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(GenerationProtocol.Submit submit, CancellationToken cancellation, string? model = null)
+    public async Task<(GenerationProtocol.GenerationEnded Ended, float[]? Embedding)> EmbedAsync(
+        GenerationProtocol.Submit submit, CancellationToken cancellation, string? model = null, Action<int>? began = null)
     {
         GenerationProtocol.Submit pooled = submit with { Pool = true };
         var run = new GenerationRun(pooled, _ => { }, metrics: _metrics);
-        GenerationProtocol.GenerationEnded ended = await RunCountedAsync(run, pooled, model, cancellation);
+        GenerationProtocol.GenerationEnded ended = await RunCountedAsync(run, pooled, model, began, cancellation);
         return (ended, run.Embedding);
     }
 
-    private async Task<GenerationProtocol.GenerationEnded> RunCountedAsync(GenerationRun run, GenerationProtocol.Submit submit, string? model, CancellationToken cancellation)
+    private async Task<GenerationProtocol.GenerationEnded> RunCountedAsync(GenerationRun run, GenerationProtocol.Submit submit, string? model, Action<int>? began, CancellationToken cancellation)
     {
         if (!_places.TryTake(submit.Lane))
         {
@@ -196,7 +198,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
 
         try
         {
-            return await RunAsync(run, submit, model, cancellation);
+            return await RunAsync(run, submit, model, began, cancellation);
         }
         finally
         {
@@ -220,7 +222,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
         Close(heads);
     }
 
-    private async Task<GenerationProtocol.GenerationEnded> RunAsync(GenerationRun run, GenerationProtocol.Submit submit, string? model, CancellationToken cancellation)
+    private async Task<GenerationProtocol.GenerationEnded> RunAsync(GenerationRun run, GenerationProtocol.Submit submit, string? model, Action<int>? began, CancellationToken cancellation)
     {
         string reason = "no pipeline is ready";
         while (true)
@@ -257,6 +259,7 @@ internal sealed class GenerationRouter(GenerationLimits limits, string deploymen
                 return Ended(submit, GenerationOutcome.Failed, run.State.Emitted.Count, $"no pipeline was ready within {limits.RecoveryTime.TotalSeconds:0} s: {reason}");
             }
 
+            began?.Invoke(head.Epoch);
             AttemptResult result = await TryAsync(head, run, submit, cancellation);
             if (result.Ended is { } ended)
             {

@@ -14,7 +14,6 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
     private const int MaxQueued = 1024;
 
     private readonly Link _link;
-    private readonly int _epoch;
     private readonly ConcurrentDictionary<GenerationId, GenerationAttempt> _running = new();
     private readonly BlockingCollection<GenerationAttempt> _outgoing = new(MaxQueued);
     private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -22,11 +21,14 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
     private HeadLink(Link link, int epoch)
     {
         _link = link;
-        _epoch = epoch;
+        Epoch = epoch;
     }
 
     /// <summary>Completes with the reason once the link is closed.</summary>
     public Task<string> Closed => _closed.Task;
+
+    /// <summary>Of the plan that the pipeline is part of.</summary>
+    public int Epoch { get; }
 
     public int Running => _running.Count;
 
@@ -102,7 +104,7 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
 
         try
         {
-            _link.Send(FrameKind.Cancel, _epoch, 0, Wire.Encode(new GenerationProtocol.Cancel(tenant, generation)));
+            _link.Send(FrameKind.Cancel, Epoch, 0, Wire.Encode(new GenerationProtocol.Cancel(tenant, generation)));
         }
         catch (LinkClosedException)
         {
@@ -177,7 +179,7 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
 
         try
         {
-            _link.Send(FrameKind.Allow, _epoch, 0, Wire.Encode(new GenerationProtocol.Allow(attempt.Submit.Tenant, attempt.Submit.Generation, tokens)));
+            _link.Send(FrameKind.Allow, Epoch, 0, Wire.Encode(new GenerationProtocol.Allow(attempt.Submit.Tenant, attempt.Submit.Generation, tokens)));
         }
         catch (LinkClosedException)
         {
@@ -197,7 +199,7 @@ internal sealed class HeadLink : ILinkHandler, IDisposable
                 {
                     // What may be emitted is told in the submission and, from then on, when it changes; never before the head knows the generation.
                     GenerationProtocol.Submit submit = attempt.Submit with { Allowed = attempt.Flow?.Allowed ?? 0 };
-                    _link.Send(FrameKind.Submit, _epoch, 0, Wire.Encode(submit));
+                    _link.Send(FrameKind.Submit, Epoch, 0, Wire.Encode(submit));
                     attempt.Flow?.Attach(submit.Allowed, tokens => Allow(attempt, tokens));
                 }
             }

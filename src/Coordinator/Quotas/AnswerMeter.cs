@@ -18,6 +18,9 @@ internal sealed class AnswerMeter(string model, string digest, RequestCost cost)
     /// <summary>Tokens in the events that the reader has taken.</summary>
     public long HandedOut { get; set; }
 
+    /// <summary>Of the plan that computes it, after a fail-over the one that went on; 0 before any does.</summary>
+    public int Epoch { get; set; }
+
     /// <summary>As whom its generations run.</summary>
     public LaneShare Share { get; set; } = LaneShare.Nobody;
 

@@ -21,6 +21,7 @@ public sealed class QuotaControl : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _refreshing = new(1);
+    private AuditHeads? _audit;
     private long _version = -1;
     private Task _watching = Task.CompletedTask;
 
@@ -42,7 +43,7 @@ public sealed class QuotaControl : IAsyncDisposable
     internal UsageLedger? Ledger { get; }
 
     /// <summary>Null where no state is kept.</summary>
-    public AuditLog? Audit { get; private init; }
+    public AuditLog? Audit => _audit?.Log;
 
     internal Auditor Auditor { get; private init; } = new(null, TimeProvider.System);
 
@@ -68,8 +69,10 @@ public sealed class QuotaControl : IAsyncDisposable
         UsageLedger? ledger = access is null
             ? null
             : await UsageLedger.OpenAsync(Path.Combine(options.StorePath, "usage"), options.Cells[0].Name, access.State, TimeProvider.System, logger, cancellation, options.Cells.Count);
-        AuditLog? audit = access is null ? null : AuditLog.Open(Path.Combine(options.StorePath, "audit"), options.Cells[0].Name, TimeProvider.System, logger);
-        var control = new QuotaControl(access?.State, ledger, desk, logger) { Audit = audit, Auditor = new Auditor(audit, TimeProvider.System) };
+        AuditHeads? audit = access is null
+            ? null
+            : await AuditHeads.OpenAsync(Path.Combine(options.StorePath, "audit"), options.Cells[0].Tenant.Value, options.Cells[0].Name, access.State, TimeProvider.System, logger, cancellation);
+        var control = new QuotaControl(access?.State, ledger, desk, logger) { _audit = audit, Auditor = new Auditor(audit?.Log, TimeProvider.System) };
         try
         {
             await control.BeginAsync(configured.Keys, cancellation);
@@ -125,9 +128,9 @@ public sealed class QuotaControl : IAsyncDisposable
             await Ledger.DisposeAsync();
         }
 
-        if (Audit is not null)
+        if (_audit is not null)
         {
-            await Audit.DisposeAsync();
+            await _audit.DisposeAsync();
         }
 
         _stopping.Dispose();

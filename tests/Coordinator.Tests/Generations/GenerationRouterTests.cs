@@ -40,6 +40,23 @@ public sealed class GenerationRouterTests : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    /// <summary>What the audit log has of an answer is the plan that ended it, whatever serves when it is written.</summary>
+    [Fact]
+    public async Task Run_ThatMovesToTheNextEpoch_TellsTheEpochOfEachAttempt()
+    {
+        ScriptedHead first = Head(cutAfter: 3);
+        ScriptedHead second = Head(cutAfter: null);
+        ScriptedHead third = Head(cutAfter: null);
+        await ServeAsync(1, first);
+        var epochs = new List<int>();
+        Task<GenerationProtocol.GenerationEnded> run = _router.RunAsync(Submit(prompt: 9, maxTokens: 10), _ => { }, CancellationToken.None, began: epochs.Add);
+        await UntilAsync(() => first.Submissions == 1);
+        await ServeAsync(4, second);
+        Assert.Equal(GenerationOutcome.Length, (await run.WaitAsync(TimeSpan.FromSeconds(120))).Outcome);
+        await ServeAsync(5, third);
+        Assert.Equal([1, 4], epochs);
+    }
+
     [Fact]
     public async Task Run_TokensNotTaken_AreNotComputedBeyondTheWindowAlsoAfterALoss()
     {
