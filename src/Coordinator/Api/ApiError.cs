@@ -11,6 +11,9 @@ namespace Lamina.Coordinator.Api;
 public sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, int? RetryAfterSeconds = null)
 {
     public const string SuspendedCode = "suspended";
+    public const string OverloadedCode = "overloaded";
+
+    private bool IsUnread { get; init; }
 
     private const string InvalidRequest = "invalid_request_error";
 
@@ -87,7 +90,10 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
 
     public static ApiError TenantSuspended() => new(403, InvalidRequest, "tenant_suspended", "the tenant of this API key is suspended");
 
-    public static ApiError Overloaded(string message) => new(429, "rate_limit_error", "overloaded", message, RetryAfterSeconds: 2);
+    public static ApiError Overloaded(string message) => new(429, "rate_limit_error", OverloadedCode, message, RetryAfterSeconds: 2);
+
+    /// <summary>For want of what all tenants share.</summary>
+    public static ApiError Busy(string message) => new(503, "server_error", OverloadedCode, message, RetryAfterSeconds: 2);
 
     public static ApiError Unavailable(string message, int retryAfterSeconds = 5) =>
         new(503, "server_error", "model_not_ready", message, RetryAfterSeconds: retryAfterSeconds);
@@ -111,6 +117,9 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
         _ => new ApiError(status, InvalidRequest, "bad_request", "the request is malformed"),
     };
 
+    /// <summary>The same of a request whose body was not read to its end.</summary>
+    internal ApiError Unread() => this with { IsUnread = true };
+
     public ApiException AsException() => new(this);
 
     /// <summary>Answers with this error; the response must not have started.</summary>
@@ -123,7 +132,7 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
         }
 
         Limits?.WriteTo(context.Response.Headers);
-        if (Status == StatusCodes.Status413PayloadTooLarge)
+        if (IsUnread || Status == StatusCodes.Status413PayloadTooLarge)
         {
             // The rest of the body is not read, so the connection cannot be used again: the client must learn that before it tries.
             context.Response.Headers.Connection = "close";

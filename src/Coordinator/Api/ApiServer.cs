@@ -150,7 +150,7 @@ internal sealed class ApiServer : IAsyncDisposable
         };
         var batches = new BatchService(options.StorePath, options.Batches, batched, options.NeedsKeys() ? BatchAccess.Of(access!.Ring) : BatchAccess.Open, cells, TimeProvider.System, logger);
         new FilesEndpoint(batches).Map(app);
-        new BatchesEndpoint(batches).Map(app);
+        new BatchesEndpoint(batches, metering).Map(app);
         return batches;
     }
 }

@@ -28,12 +28,12 @@ internal sealed class TextEndpoints(ModelLookup models, Metering metering, TimeP
 
     private async Task AnswerAsync(HttpContext context, Func<Caller, JsonFields, Action<Utf8JsonWriter>> answer)
     {
-        ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
         Caller caller = Caller.Of(context);
         byte[] whole;
+        using (RequestBody body = await metering.ReadAsync(context))
         using (await metering.EnterAsync(caller, context.RequestAborted))
         {
-            using JsonDocument document = JsonFields.Parse(body);
+            using JsonDocument document = JsonFields.Parse(body.Bytes);
             Action<Utf8JsonWriter> write = answer(caller, JsonFields.Of(document.RootElement));
             whole = JsonBody.Of(json =>
             {

@@ -1,5 +1,6 @@
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Quotas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -7,7 +8,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Lamina.Coordinator.Batches;
 
 /// <summary><c>/v1/batches</c>: create, retrieve, list, cancel. A tenant's batches are found by all of its keys and by no other's.</summary>
-internal sealed class BatchesEndpoint(BatchService batches)
+internal sealed class BatchesEndpoint(BatchService batches, Metering metering)
 {
     public const string ListRoute = "/v1/batches";
     public const string ItemRoute = "/v1/batches/{id}";
@@ -32,8 +33,13 @@ internal sealed class BatchesEndpoint(BatchService batches)
 
     private async Task CreateAsync(HttpContext context)
     {
-        ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
-        await WriteAsync(context, Of(context).Create(BatchRequest.Parse(body, batches.Endpoints), Caller.Of(context)));
+        BatchRecord created;
+        using (RequestBody body = await metering.ReadAsync(context))
+        {
+            created = Of(context).Create(BatchRequest.Parse(body.Bytes, batches.Endpoints), Caller.Of(context));
+        }
+
+        await WriteAsync(context, created);
     }
 
     private Task ListAsync(HttpContext context)

@@ -5,6 +5,7 @@ using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Batches;
+using Microsoft.AspNetCore.Http;
 using Prometheus;
 
 namespace Lamina.Coordinator.Quotas;
@@ -16,6 +17,7 @@ internal sealed class Metering : IDisposable
     private const int MaxAnswers = 2048;
 
     private readonly FrontDoor _door = new();
+    private readonly BodyBudget _bodies;
     private readonly QuotaDesk _desk;
     private readonly UsageLedger? _ledger;
     private readonly RunningAnswers _running;
@@ -25,14 +27,31 @@ internal sealed class Metering : IDisposable
 
     /// <param name="ledger">Null where no state is kept.</param>
     /// <param name="ended">Told of each answer when no more of it is made, with how it went.</param>
-    public Metering(QuotaDesk desk, UsageLedger? ledger, RunningAnswers running, CollectorRegistry metrics, Action<MeteredAnswer, string>? ended = null)
+    public Metering(QuotaDesk desk, UsageLedger? ledger, RunningAnswers running, CollectorRegistry metrics, Action<MeteredAnswer, string>? ended = null, BodyBudget? bodies = null)
     {
+        _bodies = bodies ?? new BodyBudget();
         _ended = ended ?? ((_, _) => { });
         _desk = desk;
         _ledger = ledger;
         _running = running;
         _refusals = Metrics.WithCustomRegistry(metrics).CreateCounter("lamina_quota_refusals_total", "Requests refused by a quota.", ["tenant", "reason"]);
         _stalled = Metrics.WithCustomRegistry(metrics).CreateCounter("lamina_stalled_readers_total", "Connections cut because their readers took nothing for too long.", ["tenant"]);
+    }
+
+    /// <summary>Reads a request's body; to be disposed when it is parsed. Throws <see cref="ApiException"/> when it finds no room, or cannot be read.</summary>
+    public async Task<RequestBody> ReadAsync(HttpContext context)
+    {
+        Caller caller = Caller.Of(context);
+        _running.RequireNotSuspended(caller, null);
+        try
+        {
+            return await RequestBody.ReadAsync(context.Request, _bodies, caller.Tenant);
+        }
+        catch (ApiException e) when (e.Error.Code == ApiError.OverloadedCode)
+        {
+            _refusals.WithLabels(caller.Tenant.Value, "bodies").Inc();
+            throw;
+        }
     }
 
     /// <summary>The tenant's turn at the processor, for parsing and tokenising. Throws <see cref="ApiException"/> when too many of its requests wait, or when it is suspended.</summary>

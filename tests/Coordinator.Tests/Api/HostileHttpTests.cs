@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Lamina.Coordinator.Tests.Support;
+using Lamina.TestSupport;
 
 namespace Lamina.Coordinator.Tests.Api;
 
@@ -62,6 +63,73 @@ public class HostileHttpTests(TwoTenants tenants) : IClassFixture<TwoTenants>
         Assert.True(answer.StartsWith("HTTP/1.1 4", StringComparison.Ordinal) || answer.StartsWith("HTTP/1.1 5", StringComparison.Ordinal) || !answer.Contains("HTTP/", StringComparison.Ordinal), $"{what}: {answer}");
         Assert.DoesNotContain("live", answer, StringComparison.Ordinal);
         Assert.InRange(answer.Split("HTTP/1.1 ").Length - 1, 0, 1);
+    }
+
+    /// <summary>
+    /// One tenant announces bodies of the largest size and sends most of each, or next to nothing: what does not fit its part is refused, and another tenant's large request is read.
+    /// </summary>
+    [Theory]
+    [InlineData(3 << 20)]
+    [InlineData(1000)]
+    [Trait("Attack", "D6")]
+    public async Task LargeBodies_ThatNeverEnd_TakeTheirTenantsPartAlone(int sent)
+    {
+        int senders = sent > 1000 ? 40 : AttackScale.Cases(100, 500);
+        byte[] begin = Encoding.ASCII.GetBytes(
+            $"POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenants.Alpha.Text}\r\nContent-Type: application/json\r\nContent-Length: 4194304\r\n\r\n{new string(' ', sent)}");
+        TcpClient[] slow = await Task.WhenAll(Enumerable.Range(0, senders).Select(_ => RawHttp.ConnectAsync(Server)));
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        try
+        {
+            Task<string>[] answers = [.. slow.Select(client => SendAsync(client, begin))];
+            if (sent > 1000)
+            {
+                // 64 MiB have room for 16 of them.
+                int left = senders - 16;
+                await foreach (Task<string> ended in Task.WhenEach(answers).WithCancellation(TestContext.Current.CancellationToken))
+                {
+                    // Nothing where the connection was cut while more was sent.
+                    string answer = await ended;
+                    Assert.True(answer.Length == 0 || (answer.StartsWith("HTTP/1.1 429", StringComparison.Ordinal) && answer.Contains("Retry-After: 2", StringComparison.Ordinal)), answer);
+                    if (--left == 0)
+                    {
+                        break;
+                    }
+                }
+            }
+
+            using HttpResponseMessage other = await tenants.SendAsync(HttpMethod.Post, "/v1/completions", tenants.Beta.Text, $$"""{"model":"none","prompt":"{{new string('x', 2 << 20)}}"}""");
+            Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
+            using HttpResponseMessage small = await tenants.SendAsync(HttpMethod.Post, "/v1/completions", tenants.Alpha.Text, """{"model":"none","prompt":"x"}""");
+            Assert.Equal(HttpStatusCode.NotFound, small.StatusCode);
+            if (AttackScale.IsFull)
+            {
+                long held = GC.GetTotalMemory(forceFullCollection: true) - before;
+                TestContext.Current.TestOutputHelper!.WriteLine($"{senders} senders hold {held >> 10} KiB");
+                Assert.True(held < 256 << 20, $"{senders} senders hold {held >> 20} MiB");
+            }
+        }
+        finally
+        {
+            foreach (TcpClient client in slow)
+            {
+                client.Dispose();
+            }
+        }
+    }
+
+    /// <summary>What is answered; nothing when the connection is cut while it still sends.</summary>
+    private static async Task<string> SendAsync(TcpClient client, byte[] bytes)
+    {
+        try
+        {
+            await client.GetStream().WriteAsync(bytes);
+            return await RawHttp.ReadToEndAsync(client);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            return "";
+        }
     }
 
     /// <summary>Three hundred senders that trickle their headers or bodies are cut, and meanwhile others are answered.</summary>

@@ -34,12 +34,34 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
     private async Task AnswerAsync(HttpContext context, string route, BeginKept begin)
     {
         Caller caller = Caller.Of(context);
-        ReadOnlyMemory<byte> body = await RequestBody.ReadAsync(context.Request);
         if (Key(context.Request) is { } key)
         {
-            byte[] hash = Hash(route, body.Span);
+            await AnswerKeptAsync(context, caller, route, key, begin);
+            return;
+        }
+
+        // Before it is read, and again before it is parsed: reading may take long.
+        metering.RequireRequestsLeft(caller);
+        PendingAnswer pending;
+        using (RequestBody body = await metering.ReadAsync(context))
+        {
+            metering.RequireRequestsLeft(caller);
+            using (await metering.EnterAsync(caller, context.RequestAborted))
+            {
+                pending = begin(caller, body.Bytes, AnswerOrigin.Random());
+            }
+        }
+
+        await AnswerAsync(context, caller, pending);
+    }
+
+    private async Task AnswerKeptAsync(HttpContext context, Caller caller, string route, string key, BeginKept begin)
+    {
+        KeptAnswer answer;
+        using (RequestBody body = await metering.ReadAsync(context))
+        {
+            byte[] hash = Hash(route, body.Bytes.Span);
             TenantGenerations generations = archive.Of(caller);
-            KeptAnswer answer;
             if (!generations.Knows(caller, key) && generations.Mirror?.Others.FindRepeated(caller, key) is { } elsewhere)
             {
                 answer = CryptographicOperations.FixedTimeEquals(elsewhere.RequestHash, hash)
@@ -48,22 +70,13 @@ internal sealed class Responder(GenerationArchive archive, Metering metering, IR
             }
             else
             {
-                var request = new KeptRequest(route, body, new AnswerCourse());
+                // From here on the memory of kept answers has room for it.
+                var request = new KeptRequest(route, body.Bytes, new AnswerCourse());
                 answer = new KeptAnswer(generations, caller, await JoinAsync(caller, key, hash, request, begin, context.RequestAborted), TakeOverAsync);
             }
-
-            await WriteAsync(context, answer, After(context.Request));
-            return;
         }
 
-        metering.RequireRequestsLeft(caller);
-        PendingAnswer pending;
-        using (await metering.EnterAsync(caller, context.RequestAborted))
-        {
-            pending = begin(caller, body, AnswerOrigin.Random());
-        }
-
-        await AnswerAsync(context, caller, pending);
+        await WriteAsync(context, answer, After(context.Request));
     }
 
     private async Task<RetainedGeneration> JoinAsync(Caller caller, string key, byte[] hash, KeptRequest request, BeginKept begin, CancellationToken cancellation)

@@ -143,7 +143,12 @@ internal sealed class TenantGenerations
             }
         }
 
-        _budget.TryTake(request?.Body.Length ?? 0, always: true);
+        int body = request?.Body.Length ?? 0;
+        if (!_budget.TryTake(body, always: body <= BodyBudget.Uncounted))
+        {
+            throw ApiError.Overloaded("your kept answers take all the memory that they may; try again later").AsException();
+        }
+
         var generation = new RetainedGeneration(
             caller, key, answer, admit, _budget, _options.ReadAheadEvents, TimeSpan.FromSeconds(_options.GraceSeconds), _time, _logger, OnEnded, request,
             Mirror is { } mirror && request is not null ? mirror.KeepAsync : null);
