@@ -66,8 +66,9 @@ internal sealed class AdminApiAccess : IAccessAdmin
                 HttpMethod.Post, "admin/suspensions",
                 new JsonObject { ["kind"] = kind, ["name"] = suspension.Name, ["tenant"] = suspension.Tenant?.Value, ["reason"] = suspension.Reason }, cancellation);
         JsonNode affected = json["affected"]!;
+        string unknown = json["known"]?.GetValue<bool>() == false ? $"; this coordinator knows no such {kind} at the moment" : "";
         string Names(string what) => affected[what]!.AsArray() is { Count: > 0 } names ? $", {what} {string.Join(' ', names.Select(name => name!.GetValue<string>()))}" : "";
-        return $"{affected["answers"]!.GetValue<int>()} answers under way{Names("tenants")}{Names("keys")}{Names("models")}";
+        return $"{affected["answers"]!.GetValue<int>()} answers under way{Names("tenants")}{Names("keys")}{Names("models")}{unknown}";
     }
 
     public Task LiftAsync(SuspensionKind kind, string name, TenantId? tenant, CancellationToken cancellation) => SendAsync(
@@ -77,7 +78,7 @@ internal sealed class AdminApiAccess : IAccessAdmin
     [
         .. (await SendAsync(HttpMethod.Get, "admin/suspensions", null, cancellation))["data"]!.AsArray().Select(one => new Suspension(
             Enum.Parse<SuspensionKind>(Text(one!, "kind")!, ignoreCase: true), Text(one!, "name")!, Text(one!, "tenant") is { } tenant ? new TenantId(tenant) : null, Text(one!, "reason") ?? "",
-            Time(one!, "since")!.Value)),
+            Time(one!, "since")!.Value, Text(one!, "by") == "tenant" ? SuspendedBy.Tenant : SuspendedBy.Operator)),
     ];
 
     public async Task<string> ReadQuotasAsync(TenantId tenant, CancellationToken cancellation) =>

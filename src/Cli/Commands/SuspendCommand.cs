@@ -12,7 +12,7 @@ internal static class SuspendCommand
     private static readonly (SuspensionKind Kind, string Argument, string What)[] s_kinds =
     [
         (SuspensionKind.Tenant, "TENANT", "a tenant: its requests are refused and its streams end"),
-        (SuspensionKind.Key, "KEY", "an API key by its id: its requests are refused and its streams end"),
+        (SuspensionKind.Key, "KEY", "an API key by its id, or oidc: and a token's subject: its requests are refused and its streams end"),
         (SuspensionKind.Model, "DIGEST", "a model by its file's digest: requests for it are refused and its streams end"),
         (SuspensionKind.Node, "NODE", "a node of a tenant: what runs on it moves to others"),
     ];
@@ -84,7 +84,7 @@ internal static class SuspendCommand
             {
                 Console.Out.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{one.Kind.ToString().ToLowerInvariant(),-7} {one.Name,-24} {(one.Tenant is { } tenant ? $"of {tenant} " : "")}since {one.Since.UtcDateTime:yyyy-MM-dd HH:mm} UTC {one.Reason}").TrimEnd());
+                    $"{one.Kind.ToString().ToLowerInvariant(),-7} {one.Name,-24} {(one.Tenant is { } tenant ? $"of {tenant} " : "")}since {one.Since.UtcDateTime:yyyy-MM-dd HH:mm} UTC by {(one.By == SuspendedBy.Tenant ? "the tenant" : "an operator")} {one.Reason}").TrimEnd());
             }
 
             return 0;
@@ -92,15 +92,15 @@ internal static class SuspendCommand
         return command;
     }
 
-    private static Option<string?> TenantOption(SuspensionKind kind) => new("--tenant") { Description = "Whose node it is.", Required = kind == SuspensionKind.Node };
+    private static Option<string?> TenantOption(SuspensionKind kind) => new("--tenant") { Description = kind == SuspensionKind.Node ? "Whose node it is." : "Whose tokens name the subject; none for a key.", Required = kind == SuspensionKind.Node };
 
     private static void AddTenant(Command command, SuspensionKind kind, Option<string?> tenant)
     {
-        if (kind == SuspensionKind.Node)
+        if (kind is SuspensionKind.Node or SuspensionKind.Key)
         {
             command.Options.Add(tenant);
         }
     }
 
-    private static TenantId? TenantOf(SuspensionKind kind, string? tenant) => kind == SuspensionKind.Node ? new TenantId(tenant!) : null;
+    private static TenantId? TenantOf(SuspensionKind kind, string? tenant) => kind is SuspensionKind.Node or SuspensionKind.Key && tenant is { Length: > 0 } ? new TenantId(tenant) : null;
 }

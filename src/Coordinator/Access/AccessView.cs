@@ -3,10 +3,10 @@ using Lamina.Cluster.Messages;
 
 namespace Lamina.Coordinator.Access;
 
-/// <summary>All tenants and keys at one moment, and the decision about a presented key.</summary>
-internal sealed record AccessView(FrozenDictionary<string, KeyEntry> Keys, FrozenDictionary<TenantId, Tenant> Tenants, long Version)
+/// <summary>All tenants and keys at one moment, which of them are suspended, and the decision about a presented key.</summary>
+internal sealed record AccessView(FrozenDictionary<string, KeyEntry> Keys, FrozenDictionary<TenantId, Tenant> Tenants, FrozenSet<SuspendedKey> Suspended, long Version)
 {
-    public static AccessView Empty { get; } = new(FrozenDictionary<string, KeyEntry>.Empty, FrozenDictionary<TenantId, Tenant>.Empty, -1);
+    public static AccessView Empty { get; } = new(FrozenDictionary<string, KeyEntry>.Empty, FrozenDictionary<TenantId, Tenant>.Empty, FrozenSet<SuspendedKey>.Empty, -1);
 
     /// <summary>The key that was presented, or why it is refused.</summary>
     /// <param name="id">The id that it claims.</param>
@@ -23,8 +23,7 @@ internal sealed record AccessView(FrozenDictionary<string, KeyEntry> Keys, Froze
     public KeyRefusal? Refusal(ApiKey key, DateTimeOffset now) =>
         key.Revoked is not null ? KeyRefusal.Revoked
         : key.Expires <= now ? KeyRefusal.Expired
-        : key.Tenant is { } tenant ? Refusal(tenant)
-        : null;
+        : (key.Tenant is { } tenant ? Refusal(tenant) : null) ?? (IsSuspended(key.Id, key.Tenant) ? KeyRefusal.KeySuspended : null);
 
     /// <summary>Why nobody may act for a tenant; null when its keys, and tokens of an issuer that name it, are good.</summary>
     public KeyRefusal? Refusal(TenantId tenant) =>
@@ -33,9 +32,13 @@ internal sealed record AccessView(FrozenDictionary<string, KeyEntry> Keys, Froze
         : null;
 
     /// <summary>Why what a caller started may not go on; null when it may. Expiry only keeps new requests out.</summary>
-    /// <param name="key">Id of the key, or name of the subject of a token, which only its tenant's end ends.</param>
+    /// <param name="key">Id of the key, or name of the subject of a token, which ends with its tenant or when it is suspended there.</param>
     public KeyRefusal? EndOf(string key, TenantId? tenant) =>
-        TokenSubject.Is(key) ? tenant is { } owner ? Refusal(owner) : KeyRefusal.Unknown
+        TokenSubject.Is(key) ? tenant is { } owner ? Refusal(owner) ?? (IsSuspended(key, owner) ? KeyRefusal.KeySuspended : null) : KeyRefusal.Unknown
         : Keys.TryGetValue(key, out KeyEntry? entry) ? Refusal(entry.Key, DateTimeOffset.MinValue)
         : KeyRefusal.Unknown;
+
+    /// <summary>One that names no tenant holds whosever the key is.</summary>
+    private bool IsSuspended(string key, TenantId? tenant) =>
+        Suspended.Count > 0 && (Suspended.Contains(new SuspendedKey(key, null)) || (tenant is not null && Suspended.Contains(new SuspendedKey(key, tenant))));
 }

@@ -37,7 +37,11 @@ internal sealed record KeyEntry(ApiKey Key, byte[] Hash, byte[]? OldHash)
 public sealed record Tenant(TenantId Id, DateTimeOffset Created, DateTimeOffset? Suspended);
 
 /// <summary>Why a presented key is refused.</summary>
-public enum KeyRefusal { Unknown, Expired, Revoked, TenantSuspended }
+public enum KeyRefusal { Unknown, Expired, Revoked, TenantSuspended, KeySuspended }
+
+/// <summary>A key, or the subject of a token, that is suspended.</summary>
+/// <param name="Tenant">Of a subject, whose name another tenant's may bear as well; null for a key, whose id is nobody else's.</param>
+internal readonly record struct SuspendedKey(string Key, TenantId? Tenant);
 
 /// <summary>A key that ended while the coordinator runs: what it started ends with it.</summary>
 /// <param name="Tenant">Null for an operator's key.</param>

@@ -26,6 +26,9 @@ public static class ApiKeyText
 
     public static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdLength / 2));
 
+    /// <summary>Whether the text has the form of a key's id.</summary>
+    public static bool IsId(string text) => text.Length == IdLength && !text.AsSpan().ContainsAnyExcept(s_idCharacters);
+
     /// <summary>A new key with the id.</summary>
     public static string Create(string id) => $"{Prefix}{id}_{Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes))}";
 

@@ -3,6 +3,7 @@ using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Globalization;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -10,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Lamina.Coordinator.Access;
 
 /// <summary>
-/// The keys and tenants in memory, read again within half a second of each change of the database, whoever made it. While the database is away the last state holds,
+/// The keys and tenants in memory, and what of them is suspended, read again within half a second of each change of the database, whoever made it. While the database is away the last state holds,
 /// so requests and streams never wait for it.
 /// </summary>
 public sealed class KeyRing : IAsyncDisposable
@@ -46,7 +47,7 @@ public sealed class KeyRing : IAsyncDisposable
         _logger = logger;
     }
 
-    /// <summary>A key was revoked, or its tenant suspended or removed; raised once each time, on a thread of the pool, after its token (<see cref="EndOf"/>) was cancelled.</summary>
+    /// <summary>A key was revoked or suspended, or its tenant suspended or removed; raised once each time, on a thread of the pool, after its token (<see cref="EndOf"/>) was cancelled.</summary>
     public event Action<KeyEnded>? Ended;
 
     /// <summary>Reads the keys and watches them from then on.</summary>
@@ -93,13 +94,10 @@ public sealed class KeyRing : IAsyncDisposable
         return found;
     }
 
-    /// <summary>Why nobody may act for a tenant now; null when its callers are good.</summary>
-    public KeyRefusal? RefusalOf(TenantId tenant) => _view.Refusal(tenant);
-
     /// <summary>Why what a caller started may not go on; null when it may. Expiry only keeps new requests out.</summary>
     public KeyRefusal? RefusalOf(string key, TenantId? tenant) => _view.EndOf(key, tenant);
 
-    /// <summary>Cancelled when the key is revoked or its tenant suspended: what runs on its behalf ends then. Expiry only keeps new requests out.</summary>
+    /// <summary>Cancelled when the key is revoked or suspended, or its tenant suspended: what runs on its behalf ends then. Expiry only keeps new requests out.</summary>
     public CancellationToken EndOf(string key, TenantId? tenant)
     {
         CancellationToken token = _running.GetOrAdd((key, tenant), _ => new CancellationTokenSource()).Token;
@@ -152,9 +150,9 @@ public sealed class KeyRing : IAsyncDisposable
 
     private static async Task<AccessView?> ReadAsync(StateContext context, long known, CancellationToken cancellation)
     {
-        // The version first: a change in between is then read again, never missed.
-        string? text = await context.Facts.Where(fact => fact.Name == FactRow.AccessVersion).Select(fact => fact.Value).SingleAsync(cancellation);
-        long version = long.Parse(text, CultureInfo.InvariantCulture);
+        // The versions first: a change in between is then read again, never missed. Keys are suspended under the version of suspensions; both only grow, so their sum tells every change of either.
+        string[] versions = await context.Facts.Where(fact => fact.Name == FactRow.AccessVersion || fact.Name == ControlChange.Version).Select(fact => fact.Value).ToArrayAsync(cancellation);
+        long version = versions.Sum(text => long.Parse(text, CultureInfo.InvariantCulture));
         if (version == known)
         {
             return null;
@@ -162,9 +160,11 @@ public sealed class KeyRing : IAsyncDisposable
 
         TenantRow[] tenants = await context.Tenants.AsNoTracking().ToArrayAsync(cancellation);
         KeyRow[] keys = await context.Keys.AsNoTracking().ToArrayAsync(cancellation);
+        FrozenSet<SuspendedKey> suspended = await SuspensionStore.ReadKeysAsync(context, cancellation);
         return new AccessView(
             keys.Select(KeyEntry.Of).ToFrozenDictionary(entry => entry.Key.Id, StringComparer.Ordinal),
             tenants.Select(TenantStore.TenantOf).ToFrozenDictionary(tenant => tenant.Id),
+            suspended,
             version);
     }
 

@@ -75,9 +75,10 @@ public sealed class TokenIssuer
         }
 
         var tenant = new TenantId(tenants[0]);
-        return _ring.RefusalOf(tenant) is { } refusal
+        string subject = TokenSubject.Of(checkedToken.Subject);
+        return _ring.RefusalOf(subject, tenant) is { } refusal
             ? (null, refusal)
-            : (new ApiKey(TokenSubject.Of(checkedToken.Subject), tenant, "", Scopes(result.ClaimsIdentity), checkedToken.IssuedAt, checkedToken.ValidTo, null, null, null), null);
+            : (new ApiKey(subject, tenant, "", Scopes(result.ClaimsIdentity), checkedToken.IssuedAt, checkedToken.ValidTo, null, null, null), null);
     }
 
     private KeyScopes Scopes(ClaimsIdentity identity)

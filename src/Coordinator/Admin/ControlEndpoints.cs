@@ -14,7 +14,7 @@ namespace Lamina.Coordinator.Admin;
 
 /// <summary>
 /// <c>/admin/suspensions</c>: list, preview, suspend, lift; <c>/admin/tenants/{tenant}/quotas</c>: read and set the rules of a tenant, of each of its keys (<c>*</c>) and of one key.
-/// Operators only, but that a tenant's administrator reads its quotas and suspends its keys.
+/// Operators only, but that a tenant's administrator reads its quotas, suspends its keys, and lifts what it imposed.
 /// </summary>
 internal sealed class ControlEndpoints(QuotaControl control, AccessControl access, Func<IReadOnlyList<Cell>> cells, TimeProvider time)
 {
@@ -43,38 +43,61 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
 
     private async Task SuspendAsync(HttpContext context)
     {
-        Suspension suspension = await AdminRequest.ReadAsync(context, fields => new Suspension(
-            KindOf(fields.TakeName("kind")), fields.TakeName("name"), fields.TakeString("tenant", 63) is { } tenant ? new TenantId(tenant) : null,
-            fields.TakeString("reason", MaxReason) ?? "", time.GetUtcNow()));
+        AdminCaller caller = AdminCaller.Of(context);
+        Suspension suspension = SuspensionNames.Checked(await AdminRequest.ReadAsync(context, fields => new Suspension(
+            KindOf(fields.TakeName("kind")), fields.TakeName("name"), fields.TakeString("tenant", 63) is { Length: > 0 } tenant ? new TenantId(tenant) : null,
+            fields.TakeString("reason", MaxReason) ?? "", time.GetUtcNow(), caller.IsOperator ? SuspendedBy.Operator : SuspendedBy.Tenant)));
         context.Items[Auditor.Subject] = $"{suspension.Kind} {suspension.Name}";
-        await RequireMayAsync(context, suspension);
+        await RequireMayAsync(caller, suspension, context.RequestAborted);
+        Effect hit = await EffectOfAsync(suspension, context.RequestAborted);
         await control.Suspensions!.SuspendAsync(suspension, context.RequestAborted);
-        Effect hit = EffectOf(suspension);
-        await control.RefreshAsync(context.RequestAborted);
+        await control.RefreshAsync(CancellationToken.None);
+        if (!Covers(suspension, caller))
+        {
+            await access.NoticeAsync();
+            await JsonBody.WriteAsync(context, json => Write(json, suspension, hit), StatusCodes.Status201Created);
+            return;
+        }
+
+        // It ends the key of this very request, so its answer goes first.
         await JsonBody.WriteAsync(context, json => Write(json, suspension, hit), StatusCodes.Status201Created);
+        await context.Response.CompleteAsync();
+        await access.NoticeAsync();
     }
 
     /// <summary>What suspending would end, here and now.</summary>
     private async Task PreviewAsync(HttpContext context)
     {
+        AdminCaller caller = AdminCaller.Of(context);
         string tenant = context.Request.Query["tenant"].ToString();
-        var suspension = new Suspension(KindOf(context.Request.Query["kind"].ToString()), context.Request.Query["name"].ToString(), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow());
-        await RequireMayAsync(context, suspension);
-        Effect hit = EffectOf(suspension);
+        Suspension suspension = SuspensionNames.Checked(new Suspension(
+            KindOf(context.Request.Query["kind"].ToString()), context.Request.Query["name"].ToString(), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow(),
+            caller.IsOperator ? SuspendedBy.Operator : SuspendedBy.Tenant));
+        await RequireMayAsync(caller, suspension, context.RequestAborted);
+        Effect hit = await EffectOfAsync(suspension, context.RequestAborted);
         await JsonBody.WriteAsync(context, json => Write(json, suspension, hit));
     }
 
     private async Task LiftAsync(HttpContext context)
     {
+        AdminCaller caller = AdminCaller.Of(context);
         string tenant = context.Request.Query["tenant"].ToString();
-        var suspension = new Suspension(KindOf(context.RouteText("kind")), context.RouteText("name"), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow());
-        await RequireMayAsync(context, suspension);
-        if (!await control.Suspensions!.LiftAsync(suspension.Kind, suspension.Name, suspension.Tenant, context.RequestAborted))
+        SuspendedBy by = caller.IsOperator ? SuspendedBy.Operator : SuspendedBy.Tenant;
+        var suspension = new Suspension(KindOf(context.RouteText("kind")), context.RouteText("name"), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow(), by);
+        await RequireMayAsync(caller, suspension, context.RequestAborted);
+        if (Covers(suspension, caller))
+        {
+            // A coordinator that has not heard yet that the key is suspended would else take its word.
+            throw ApiError.MissingScope("a key cannot lift its own suspension").AsException();
+        }
+
+        if (!await control.Suspensions!.LiftAsync(suspension.Kind, suspension.Name, suspension.Tenant, context.RequestAborted, by))
         {
             throw new AccessChangeException($"the {suspension.Kind.ToString().ToLowerInvariant()} {suspension.Name} is not suspended") { IsNotFound = true };
         }
 
-        await control.RefreshAsync(context.RequestAborted);
+        await control.RefreshAsync(CancellationToken.None);
+        await access.NoticeAsync();
         await JsonBody.WriteAsync(context, json => Write(json, suspension));
     }
 
@@ -116,40 +139,54 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
         await ReadQuotasAsync(context);
     }
 
-    /// <summary>A tenant's administrator may suspend that tenant's keys and nothing else.</summary>
-    private async Task RequireMayAsync(HttpContext context, Suspension suspension)
+    /// <summary>A tenant's administrator may suspend that tenant's keys, and subjects of its tokens, and nothing else.</summary>
+    private async Task RequireMayAsync(AdminCaller caller, Suspension suspension, CancellationToken cancellation)
     {
-        AdminCaller caller = AdminCaller.Of(context);
-        if (suspension.Name.Length == 0 || suspension.Kind == SuspensionKind.Node == suspension.Tenant is null)
-        {
-            throw ApiError.InvalidValue("tenant", "a suspension names something, and a node's its tenant as well, others none").AsException();
-        }
-
-        if (!caller.IsOperator
-            && (suspension.Kind != SuspensionKind.Key || (await access.Keys.ListAsync(caller.Tenant, context.RequestAborted)).All(key => key.Id != suspension.Name)))
+        bool may = caller.IsOperator || (suspension.Kind == SuspensionKind.Key && (TokenSubject.Is(suspension.Name)
+            ? suspension.Tenant == caller.Tenant
+            : suspension.Tenant is null && (await access.Keys.ListAsync(caller.Tenant, cancellation)).Any(key => key.Id == suspension.Name)));
+        if (!may)
         {
             throw ApiError.MissingScope("this needs an operator's key").AsException();
         }
     }
 
-    private sealed record Effect(int Answers, IReadOnlyList<string> Tenants, IReadOnlyList<string> Keys, IReadOnlyList<string> Models);
+    /// <summary>Whether it is the caller's own key.</summary>
+    private static bool Covers(Suspension suspension, AdminCaller caller) =>
+        suspension.Kind == SuspensionKind.Key && suspension.Name == caller.Key && (suspension.Tenant is null || suspension.Tenant == caller.Tenant);
 
-    private Effect EffectOf(Suspension suspension)
+    /// <param name="Known">Whether there is such a thing, as this coordinator and the database know; null where that cannot be told, which is so for subjects of tokens.</param>
+    private sealed record Effect(bool? Known, int Answers, IReadOnlyList<string> Tenants, IReadOnlyList<string> Keys, IReadOnlyList<string> Models);
+
+    private async Task<Effect> EffectOfAsync(Suspension suspension, CancellationToken cancellation)
     {
+        bool? known = await IsKnownAsync(suspension, cancellation);
         if (suspension.Kind == SuspensionKind.Node)
         {
             (Cell Cell, DeploymentView View)[] moved =
                 [.. cells().Where(cell => cell.Tenant == suspension.Tenant).SelectMany(cell => cell.Deployments.Where(view => view.Stages.Any(stage => stage.Node == suspension.Name)).Select(view => (cell, view)))];
             return new Effect(
-                moved.Sum(one => { one.Cell.LoadOf(one.View.Name, out int active); return active; }), [.. moved.Select(one => one.Cell.Tenant.Value).Distinct()], [], [.. moved.Select(one => one.View.Name)]);
+                known, moved.Sum(one => { one.Cell.LoadOf(one.View.Name, out int active); return active; }), [.. moved.Select(one => one.Cell.Tenant.Value).Distinct()], [],
+                [.. moved.Select(one => one.View.Name)]);
         }
 
         var alone = new SuspensionList([suspension]);
         MeteredAnswer[] hit = [.. control.Running.All.Where(answer => alone.Of(answer.Caller.Tenant, answer.Caller.Key, answer.Meter.Digest) is not null)];
         return new Effect(
-            hit.Length, [.. hit.Select(answer => answer.Caller.Tenant.Value).Distinct().Order()], [.. hit.Select(answer => answer.Caller.Key ?? "local").Distinct().Order()],
+            known, hit.Length, [.. hit.Select(answer => answer.Caller.Tenant.Value).Distinct().Order()], [.. hit.Select(answer => answer.Caller.Key ?? "local").Distinct().Order()],
             [.. hit.Select(answer => answer.Meter.Model).Distinct().Order()]);
     }
+
+    private async Task<bool?> IsKnownAsync(Suspension suspension, CancellationToken cancellation) => suspension.Kind switch
+    {
+        SuspensionKind.Tenant => (await access.Tenants.ListAsync(cancellation)).Any(tenant => tenant.Id.Value == suspension.Name),
+        SuspensionKind.Key => TokenSubject.Is(suspension.Name) ? null : (await access.Keys.ListAsync(null, cancellation)).Any(key => key.Id == suspension.Name),
+        SuspensionKind.Model => cells().Any(cell => cell.Deployments.Any(view => cell.FindModel(view.Name)?.Stored.Digest.ToString() == suspension.Name)),
+
+        // One that is suspended already is shown among no cell's nodes.
+        _ => control.Running.Suspensions.NodesOf(suspension.Tenant!.Value).Contains(suspension.Name)
+            || cells().Any(cell => cell.Tenant == suspension.Tenant && cell.Nodes.Any(node => node.Name.Value == suspension.Name)),
+    };
 
     private static SuspensionKind KindOf(string text) => text switch
     {
@@ -170,8 +207,18 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
         json.WriteString("tenant", suspension.Tenant?.Value);
         json.WriteString("reason", suspension.Reason);
         json.WriteString("since", suspension.Since.UtcDateTime);
+        json.WriteString("by", suspension.By.ToString().ToLowerInvariant());
         if (effect is not null)
         {
+            if (effect.Known is { } known)
+            {
+                json.WriteBoolean("known", known);
+            }
+            else
+            {
+                json.WriteNull("known");
+            }
+
             json.WriteStartObject("affected");
             json.WriteNumber("answers", effect.Answers);
             foreach ((string name, IReadOnlyList<string> values) in new[] { ("tenants", effect.Tenants), ("keys", effect.Keys), ("models", effect.Models) })

@@ -6,7 +6,7 @@ namespace Lamina.Coordinator.Api;
 
 /// <summary>
 /// Resolves the caller of every request from its key and refuses what has none, before any endpoint runs and whatever the address: without a key one cannot even
-/// learn which addresses exist. What runs for a key that is revoked is cut off.
+/// learn which addresses exist. What runs for a key that is revoked or suspended is cut off.
 /// </summary>
 internal sealed class AccessGuard(Credentials credentials)
 {

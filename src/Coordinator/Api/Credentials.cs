@@ -31,8 +31,15 @@ internal sealed class Credentials(KeyRing ring, TokenIssuer? issuer)
         return found switch
         {
             ({ } key, _) => (key, null),
-            (_, KeyRefusal.TenantSuspended) => (null, ApiError.TenantSuspended()),
-            _ => (null, ApiError.InvalidKey()),
+            _ => (null, ErrorOf(found.Refusal)),
         };
     }
+
+    /// <summary>What is said to whoever shows a key that is refused; only of a sound one that it, or its tenant, is suspended.</summary>
+    public static ApiError ErrorOf(KeyRefusal? refusal) => refusal switch
+    {
+        KeyRefusal.TenantSuspended => ApiError.TenantSuspended(),
+        KeyRefusal.KeySuspended => ApiError.Suspended("key"),
+        _ => ApiError.InvalidKey(),
+    };
 }

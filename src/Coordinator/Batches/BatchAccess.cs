@@ -3,7 +3,7 @@ using Lamina.Coordinator.Api;
 
 namespace Lamina.Coordinator.Batches;
 
-/// <summary>Whether a batch may still run on its caller's behalf: its key may be revoked, or its tenant suspended, long after it was made.</summary>
+/// <summary>Whether a batch may still run on its caller's behalf: its key may be revoked or suspended, or its tenant suspended, long after it was made.</summary>
 /// <param name="RefusalOf">Null while the caller may go on.</param>
 /// <param name="EndOf">Cancelled when that changes.</param>
 internal sealed record BatchAccess(Func<Caller, KeyRefusal?> RefusalOf, Func<Caller, CancellationToken> EndOf)

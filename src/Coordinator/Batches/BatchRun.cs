@@ -193,7 +193,7 @@ internal sealed class BatchRun
             {
                 case null:
                     break;
-                case KeyRefusal.TenantSuspended:
+                case KeyRefusal.TenantSuspended or KeyRefusal.KeySuspended:
                     return null;
                 default:
                     Advance(record => record.Cancel(Now) ?? record);

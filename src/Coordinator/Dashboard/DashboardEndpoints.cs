@@ -41,9 +41,10 @@ internal sealed class DashboardEndpoints(KeyRing ring, DashboardSessions session
         }
 
         string text = await AdminRequest.ReadAsync(context, fields => JsonFields.Text(fields.TakeRequired("key"), "key", MaxKeyLength));
-        if (await ring.AuthenticateAsync(text.AsMemory().Trim(), context.RequestAborted) is not ({ } key, _) || !key.Scopes.HasFlag(KeyScopes.Admin))
+        (ApiKey? key, KeyRefusal? refusal) = await ring.AuthenticateAsync(text.AsMemory().Trim(), context.RequestAborted);
+        if (key is null || !key.Scopes.HasFlag(KeyScopes.Admin))
         {
-            throw ApiError.InvalidKey().AsException();
+            throw Credentials.ErrorOf(refusal).AsException();
         }
 
         context.Features.Set(new AdminCaller(key.Tenant, key.Id));

@@ -1,5 +1,7 @@
-using System.Collections.Immutable;
+using System.Collections.Frozen;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Api;
 using Lamina.Coordinator.State;
 using Microsoft.EntityFrameworkCore;
 
@@ -8,50 +10,64 @@ namespace Lamina.Coordinator.Quotas;
 /// <summary>Suspensions in the database.</summary>
 public sealed class SuspensionStore(StateDatabase state)
 {
-    /// <summary>Suspends; one that is suspended already stays as it is.</summary>
-    public Task SuspendAsync(Suspension suspension, CancellationToken cancellation) => ControlChange.RunAsync(
-        state,
-        async context =>
-        {
-            if (suspension.Kind == SuspensionKind.Tenant)
+    /// <summary>
+    /// Suspends; one that is suspended already stays as it is, but that what a tenant's administrator imposed becomes an operator's. Throws <see cref="AccessChangeException"/> when the name
+    /// can be nothing's.
+    /// </summary>
+    public Task SuspendAsync(Suspension asked, CancellationToken cancellation)
+    {
+        Suspension suspension = SuspensionNames.Checked(asked);
+        return ControlChange.RunAsync(
+            state,
+            async context =>
             {
-                await TenantSuspension.SetAsync(context, suspension.Name, suspension.Reason, suspension.Since.ToUnixTimeMilliseconds(), cancellation);
-            }
-            else if (await context.Suspensions.FindAsync([suspension.Kind.ToString(), suspension.Tenant?.Value ?? "", suspension.Name], cancellation) is null)
-            {
-                context.Suspensions.Add(new SuspensionRow
+                if (suspension.Kind == SuspensionKind.Tenant)
                 {
-                    Kind = suspension.Kind.ToString(), Name = suspension.Name, Tenant = suspension.Tenant?.Value ?? "", Reason = suspension.Reason,
-                    Since = suspension.Since.ToUnixTimeMilliseconds(),
-                });
-            }
+                    await TenantSuspension.SetAsync(context, suspension.Name, suspension.Reason, suspension.Since.ToUnixTimeMilliseconds(), cancellation);
+                }
+                else if (await context.Suspensions.FindAsync([suspension.Kind.ToString(), suspension.Tenant?.Value ?? "", suspension.Name], cancellation) is not { } known)
+                {
+                    context.Suspensions.Add(SuspensionRow.Of(suspension));
+                }
+                else if (suspension.By == SuspendedBy.Operator && known.ImposedBy == SuspensionRow.ByTenant)
+                {
+                    (known.ImposedBy, known.Reason) = (SuspensionRow.ByOperator, suspension.Reason);
+                }
 
-            return true;
-        },
-        cancellation);
+                return true;
+            },
+            cancellation);
+    }
 
-    /// <summary>Lifts a suspension; false when there is none.</summary>
-    public Task<bool> LiftAsync(SuspensionKind kind, string name, TenantId? tenant, CancellationToken cancellation) => ControlChange.RunAsync(
+    /// <summary>Lifts a suspension, however its row spells the name; false when there is none. Throws <see cref="ApiException"/> when a tenant's administrator asks and an operator imposed it.</summary>
+    public Task<bool> LiftAsync(SuspensionKind kind, string name, TenantId? tenant, CancellationToken cancellation, SuspendedBy by = SuspendedBy.Operator) => ControlChange.RunAsync(
         state,
         async context =>
         {
+            string canonical = SuspensionNames.TryCanonical(kind, name) ?? name;
             if (kind == SuspensionKind.Tenant)
             {
                 return await TenantSuspension.LiftAsync(context, name, cancellation);
             }
 
-            SuspensionRow? row = await context.Suspensions.FindAsync([kind.ToString(), tenant?.Value ?? "", name], cancellation);
-            if (row is not null)
+            SuspensionRow[] found = [.. (await context.Suspensions.ToArrayAsync(cancellation))
+                .Where(row => row.ToSuspension() is { } read && read.Kind == kind && (row.Name == name || read.Name == canonical) && row.Tenant == (tenant?.Value ?? ""))];
+            if (by != SuspendedBy.Operator && found.Any(row => row.ImposedBy != SuspensionRow.ByTenant))
             {
-                context.Suspensions.Remove(row);
+                throw ApiError.MissingScope($"an operator suspended this {kind.ToString().ToLowerInvariant()}, and only an operator lifts that").AsException();
             }
 
-            return row is not null;
+            context.Suspensions.RemoveRange(found);
+            return found.Length > 0;
         },
         cancellation);
 
     public async Task<IReadOnlyList<Suspension>> ListAsync(CancellationToken cancellation) => (await state.RunAsync(context => ReadAsync(context, cancellation), cancellation)).All;
 
     internal static async Task<SuspensionList> ReadAsync(StateContext context, CancellationToken cancellation) =>
-        new([.. (await context.Suspensions.AsNoTracking().OrderBy(row => row.Since).ToArrayAsync(cancellation)).Select(row => row.ToSuspension())]);
+        SuspensionList.Of(await context.Suspensions.AsNoTracking().OrderBy(row => row.Since).ToArrayAsync(cancellation));
+
+    /// <summary>The keys, and subjects of tokens, among what is suspended.</summary>
+    internal static async Task<FrozenSet<SuspendedKey>> ReadKeysAsync(StateContext context, CancellationToken cancellation) =>
+        (await ReadAsync(context, cancellation)).All.Where(one => one.Kind == SuspensionKind.Key).Select(one => new SuspendedKey(one.Name, one.Tenant)).ToFrozenSet();
 }

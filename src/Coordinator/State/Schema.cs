@@ -53,5 +53,6 @@ internal static class Schema
             INSERT INTO facts (name, value) VALUES ('control_version', '0');
             """),
         new(3, "where charges begin", "ALTER TABLE usage ADD COLUMN first_token BIGINT NOT NULL DEFAULT 0;"),
+        new(4, "who suspended", "ALTER TABLE suspensions ADD COLUMN imposed_by TEXT NOT NULL DEFAULT 'operator';"),
     ];
 }

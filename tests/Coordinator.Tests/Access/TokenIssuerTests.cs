@@ -1,5 +1,6 @@
 using System.Text;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.Tests.Support;
 using Microsoft.IdentityModel.Tokens;
 
@@ -101,6 +102,30 @@ public sealed class TokenIssuerTests : IAsyncLifetime
         Assert.Equal(KeyRefusal.TenantSuspended, (await AskAsync(_issuer.Token("alpha"))).Refusal);
         Assert.True(running.IsCancellationRequested);
         Assert.False(others.IsCancellationRequested);
+    }
+
+    /// <summary>Two tenants' users may bear the same name.</summary>
+    [Fact]
+    public async Task Token_OfASuspendedSubject_IsRefusedInThatTenantAlone()
+    {
+        await IssuerIsKnownAsync();
+        ApiKey caller = (await AskAsync(_issuer.Token("alpha"))).Key!;
+        CancellationToken running = _ring.EndOf(caller.Id, TestState.Alpha), others = _ring.EndOf(caller.Id, TestState.Beta);
+        var store = new SuspensionStore(_state.Database);
+        var suspension = new Suspension(SuspensionKind.Key, caller.Id, TestState.Alpha, "", DateTimeOffset.UtcNow);
+        await store.SuspendAsync(suspension, CancellationToken.None);
+        await _ring.RefreshAsync(CancellationToken.None);
+
+        Assert.Equal(KeyRefusal.KeySuspended, (await AskAsync(_issuer.Token("alpha"))).Refusal);
+        Assert.NotNull((await AskAsync(_issuer.Token("beta"))).Key);
+        Assert.Equal((true, false), (running.IsCancellationRequested, others.IsCancellationRequested));
+        var list = new SuspensionList([suspension]);
+        Assert.Equal((suspension, null), (list.Of(TestState.Alpha, caller.Id, null), list.Of(TestState.Beta, caller.Id, null)));
+
+        Assert.False(await store.LiftAsync(SuspensionKind.Key, caller.Id, TestState.Beta, CancellationToken.None));
+        Assert.True(await store.LiftAsync(SuspensionKind.Key, caller.Id, TestState.Alpha, CancellationToken.None));
+        await _ring.RefreshAsync(CancellationToken.None);
+        Assert.NotNull((await AskAsync(_issuer.Token("alpha"))).Key);
     }
 
     [Fact]

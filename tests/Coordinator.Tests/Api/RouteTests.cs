@@ -93,6 +93,36 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
         }
     }
 
+    /// <summary>Keys with every scope, so that nothing but their suspension refuses them.</summary>
+    [Fact]
+    [Trait("Attack", "D4")]
+    public async Task Route_WithASuspendedKey_Is403AndSaysSo()
+    {
+        NewKey caller = await tenants.CreateAsync(TestState.Alpha, KeyScopes.Inference | KeyScopes.Usage | KeyScopes.Admin);
+        NewKey operators = await tenants.CreateAsync(null, KeyScopes.Admin);
+        Assert.StartsWith("200", await AnswerAsync(HttpMethod.Get, "/v1/models", null, caller.Text), StringComparison.Ordinal);
+        foreach (NewKey key in new[] { caller, operators })
+        {
+            using HttpResponseMessage made = await tenants.SendAsync(
+                HttpMethod.Post, tenants.Admin("/admin/suspensions"), tenants.Operator.Text, $$"""{"kind":"key","name":"{{key.Key.Id}}"}""");
+            Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        }
+
+        foreach ((string method, string pattern, string address) in Routes.Where(route => !s_open.Contains(route.Pattern)))
+        {
+            bool isApi = tenants.Host.Routes.Api.Any(route => route.RoutePattern.RawText == pattern);
+            foreach (NewKey key in isApi ? [caller] : new[] { caller, operators })
+            {
+                using HttpResponseMessage response = await tenants.SendAsync(new HttpMethod(method), address, key.Text);
+                Assert.True(response.StatusCode == HttpStatusCode.Forbidden, $"{method} {pattern}: {response.StatusCode}");
+                Assert.Equal("suspended", await CodeOf(response));
+            }
+        }
+
+        string login = await AnswerAsync(HttpMethod.Post, tenants.Admin("/dashboard/login"), $$"""{"key":"{{operators.Text}}"}""");
+        Assert.StartsWith("403", login, StringComparison.Ordinal);
+    }
+
     [Fact]
     [Trait("Attack", "D4")]
     public async Task Route_OnTheOtherListener_DoesNotExist()

@@ -183,6 +183,7 @@ public class BatchRunTests
     [InlineData(KeyRefusal.Revoked)]
     [InlineData(KeyRefusal.Unknown)]
     [InlineData(KeyRefusal.TenantSuspended)]
+    [InlineData(KeyRefusal.KeySuspended)]
     public async Task Batch_KeyEndsWhileItRuns_IsCutOffAndGoesOnOnlyAfterSuspension(KeyRefusal reason)
     {
         KeyRefusal? refusal = null;
@@ -211,7 +212,7 @@ public class BatchRunTests
             await Task.Delay(1);
         }
 
-        Assert.Equal(reason == KeyRefusal.TenantSuspended ? BatchStatus.Completed : BatchStatus.Cancelled, bench.Batches.Require(batch.Id).Status);
+        Assert.Equal(reason is KeyRefusal.TenantSuspended or KeyRefusal.KeySuspended ? BatchStatus.Completed : BatchStatus.Cancelled, bench.Batches.Require(batch.Id).Status);
     }
 
     [Fact]

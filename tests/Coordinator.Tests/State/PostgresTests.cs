@@ -42,6 +42,8 @@ public class PostgresTests
             string version = await both[0].RunAsync(context => context.Facts.Where(fact => fact.Name == FactRow.AccessVersion).Select(fact => fact.Value).SingleAsync(), CancellationToken.None);
             Assert.Equal("16", version);
 
+            await StateDatabaseTests.OldSuspensionAsync(both[0], options);
+
             postgres.Kill();
             await Assert.ThrowsAsync<StateUnavailableException>(() => keys.RevokeAsync(made.Key.Id, null, CancellationToken.None));
             Assert.NotNull(ring.Authenticate(made.Text).Key);

@@ -1,4 +1,5 @@
 using System.Runtime.Versioning;
+using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
 using Lamina.Coordinator.Tests.Support;
 using Microsoft.Data.Sqlite;
@@ -95,6 +96,30 @@ public class StateDatabaseTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    /// <summary>A database of the schema before it was noted who suspends: what is suspended there may be an operator's, so it counts as one's.</summary>
+    [Fact]
+    public async Task Open_SuspensionsOfAnOlderSchema_CountAsOperators()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        await OldSuspensionAsync(state.Database, state.Options);
+    }
+
+    /// <summary>Takes a database back to the schema before, with one suspension in it, and opens it again.</summary>
+    internal static async Task OldSuspensionAsync(StateDatabase database, StateOptions options)
+    {
+        await database.RunAsync(
+            context => context.Database.ExecuteSqlRawAsync(
+                "ALTER TABLE suspensions DROP COLUMN imposed_by; DELETE FROM schema_versions WHERE number >= 4; "
+                + "INSERT INTO suspensions (kind, name, tenant, reason, since) VALUES ('Key', '0123456789ab', '', 'old', 5)"),
+            CancellationToken.None);
+        var store = new SuspensionStore(await StateDatabase.OpenAsync(options, CancellationToken.None));
+
+        Suspension old = Assert.Single(await store.ListAsync(CancellationToken.None));
+        Assert.Equal((SuspensionKind.Key, "0123456789ab", null, "old", SuspendedBy.Operator), (old.Kind, old.Name, old.Tenant, old.Reason, old.By));
+        await Assert.ThrowsAsync<Lamina.Coordinator.Api.ApiException>(() => store.LiftAsync(old.Kind, old.Name, null, CancellationToken.None, SuspendedBy.Tenant));
+        Assert.True(await store.LiftAsync(old.Kind, old.Name, null, CancellationToken.None));
     }
 
     /// <summary>Two writers that both read before they write: none of their additions is lost.</summary>
