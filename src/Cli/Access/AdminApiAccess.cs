@@ -117,7 +117,7 @@ internal sealed class AdminApiAccess : IAccessAdmin
         Text(json, "id")!,
         Text(json, "tenant") is { } tenant ? new TenantId(tenant) : null,
         Text(json, "name")!,
-        KeyScopeNames.Parse(json["scopes"]!.AsArray().Select(scope => scope!.GetValue<string>())),
+        KeyScopeNames.Known(string.Join(',', json["scopes"]!.AsArray().Select(scope => scope!.GetValue<string>()))),
         Time(json, "created")!.Value,
         Time(json, "expires"),
         Time(json, "revoked"),

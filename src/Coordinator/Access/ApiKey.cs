@@ -11,7 +11,7 @@ public sealed record ApiKey(
     string Id, TenantId? Tenant, string Name, KeyScopes Scopes, DateTimeOffset Created, DateTimeOffset? Expires, DateTimeOffset? Revoked, DateTimeOffset? OldSecretUntil, DateOnly? LastUsed)
 {
     internal static ApiKey Of(KeyRow row) => new(
-        row.Id, row.Tenant is null ? null : new TenantId(row.Tenant), row.Name, KeyScopeNames.Parse(row.Scopes), Time(row.Created)!.Value, Time(row.Expires), Time(row.Revoked),
+        row.Id, row.Tenant is null ? null : new TenantId(row.Tenant), row.Name, KeyScopeNames.Known(row.Scopes), Time(row.Created)!.Value, Time(row.Expires), Time(row.Revoked),
         Time(row.OldHashUntil), row.LastUsedDay is { } day ? DateOnly.FromDayNumber(day) : null);
 
     private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } value ? DateTimeOffset.FromUnixTimeMilliseconds(value) : null;

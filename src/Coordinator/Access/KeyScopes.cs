@@ -41,5 +41,17 @@ public static class KeyScopeNames
         return scopes != KeyScopes.None ? scopes : throw new ArgumentException("a key needs at least one scope: inference, usage or admin");
     }
 
+    /// <summary>Those of a stored key. One that a newer version added grants nothing here, and hides no other key.</summary>
+    public static KeyScopes Known(string names)
+    {
+        KeyScopes scopes = KeyScopes.None;
+        foreach (string name in names.Split(','))
+        {
+            scopes |= TryParse(name, out KeyScopes scope) ? scope : KeyScopes.None;
+        }
+
+        return scopes;
+    }
+
     public static KeyScopes Parse(string names) => Parse(names.Split(','));
 }

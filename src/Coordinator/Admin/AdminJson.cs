@@ -24,7 +24,7 @@ internal static class AdminJson
         json.WriteString("tenant", key.Tenant?.Value);
         json.WriteString("name", key.Name);
         json.WriteStartArray("scopes");
-        foreach (string scope in KeyScopeNames.Format(key.Scopes).Split(','))
+        foreach (string scope in KeyScopeNames.Format(key.Scopes).Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
             json.WriteStringValue(scope);
         }

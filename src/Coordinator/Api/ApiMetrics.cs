@@ -73,6 +73,16 @@ public sealed class ApiMetrics : IDisposable
         });
     }
 
+    /// <param name="age">Asked before each scrape; null where no state is kept.</param>
+    internal void WatchControl(Func<TimeSpan?> age)
+    {
+        if (age() is not null)
+        {
+            Gauge gauge = Metrics.WithCustomRegistry(Registry).CreateGauge("lamina_control_age_seconds", "Time since suspensions were last seen to be those of the database.");
+            Registry.AddBeforeCollectCallback(() => gauge.Set(age()?.TotalSeconds ?? 0));
+        }
+    }
+
     public GenerationTimer StartGeneration(TenantId tenant, string model, int promptTokens)
     {
         _promptTokens.WithLabels(model, tenant.Value).Inc(promptTokens);

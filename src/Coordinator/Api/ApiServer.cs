@@ -69,6 +69,7 @@ internal sealed class ApiServer : IAsyncDisposable
         }
 
         metrics.Watch(() => archive.Unmirrored);
+        metrics.WatchControl(() => quotas.Age);
         foreach (Cell cell in cells())
         {
             archive.Mirror(cell.Tenant, cell.Peers);

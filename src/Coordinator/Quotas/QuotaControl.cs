@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using System.Globalization;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
@@ -11,11 +12,14 @@ namespace Lamina.Coordinator.Quotas;
 
 /// <summary>
 /// Rules, ledger and suspensions of a running coordinator. What administrators change, through whichever coordinator of the database, is in force here within a third of a second;
-/// while the database is away, what was last read holds.
+/// while the database is away, or what stands there cannot be read, what was last read holds.
 /// </summary>
 public sealed class QuotaControl : IAsyncDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>Between two warnings that nothing was read.</summary>
+    private static readonly TimeSpan s_warnInterval = TimeSpan.FromMinutes(1);
 
     private readonly StateDatabase? _state;
     private readonly ILogger _logger;
@@ -23,6 +27,12 @@ public sealed class QuotaControl : IAsyncDisposable
     private readonly SemaphoreSlim _refreshing = new(1);
     private AuditHeads? _audit;
     private long _version = -1;
+
+    /// <summary>By tenant and key, as they were when they could be read last.</summary>
+    private Dictionary<(string Tenant, string Key), QuotaRules> _rules = [];
+
+    private string _unreadable = "";
+    private long _readAt = Stopwatch.GetTimestamp();
     private Task _watching = Task.CompletedTask;
 
     private QuotaControl(StateDatabase? state, UsageLedger? ledger, QuotaDesk desk, ILogger logger)
@@ -97,20 +107,23 @@ public sealed class QuotaControl : IAsyncDisposable
         await _refreshing.WaitAsync(cancellation);
         try
         {
-            (long version, IReadOnlyDictionary<TenantId, TenantQuotas>? quotas, SuspensionList? suspensions) = await _state.RunAsync(context => ReadAsync(context, cancellation), cancellation);
-            if (quotas is null)
+            // Suspensions first and by themselves: nothing that is wrong with the rules keeps one from being heard of.
+            (long version, SuspensionList? suspensions) = await _state.RunAsync(context => ReadSuspensionsAsync(context, cancellation), cancellation);
+            Volatile.Write(ref _readAt, Stopwatch.GetTimestamp());
+            if (suspensions is null)
             {
                 return;
             }
 
-            Desk.Change(quotas);
-            int ended = Running.Change(suspensions!);
+            int ended = Running.Change(suspensions);
             if (ended > 0)
             {
                 _logger.LogWarning("{Count} answers ended because what they need is suspended", ended);
             }
 
-            Suspended?.Invoke(suspensions!);
+            Suspended?.Invoke(suspensions);
+            IReadOnlyList<QuotaRow> rows = await _state.RunAsync(context => QuotaStore.ReadAsync(context, cancellation), cancellation);
+            ChangeRules(rows, suspensions.Unknown);
             _version = version;
         }
         finally
@@ -118,6 +131,9 @@ public sealed class QuotaControl : IAsyncDisposable
             _refreshing.Release();
         }
     }
+
+    /// <summary>How long ago it was last seen that suspensions here are those of the database; null where no state is kept.</summary>
+    internal TimeSpan? Age => _state is null ? null : Stopwatch.GetElapsedTime(Volatile.Read(ref _readAt));
 
     public async ValueTask DisposeAsync()
     {
@@ -161,20 +177,49 @@ public sealed class QuotaControl : IAsyncDisposable
         _watching = Task.Run(WatchAsync, CancellationToken.None);
     }
 
-    private async Task<(long Version, IReadOnlyDictionary<TenantId, TenantQuotas>? Quotas, SuspensionList? Suspensions)> ReadAsync(StateContext context, CancellationToken cancellation)
+    /// <param name="unknown">Suspensions that this version cannot read.</param>
+    private void ChangeRules(IReadOnlyList<QuotaRow> rows, IReadOnlyList<string> unknown)
+    {
+        var rules = new Dictionary<(string Tenant, string Key), QuotaRules>();
+        var unreadable = new List<string>(unknown.Select(one => "the suspension of " + one));
+        foreach (QuotaRow row in rows)
+        {
+            QuotaRules? read = row.TryRead();
+            if (read is null)
+            {
+                unreadable.Add($"the rules of tenant '{row.Tenant}', key '{row.Key}'");
+            }
+
+            // One that cannot be read stays as it was; where it never could be, the configuration's holds.
+            if ((read ?? _rules.GetValueOrDefault((row.Tenant, row.Key))) is { } held)
+            {
+                rules[(row.Tenant, row.Key)] = held;
+            }
+        }
+
+        Desk.Change(QuotaStore.Combine(rows.Where(row => rules.ContainsKey((row.Tenant, row.Key))).Select(row => (row, rules[(row.Tenant, row.Key)]))));
+        _rules = rules;
+        string problem = string.Join(", ", unreadable);
+        if (problem != _unreadable && problem.Length > 0)
+        {
+            _logger.LogError("{Problem} cannot be read in the database; a newer coordinator may have written them. Such rules stay as they were, such suspensions do not hold here", problem);
+        }
+
+        _unreadable = problem;
+    }
+
+    private async Task<(long Version, SuspensionList? Suspensions)> ReadSuspensionsAsync(StateContext context, CancellationToken cancellation)
     {
         // The version first: a change in between is then read again, never missed.
         string text = await context.Facts.Where(fact => fact.Name == ControlChange.Version).Select(fact => fact.Value).SingleAsync(cancellation);
         long version = long.Parse(text, CultureInfo.InvariantCulture);
-        return version == _version
-            ? (version, null, null)
-            : (version, await QuotaStore.ReadAsync(context, cancellation), await SuspensionStore.ReadAsync(context, cancellation));
+        return version == _version ? (version, null) : (version, await SuspensionStore.ReadAsync(context, cancellation));
     }
 
     private async Task WatchAsync()
     {
         using var timer = new PeriodicTimer(s_interval);
-        bool isAway = false;
+        long? warnedAt = null;
         try
         {
             while (await timer.WaitForNextTickAsync(_stopping.Token))
@@ -182,20 +227,26 @@ public sealed class QuotaControl : IAsyncDisposable
                 try
                 {
                     await RefreshAsync(_stopping.Token);
-                    isAway = false;
-                }
-                catch (StateUnavailableException e)
-                {
-                    if (!isAway)
+                    if (warnedAt is not null)
                     {
-                        _logger.LogWarning("{Problem}; quotas and suspensions stay as they were last read", e.Message);
+                        _logger.LogInformation("quotas and suspensions are read again");
                     }
 
-                    isAway = true;
+                    warnedAt = null;
+                }
+                catch (Exception e) when (!_stopping.IsCancellationRequested)
+                {
+                    // Whatever it is, the next look may find it gone; who stopped looking would never hear of a suspension again.
+                    if (warnedAt is not { } last || Stopwatch.GetElapsedTime(last) >= s_warnInterval)
+                    {
+                        warnedAt = Stopwatch.GetTimestamp();
+                        _logger.LogWarning(
+                            "{Problem}; quotas and suspensions stay as they were last read, {Seconds} s ago", e is StateUnavailableException ? e.Message : $"{e.GetType().Name}: {e.Message}", (long)Age!.Value.TotalSeconds);
+                    }
                 }
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception) when (_stopping.IsCancellationRequested)
         {
             // The coordinator stops.
         }

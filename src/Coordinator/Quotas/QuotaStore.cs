@@ -21,6 +21,19 @@ public sealed class QuotaRow
     public required string Key { get; init; }
     public required string Rules { get; set; }
 
+    /// <summary>Null when the rules are none that this version knows: a newer coordinator may have written them.</summary>
+    internal QuotaRules? TryRead()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<QuotaRules>(Rules, QuotaStore.Json) is { } rules && rules.Problem() is null ? rules : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     internal static void Map(EntityTypeBuilder<QuotaRow> row)
     {
         row.ToTable("quotas").HasKey(quota => new { quota.Tenant, quota.Key });
@@ -66,12 +79,17 @@ public sealed class QuotaStore(StateDatabase state)
         },
         cancellation);
 
-    public Task<IReadOnlyDictionary<TenantId, TenantQuotas>> ReadAsync(CancellationToken cancellation) => state.RunAsync(context => ReadAsync(context, cancellation), cancellation);
+    /// <summary>All rules. Throws <see cref="InvalidDataException"/> with one sentence where one cannot be read.</summary>
+    public async Task<IReadOnlyDictionary<TenantId, TenantQuotas>> ReadAsync(CancellationToken cancellation) => Combine(
+        (await state.RunAsync(context => ReadAsync(context, cancellation), cancellation)).Select(row => (
+            row, row.TryRead() ?? throw new InvalidDataException($"the rules of tenant '{row.Tenant}', key '{row.Key}' in the database are none that this version knows; a newer one may have written them"))));
 
-    internal static async Task<IReadOnlyDictionary<TenantId, TenantQuotas>> ReadAsync(StateContext context, CancellationToken cancellation) =>
-        (await context.Quotas.AsNoTracking().ToArrayAsync(cancellation)).GroupBy(row => new TenantId(row.Tenant)).ToDictionary(group => group.Key, group =>
+    internal static async Task<IReadOnlyList<QuotaRow>> ReadAsync(StateContext context, CancellationToken cancellation) => await context.Quotas.AsNoTracking().ToArrayAsync(cancellation);
+
+    internal static IReadOnlyDictionary<TenantId, TenantQuotas> Combine(IEnumerable<(QuotaRow Row, QuotaRules Rules)> all) =>
+        all.GroupBy(one => new TenantId(one.Row.Tenant)).ToDictionary(group => group.Key, group =>
         {
-            Dictionary<string, QuotaRules> rules = group.ToDictionary(row => row.Key, row => JsonSerializer.Deserialize<QuotaRules>(row.Rules, Json) ?? QuotaRules.Unlimited);
+            Dictionary<string, QuotaRules> rules = group.ToDictionary(one => one.Row.Key, one => one.Rules);
             return new TenantQuotas
             {
                 Tenant = rules.GetValueOrDefault(QuotaRow.WholeTenant, QuotaRules.Unlimited),

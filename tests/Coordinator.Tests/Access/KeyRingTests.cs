@@ -1,11 +1,27 @@
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Tests.Support;
+using Microsoft.EntityFrameworkCore;
 
 namespace Lamina.Coordinator.Tests.Access;
 
 public class KeyRingTests
 {
     private static readonly TimeSpan s_second = TimeSpan.FromSeconds(1);
+
+    /// <summary>A newer coordinator may know a scope that this one does not: the key has what is known of it, and keeps no revocation from being noticed.</summary>
+    [Fact]
+    public async Task Refresh_KeyWithAScopeOfANewerVersion_GrantsTheRestAndGoesOn()
+    {
+        await using TestState state = await TestState.CreateAsync();
+        NewKey newer = await state.NewKeyAsync(TestState.Alpha), other = await state.NewKeyAsync(TestState.Alpha);
+        KeyRing ring = await state.OpenRingAsync();
+        await state.Database.RunAsync(context => context.Keys.Where(row => row.Id == newer.Key.Id).ExecuteUpdateAsync(set => set.SetProperty(row => row.Scopes, "training,usage")), CancellationToken.None);
+        await state.Keys.RevokeAsync(other.Key.Id, null, CancellationToken.None);
+        await ring.RefreshAsync(CancellationToken.None);
+
+        Assert.Equal(KeyScopes.Usage, ring.Authenticate(newer.Text).Key!.Scopes);
+        Assert.Equal(KeyRefusal.Revoked, ring.Authenticate(other.Text).Refusal);
+    }
 
     [Fact]
     public async Task Authenticate_AKey_GivesItsTenantAndScopes()
