@@ -15,6 +15,8 @@ namespace Lamina.Cli.Health;
 /// <summary><c>GET /health/live</c>, <c>/health/ready</c> and <c>/metrics</c> of a process, apart from the API, so that probes and Prometheus need no access to that.</summary>
 internal sealed class HealthServer : IAsyncDisposable
 {
+    internal const int MaxConnections = 64;
+
     private static readonly TimeSpan s_stopDeadline = TimeSpan.FromSeconds(1);
 
     private readonly WebApplication _app;
@@ -93,13 +95,16 @@ internal sealed class HealthServer : IAsyncDisposable
     private static void Configure(KestrelServerOptions kestrel, IPEndPoint endpoint)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxConcurrentConnections = 64;
         kestrel.Limits.MaxRequestBodySize = 0;
         kestrel.Limits.MaxRequestHeadersTotalSize = 8 << 10;
         kestrel.Limits.MaxRequestLineSize = 1 << 10;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
-        kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(90);
-        kestrel.Listen(endpoint, listen => listen.Protocols = HttpProtocols.Http1);
+        kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(5);
+        kestrel.Listen(endpoint, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            new ConnectionTurnover(MaxConnections).Watch(listen);
+        });
     }
 
     /// <summary>Signals belong to the process, not to this listener.</summary>
