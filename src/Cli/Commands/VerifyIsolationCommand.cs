@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using Lamina.Cli.Health;
 using Lamina.Cli.Isolation;
 using Lamina.Cluster.Cells;
 using Lamina.Cluster.Identity;
@@ -9,6 +10,7 @@ using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Cells;
+using Lamina.Node;
 using CoordinatorCell = Lamina.Coordinator.CellOptions;
 
 namespace Lamina.Cli.Commands;
@@ -16,7 +18,9 @@ namespace Lamina.Cli.Commands;
 /// <summary><c>lamina verify-isolation</c>: tries, from inside each cell, every way into another against an installation that runs.</summary>
 internal static class VerifyIsolationCommand
 {
-    private sealed record Options(Option<string?> Config, Option<string[]> Certificate, Option<string[]> Targets, Option<string?> Api, Option<string?> Authority, Option<string[]> Keys);
+    private const int UnprovenExitCode = 3;
+
+    private sealed record Options(Option<string?> Config, Option<string[]> Certificate, Option<string[]> Targets, Option<string?> Api, Option<string?> Authority, Option<string[]> Keys, Option<bool> MayBeUnreachable);
 
     public static Command Create()
     {
@@ -26,9 +30,10 @@ internal static class VerifyIsolationCommand
         Option<string?> api = new("--api") { Description = "Address of the HTTP API; from the configuration when not given." };
         Option<string?> authority = new("--authority") { Description = "PEM file of the authority of the API's certificate." };
         Option<string[]> keys = new("--key") { Description = "API key of a tenant in a file, TENANT=FILE; repeat for several.", AllowMultipleArgumentsPerToken = true };
+        Option<bool> unreachable = new("--allow-unreachable") { Description = "A port of another tenant that cannot be reached holds, because network policies are to keep it so; otherwise it could not be tried, and the report fails." };
         Option<bool> json = new("--json") { Description = "Print one JSON object." };
-        Command command = new("verify-isolation", "Try every crossing between tenants against a running installation; one line each, exit code 1 when one succeeds.") { config, certificate, targets, api, authority, keys, json };
-        var options = new Options(config, certificate, targets, api, authority, keys);
+        Command command = new("verify-isolation", "Try every crossing between tenants against a running installation; one line each, exit code 1 when one succeeds, 3 when something that was named could not be tried.") { config, certificate, targets, api, authority, keys, unreachable, json };
+        var options = new Options(config, certificate, targets, api, authority, keys, unreachable);
         command.SetAction(async (parsed, cancellation) =>
         {
             IReadOnlyList<Crossing> found = await TryAllAsync(parsed, options, cancellation);
@@ -43,11 +48,12 @@ internal static class VerifyIsolationCommand
                     Console.Out.WriteLine(crossing);
                 }
 
-                Console.Out.WriteLine($"\n{found.Count(c => c.Result == Crossing.HeldResult)} crossings held, {found.Count(c => c.Result == Crossing.NotTriedResult)} not tried, {found.Count(c => c.Result == Crossing.CrossedResult)} succeeded");
+                Console.Out.WriteLine($"\n{found.Count(c => c.Result == Crossing.HeldResult)} crossings held, {found.Count(c => c.Result == Crossing.NotTriedResult)} not tried ({found.Count(c => c.IsUnproven)} of them although they were named), {found.Count(c => c.Result == Crossing.CrossedResult)} succeeded");
             }
 
             return found.Any(crossing => crossing.Result == Crossing.CrossedResult) ? 1
-                : found.Any(crossing => crossing.Result == Crossing.HeldResult) ? 0
+                : found.Any(crossing => crossing.IsUnproven) ? UnprovenExitCode
+                : Crossing.IsIsolated(found) ? 0
                 : throw new CommandException("no crossing could be tried, so nothing is shown");
         });
         return command;
@@ -74,13 +80,24 @@ internal static class VerifyIsolationCommand
 
         Uri? api = parsed.GetValue(options.Api) is { } given ? new Uri(given.TrimEnd('/') + "/") : coordinator is null ? null : AddressOf(coordinator);
         using HttpClient http = NewClient(parsed.GetValue(options.Authority));
-        List<Crossing> found = [.. await PortCrossings.TryAllAsync(cells, cancellation)];
+        List<Crossing> found = [.. await PortCrossings.TryAllAsync(cells, parsed.GetValue(options.MayBeUnreachable), cancellation)];
         if (coordinator is not null || api is not null)
         {
             found.AddRange(await ApiCrossings.TryAllAsync(api, http, cells, coordinator?.NeedsKeys() ?? true, cancellation));
         }
 
-        found.AddRange(FileCrossings.TryAll(cells, coordinator is null ? [] : Stores(coordinator)));
+        if (coordinator is { Admin: { } admin } && AddressOf(admin.Listen, "Coordinator:Admin:Listen", coordinator.Tls is not null) is { } administration)
+        {
+            found.AddRange(await ApiCrossings.TryAdminAsync(administration, http, cells, cancellation));
+        }
+
+        if (coordinator is not null && Configuration.Find<HealthOptions>(configured, "Health")?.Endpoint() is { Port: > 0 } health)
+        {
+            found.AddRange(await ApiCrossings.TryHealthAsync(AddressOf(health, isHttps: false), http, cancellation));
+        }
+
+        NodeOptions? node = coordinator is null ? null : Configuration.Find<NodeOptions>(configured, "Node");
+        found.AddRange(FileCrossings.TryAll(cells, [.. coordinator is null ? [] : Stores(coordinator), .. node is null ? [] : new[] { (node.Tenant.Value, node.CachePath) }]));
         return found;
     }
 
@@ -122,10 +139,15 @@ internal static class VerifyIsolationCommand
     private static (string Left, string Right) Divide(string text, string option, string expected) =>
         text.IndexOf('=', StringComparison.Ordinal) is var at && at > 0 ? (text[..at], text[(at + 1)..]) : throw new UsageException($"{option} is '{text}', expected {expected}");
 
-    private static Uri? AddressOf(CoordinatorOptions options)
+    private static Uri? AddressOf(CoordinatorOptions options) => AddressOf(options.Listen, "Coordinator:Listen", options.Tls is not null);
+
+    private static Uri? AddressOf(string listen, string key, bool isHttps) => ListenAddress.Parse(listen, key) is { Port: > 0 } at ? AddressOf(at, isHttps) : null;
+
+    /// <summary>As this machine reaches it.</summary>
+    private static Uri AddressOf(IPEndPoint listen, bool isHttps)
     {
-        IPEndPoint listen = ListenAddress.Parse(options.Listen);
-        return listen.Port == 0 ? null : new Uri($"{(options.Tls is null ? "http" : "https")}://{listen}/");
+        IPAddress address = listen.Address.Equals(IPAddress.Any) ? IPAddress.Loopback : listen.Address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : listen.Address;
+        return new Uri($"{(isHttps ? "https" : "http")}://{new IPEndPoint(address, listen.Port)}/");
     }
 
     private static List<(string, string)> Stores(CoordinatorOptions options)
@@ -134,6 +156,14 @@ internal static class VerifyIsolationCommand
         if (options.NeedsKeys())
         {
             stores.Add(("the API", options.SecretPath ?? Path.Combine(options.StorePath, "state.key")));
+        }
+
+        if (options.KeepState)
+        {
+            stores.Add(("the audit log", Path.Combine(options.StorePath, "audit")));
+            string usage = Path.Combine(options.StorePath, "usage");
+            stores.AddRange((Directory.Exists(usage) ? Directory.GetFiles(usage) : [usage]).Select(file => ("the ledger", file)));
+            stores.AddRange((options.Database is null && Directory.Exists(options.StorePath) ? Directory.GetFiles(options.StorePath, "state.db*") : []).Select(file => ("the database", file)));
         }
 
         return stores;

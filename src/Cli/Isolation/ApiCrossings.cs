@@ -3,18 +3,13 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Lamina.Coordinator.Api;
 
 namespace Lamina.Cli.Isolation;
 
 /// <summary>The HTTP API: every route without a key, another tenant's models with one's own, and what another tenant's caches hold.</summary>
 internal static class ApiCrossings
 {
-    private static readonly string[] s_routes =
-    [
-        "GET /", "GET /status.json", "GET /metrics", "GET /health/ready", "GET /v1/models", "GET /v1/models/any", "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings", "POST /v1/responses",
-        "POST /v1/rerank", "POST /tokenize", "POST /detokenize", "POST /apply-template", "GET /v1/generations/0/events", "DELETE /v1/generations/0", "GET /v1/batches", "GET /v1/files", "GET /admin/tenants", "GET /no-such-route",
-    ];
-
     public static async Task<IReadOnlyList<Crossing>> TryAllAsync(Uri? api, HttpClient http, IReadOnlyList<Insider> cells, bool needsKeys, CancellationToken cancellation)
     {
         if (api is null)
@@ -25,7 +20,7 @@ internal static class ApiCrossings
         var found = new List<Crossing>();
         try
         {
-            found.AddRange(needsKeys ? await WithoutKeyAsync(api, http, cancellation) : [Crossing.NotTried("a stranger", "the API", "routes without a key", "it asks for none: one tenant, on loopback")]);
+            found.AddRange(needsKeys ? await WithoutKeyAsync(api, http, "the API", [.. GuardedRoutes.Api, .. GuardedRoutes.Admin, "GET /no-such-route"], cancellation) : [Crossing.NotTried("a stranger", "the API", "routes without a key", "it asks for none: one tenant, on loopback")]);
             foreach (Insider from in cells)
             {
                 foreach (Insider into in cells.Where(cell => cell != from))
@@ -34,27 +29,90 @@ internal static class ApiCrossings
                         ? [Crossing.NotTried(from.Name, into.Name, "models over the API", $"no key of {from.Name} was given (--key {from.Name}=FILE)")]
                         : await ForeignModelsAsync(api, http, from, into, cancellation));
                     found.Add(await ForeignCacheAsync(api, http, from, into, cancellation));
+                    found.AddRange(await ForeignIdCrossings.TryAsync(api, http, from, into, cancellation));
                 }
             }
         }
-        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !cancellation.IsCancellationRequested))
+        catch (Exception e) when (IsUnanswered(e, cancellation))
         {
-            found.Add(Crossing.NotTried("anybody", "the API", api.ToString(), $"it cannot be asked: {e.Message}"));
+            found.Add(Crossing.Unproven("anybody", "the API", api.ToString(), $"it cannot be asked: {e.Message}"));
         }
 
         return found;
     }
 
-    private static async Task<IReadOnlyList<Crossing>> WithoutKeyAsync(Uri api, HttpClient http, CancellationToken cancellation)
+    /// <summary>The admin listener: nothing without a key, and nothing with a key that is for something else.</summary>
+    public static async Task<IReadOnlyList<Crossing>> TryAdminAsync(Uri admin, HttpClient http, IReadOnlyList<Insider> cells, CancellationToken cancellation)
+    {
+        const string Listener = "the admin listener";
+        var found = new List<Crossing>();
+        try
+        {
+            found.AddRange(await WithoutKeyAsync(admin, http, Listener, [.. GuardedRoutes.Admin, .. GuardedRoutes.Api, "GET /no-such-route"], cancellation));
+            foreach (Insider from in cells.Where(cell => cell.Key is not null))
+            {
+                (HttpStatusCode me, _) = await AskAsync(admin, http, "GET /admin/me", from.Key, null, cancellation);
+                if (me == HttpStatusCode.OK)
+                {
+                    found.Add(Crossing.NotTried(from.Name, Listener, "routes with a tenant's key", $"the key of {from.Name} is an administrator's"));
+                    continue;
+                }
+
+                foreach (string route in GuardedRoutes.Admin)
+                {
+                    (HttpStatusCode status, _) = await AskAsync(admin, http, route, from.Key, "{}", cancellation);
+                    string what = $"{route} with a tenant's key";
+                    found.Add(status is HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized ? Crossing.Held(from.Name, Listener, what, $"{(int)status}") : Crossing.Crossed(from.Name, Listener, what, $"answered with {(int)status}"));
+                }
+            }
+        }
+        catch (Exception e) when (IsUnanswered(e, cancellation))
+        {
+            found.Add(Crossing.Unproven("anybody", Listener, admin.ToString(), $"it cannot be asked: {e.Message}"));
+        }
+
+        return found;
+    }
+
+    /// <summary>The health listener asks for no key, and so must have nothing but health and metrics.</summary>
+    public static async Task<IReadOnlyList<Crossing>> TryHealthAsync(Uri health, HttpClient http, CancellationToken cancellation)
+    {
+        const string Listener = "the health listener";
+        var found = new List<Crossing>();
+        try
+        {
+            (HttpStatusCode live, _) = await AskAsync(health, http, "GET /health/live", null, null, cancellation);
+            if (live != HttpStatusCode.OK)
+            {
+                return [Crossing.Unproven("a stranger", Listener, health.ToString(), $"it answers GET /health/live with {(int)live}")];
+            }
+
+            foreach (string route in GuardedRoutes.Api.Concat(GuardedRoutes.Admin).Where(route => route is not ("GET /metrics" or "GET /health/ready")).Concat(["GET /dashboard", "POST /dashboard/login", "POST /health/live"]))
+            {
+                (HttpStatusCode status, _) = await AskAsync(health, http, route, null, null, cancellation);
+                found.Add(status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed ? Crossing.Held("a stranger", Listener, route, $"{(int)status}") : Crossing.Crossed("a stranger", Listener, route, $"answered with {(int)status}"));
+            }
+        }
+        catch (Exception e) when (IsUnanswered(e, cancellation))
+        {
+            found.Add(Crossing.Unproven("anybody", Listener, health.ToString(), $"it cannot be asked: {e.Message}"));
+        }
+
+        return found;
+    }
+
+    private static bool IsUnanswered(Exception e, CancellationToken cancellation) => e is HttpRequestException || (e is TaskCanceledException && !cancellation.IsCancellationRequested);
+
+    private static async Task<IReadOnlyList<Crossing>> WithoutKeyAsync(Uri api, HttpClient http, string listener, IEnumerable<string> routes, CancellationToken cancellation)
     {
         var found = new List<Crossing>();
-        foreach (string route in s_routes)
+        foreach (string route in routes)
         {
             foreach ((string who, string? key) in new[] { ("no key", null), ("a key that nobody issued", "lam_" + new string('a', 43)) })
             {
                 (HttpStatusCode status, _) = await AskAsync(api, http, route, key, body: "{}", cancellation);
                 string what = $"{route} with {who}";
-                found.Add(status == HttpStatusCode.Unauthorized ? Crossing.Held("a stranger", "the API", what, "401") : Crossing.Crossed("a stranger", "the API", what, $"answered with {(int)status}"));
+                found.Add(status == HttpStatusCode.Unauthorized ? Crossing.Held("a stranger", listener, what, "401") : Crossing.Crossed("a stranger", listener, what, $"answered with {(int)status}"));
             }
         }
 
@@ -68,7 +126,7 @@ internal static class ApiCrossings
         (HttpStatusCode listed, string list) = await AskAsync(api, http, "GET /v1/models", from.Key, null, cancellation);
         if (listed != HttpStatusCode.OK)
         {
-            return [Crossing.NotTried(from.Name, into.Name, "models over the API", $"the key of {from.Name} was answered with {(int)listed}")];
+            return [Crossing.Unproven(from.Name, into.Name, "models over the API", $"the key of {from.Name} was answered with {(int)listed}")];
         }
 
         foreach (string model in into.Models)
@@ -126,7 +184,7 @@ internal static class ApiCrossings
     }
 
     /// <summary>The first of a key's models that completes a text; null when none does.</summary>
-    private static async Task<string?> AnsweringModelAsync(Uri api, HttpClient http, string key, CancellationToken cancellation)
+    internal static async Task<string?> AnsweringModelAsync(Uri api, HttpClient http, string key, CancellationToken cancellation)
     {
         (HttpStatusCode status, string list) = await AskAsync(api, http, "GET /v1/models", key, null, cancellation);
         if (status != HttpStatusCode.OK)
@@ -168,10 +226,10 @@ internal static class ApiCrossings
         _ => null,
     };
 
-    private static async Task<(HttpStatusCode Status, string Body)> AskAsync(Uri api, HttpClient http, string route, string? key, string? body, CancellationToken cancellation, string? claimed = null)
+    internal static async Task<(HttpStatusCode Status, string Body)> AskAsync(Uri api, HttpClient http, string route, string? key, string? body, CancellationToken cancellation, string? claimed = null)
     {
         string[] parts = route.Split(' ');
-        using var request = new HttpRequestMessage(new HttpMethod(parts[0]), new Uri(api, parts[1]));
+        using var request = new HttpRequestMessage(new HttpMethod(parts[0]), new Uri(api, parts[1].Replace('{', '-').Replace('}', '-')));
         request.Headers.Authorization = key is null ? null : new AuthenticationHeaderValue("Bearer", key);
         if (claimed is not null)
         {
@@ -181,7 +239,7 @@ internal static class ApiCrossings
             request.Headers.TryAddWithoutValidation("OpenAI-Project", claimed);
         }
 
-        request.Content = body is null || parts[0] != "POST" ? null : new StringContent(body, Encoding.UTF8, "application/json");
+        request.Content = body is null || parts[0] is not ("POST" or "PUT") ? null : new StringContent(body, Encoding.UTF8, "application/json");
         using HttpResponseMessage response = await http.SendAsync(request, cancellation);
         return (response.StatusCode, await response.Content.ReadAsStringAsync(cancellation));
     }

@@ -15,14 +15,25 @@ internal sealed record Crossing(string From, string Into, string What, string Re
 
     public static Crossing Crossed(string from, string into, string what, string detail) => new(from, into, what, CrossedResult, detail);
 
+    /// <summary>Whether something that was named to be tried could not be: then the report shows nothing about it, and is no good report.</summary>
+    [JsonIgnore]
+    public bool IsUnproven { get; private init; }
+
+    /// <summary>Not tried, although it was asked for.</summary>
+    public static Crossing Unproven(string from, string into, string what, string why) => new(from, into, what, NotTriedResult, why) { IsUnproven = true };
+
     public static Crossing NotTried(string from, string into, string what, string why) => new(from, into, what, NotTriedResult, why);
 
     public override string ToString() => $"{(Result == CrossedResult ? "CROSSED" : Result),-9} {From,-12} -> {Into,-12} {What}: {Detail}";
 
-    public static string ToJson(IReadOnlyList<Crossing> crossings) => JsonSerializer.Serialize(new CrossingReport(crossings.All(crossing => crossing.Result != CrossedResult), crossings), CrossingJson.Default.CrossingReport);
+    /// <summary>Nothing crossed, all that was named was tried, and not only modes of files were looked at.</summary>
+    public static bool IsIsolated(IReadOnlyList<Crossing> crossings) =>
+        crossings.All(crossing => crossing.Result != CrossedResult && !crossing.IsUnproven) && crossings.Any(crossing => crossing.Result == HeldResult && crossing.From != FileCrossings.Others);
+
+    public static string ToJson(IReadOnlyList<Crossing> crossings) => JsonSerializer.Serialize(new CrossingReport(IsIsolated(crossings), crossings.Count(crossing => crossing.IsUnproven), crossings), CrossingJson.Default.CrossingReport);
 }
 
-internal sealed record CrossingReport(bool Isolated, IReadOnlyList<Crossing> Crossings);
+internal sealed record CrossingReport(bool Isolated, int Unproven, IReadOnlyList<Crossing> Crossings);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(CrossingReport))]

@@ -6,8 +6,11 @@ namespace Lamina.Cli.Isolation;
 /// <summary>What lies on disk: keys and stores that others of this machine could read, and authorities that two tenants share.</summary>
 internal static class FileCrossings
 {
+    /// <summary>Who would read them.</summary>
+    public const string Others = "others";
+
     // A pod reads its mounted Secret as a member of the group, so the group may read.
-    private const UnixFileMode Others = UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+    private const UnixFileMode Foreign = UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     /// <param name="stores">Folders of the tenants' stores, and secrets of the installation.</param>
     public static IReadOnlyList<Crossing> TryAll(IReadOnlyList<Insider> cells, IReadOnlyList<(string Owner, string Path)> stores)
@@ -42,13 +45,13 @@ internal static class FileCrossings
     {
         if (OperatingSystem.IsWindows() || !Path.Exists(path))
         {
-            yield return Crossing.NotTried("others", owner, $"{kind} {path}", "it is not on this machine");
+            yield return Crossing.NotTried(Others, owner, $"{kind} {path}", "it is not on this machine");
             yield break;
         }
 
         UnixFileMode mode = File.GetUnixFileMode(path);
         string what = $"{kind} {path}, mode {Convert.ToString((int)mode, 8)}";
-        yield return (mode & Others) == 0 ? Crossing.Held("others", owner, what, "closed to others") : Crossing.Crossed("others", owner, what, "others of this machine can read or write it");
+        yield return (mode & Foreign) == 0 ? Crossing.Held(Others, owner, what, "closed to others") : Crossing.Crossed(Others, owner, what, "others of this machine can read or write it");
     }
 
     private static IEnumerable<string> Roots(CertificateFiles files)

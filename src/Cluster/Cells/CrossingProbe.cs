@@ -1,8 +1,10 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Cluster.Remoting;
@@ -28,6 +30,12 @@ public enum CrossingOutcome
     Entered,
 }
 
+/// <summary>What became of an attempt.</summary>
+/// <param name="Server">Whom the port's own certificate names, believed unchecked; null where it showed none that names a peer.</param>
+/// <param name="Answered">Whether the port took the certificate and answered in the cell's own words, be it with a refusal.</param>
+/// <param name="NoSuchHost">Whether the address names nobody, so that nothing was tried.</param>
+public sealed record CrossingAttempt(CrossingOutcome Outcome, string Detail, PeerIdentity? Server = null, bool Answered = false, bool NoSuchHost = false);
+
 /// <summary>
 /// Tries to get into a port of a cell with whatever certificate and claims, as an intruder would: the server's own certificate is not checked, and a well-formed opening
 /// follows the handshake, because with TLS 1.3 only an answer shows that the other side let one in.
@@ -37,20 +45,36 @@ public static class CrossingProbe
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(8);
 
     /// <param name="certificate">Null shows none.</param>
-    public static async Task<(CrossingOutcome Outcome, string Detail)> TryAsync(Endpoint port, PortKind kind, X509Certificate2? certificate, CrossingClaim claim, CancellationToken cancellation)
+    public static async Task<CrossingAttempt> TryAsync(Endpoint port, PortKind kind, X509Certificate2? certificate, CrossingClaim claim, CancellationToken cancellation)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(s_patience);
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        IPAddress[] addresses;
         try
         {
-            await socket.ConnectAsync(port.Host, port.Port, deadline.Token).ConfigureAwait(false);
+            addresses = await Dns.GetHostAddressesAsync(port.Host, deadline.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
-            return (CrossingOutcome.Unreachable, e is SocketException ? e.Message : $"no connection within {s_patience.TotalSeconds} s");
+            return new CrossingAttempt(CrossingOutcome.Unreachable, $"'{port.Host}' is not the name of a machine here", NoSuchHost: true);
         }
 
+        try
+        {
+            await socket.ConnectAsync(addresses, port.Port, deadline.Token).ConfigureAwait(false);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // Somebody took the connection, and dropped it at once.
+            return new CrossingAttempt(CrossingOutcome.Refused, e.Message);
+        }
+        catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
+        {
+            return new CrossingAttempt(CrossingOutcome.Unreachable, e is SocketException ? e.Message : $"no connection within {s_patience.TotalSeconds} s");
+        }
+
+        PeerIdentity? server = null;
         try
         {
             using var tls = new SslStream(new NetworkStream(socket));
@@ -61,18 +85,25 @@ public static class CrossingProbe
                     EnabledSslProtocols = SslProtocols.Tls13,
                     ApplicationProtocols = [kind == PortKind.Link ? LinkHandshake.Protocol : MtlsConnection.Protocol],
                     ClientCertificates = certificate is null ? null : [certificate],
-                    RemoteCertificateValidationCallback = (_, _, _, _) => true,
+                    RemoteCertificateValidationCallback = (_, shown, _, _) =>
+                    {
+                        server = shown is X509Certificate2 peer && CertificateRules.ReadIdentity(peer, out PeerIdentity? named) is null ? named : null;
+                        return true;
+                    },
                 },
                 deadline.Token).ConfigureAwait(false);
-            return kind == PortKind.Link ? await SayHelloAsync(tls, claim, deadline.Token).ConfigureAwait(false) : await OpenAsync(tls, port, claim, deadline.Token).ConfigureAwait(false);
+            (CrossingOutcome outcome, string detail) = kind == PortKind.Link
+                ? await SayHelloAsync(tls, claim, deadline.Token).ConfigureAwait(false)
+                : await OpenAsync(tls, port, claim, deadline.Token).ConfigureAwait(false);
+            return new CrossingAttempt(outcome, detail, server, Answered: true);
         }
         catch (Exception e) when (e is AuthenticationException or IOException or InvalidDataException)
         {
-            return (CrossingOutcome.Refused, e is EndOfStreamException ? "closed without an answer" : LinkText.Describe(e));
+            return new CrossingAttempt(CrossingOutcome.Refused, e is EndOfStreamException ? "closed without an answer" : LinkText.Describe(e), server);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            return (CrossingOutcome.Refused, $"no answer within {s_patience.TotalSeconds} s");
+            return new CrossingAttempt(CrossingOutcome.Refused, $"no answer within {s_patience.TotalSeconds} s", server);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Tests.Support;
 using Microsoft.AspNetCore.Routing;
 
@@ -53,6 +54,19 @@ public class RouteTests(TwoTenants tenants) : IClassFixture<TwoTenants>
             Assert.True(response.StatusCode == HttpStatusCode.Unauthorized, $"{method} {pattern}: {response.StatusCode}");
             Assert.Equal("missing_api_key", await CodeOf(response));
         }
+    }
+
+    /// <summary>What <c>lamina verify-isolation</c> tries against an installation is what the listeners have.</summary>
+    [Fact]
+    [Trait("Attack", "D4")]
+    public void GuardedRoutes_AreThoseOfTheListeners()
+    {
+        Assert.Equal(Guarded(tenants.Host.Routes.Api), GuardedRoutes.Api.Order(StringComparer.Ordinal));
+        Assert.Equal(Guarded(tenants.Host.Routes.Admin), GuardedRoutes.Admin.Order(StringComparer.Ordinal));
+
+        static IEnumerable<string> Guarded(IEnumerable<RouteEndpoint> routes) => routes
+            .Where(route => !s_open.Contains(route.RoutePattern.RawText!))
+            .SelectMany(route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}")).Order(StringComparer.Ordinal);
     }
 
     [Fact]

@@ -26,8 +26,8 @@ public sealed class PeerRefusalTests
         {
             Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(60), $"nothing was recorded:\n{text}");
             var claim = new CrossingClaim(new TenantId("globex"), "node-1", control, LinkPurpose.Blobs, default);
-            (CrossingOutcome outcome, string detail) = await CrossingProbe.TryAsync(control, PortKind.Control, own, claim, CancellationToken.None);
-            Assert.True(outcome == CrossingOutcome.Refused, detail);
+            CrossingAttempt attempt = await CrossingProbe.TryAsync(control, PortKind.Control, own, claim, CancellationToken.None);
+            Assert.True(attempt.Outcome == CrossingOutcome.Refused, attempt.Detail);
             text = string.Concat(Directory.EnumerateFiles(audit, "*", SearchOption.AllDirectories).Select(Read));
         }
 

@@ -144,8 +144,8 @@ public sealed class RotationTests(ITestOutputHelper output)
     private static async Task<bool> IsKnownAsync(Endpoint port, X509Certificate2 certificate)
     {
         var claim = new CrossingClaim(s_tenant, "somebody-else", port, LinkPurpose.Blobs, default);
-        (_, string detail) = await CrossingProbe.TryAsync(port, PortKind.Link, certificate, claim, CancellationToken.None);
-        return detail.Contains("hello names", StringComparison.Ordinal);
+        CrossingAttempt attempt = await CrossingProbe.TryAsync(port, PortKind.Link, certificate, claim, CancellationToken.None);
+        return attempt.Detail.Contains("hello names", StringComparison.Ordinal);
     }
 
     /// <summary>A member's certificate from the newest root.</summary>

@@ -46,6 +46,9 @@ public sealed partial class TenantBorderTests(TwoTenants tenants) : IClassFixtur
         using LaminaProcess report = await LaminaProcess.RunAsync(TimeSpan.FromMinutes(4), [.. arguments]);
         Assert.True(report.ExitCode == 0, report.Output + report.Error);
         JsonNode[] caches = [.. JsonNode.Parse(report.Output)!["crossings"]!.AsArray().Where(crossing => crossing!["what"]!.GetValue<string>() == "the cache of a prompt").Select(crossing => crossing!)];
+        string[] ids = [.. JsonNode.Parse(report.Output)!["crossings"]!.AsArray().Where(crossing => crossing!["what"]!.GetValue<string>().Contains("{id} of globex", StringComparison.Ordinal)).Select(crossing => $"{crossing!["what"]} {crossing["result"]}")];
+        Assert.Equal(
+            ["GET /v1/files", "DELETE /v1/files", "GET /v1/responses", "DELETE /v1/responses", "DELETE /v1/generations"], ids.Select(id => id.Replace("/{id} of globex held", "", StringComparison.Ordinal)));
         Assert.Equal(["acme globex held", "globex acme held"], caches.Select(crossing => $"{crossing["from"]} {crossing["into"]} {crossing["result"]}").Order());
     }
 

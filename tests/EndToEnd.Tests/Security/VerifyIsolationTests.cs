@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Lamina.Cli.Chaos;
@@ -34,13 +35,20 @@ public sealed class VerifyIsolationTests : IDisposable
         JsonArray crossings = found["crossings"]!.AsArray();
         Assert.True(report.ExitCode == 0, report.Output);
         Assert.True(found["isolated"]!.GetValue<bool>());
-        Assert.All(crossings, crossing => Assert.Equal(IsOfCaches(crossing!) ? "not tried" : "held", crossing!["result"]!.GetValue<string>()));
 
-        // Nothing computes here; TenantBorderTests has cells that do.
-        Assert.Equal(2, crossings.Count(crossing => IsOfCaches(crossing!)));
-        foreach (string what in new[] { "no certificate", "from another authority", "its own valid certificate", "claiming tenant", "claiming another member's name", "an address that it does not name", "a role that is not its own", "an epoch that is over", "no key", "key file", "common authority", "list of models", "POST /v1/chat/completions of" })
+        // Nothing computes here, and no node has stages; TenantBorderTests has cells that do, TwoLayersTests nodes.
+        string[] notTried = ["the cache of a prompt", "a response of globex", "a generation of globex", "a response of acme", "a generation of acme"];
+        Assert.All(crossings, crossing => Assert.Equal(
+            notTried.Contains(crossing!["what"]!.GetValue<string>()) || crossing["what"]!.GetValue<string>().EndsWith("an epoch that is over", StringComparison.Ordinal) ? "not tried" : "held", crossing["result"]!.GetValue<string>()));
+        Assert.Equal(8, crossings.Count(crossing => crossing!["result"]!.GetValue<string>() == "not tried"));
+        foreach (string what in new[] { "no certificate", "from another authority", "its own valid certificate", "claiming tenant", "claiming another member's name", "an address that it does not name", "a role that is not its own", "an epoch that is over", "GET /v1/responses/{id}/input_items with no key", "DELETE /admin/tenants/{tenant} with a tenant's key", "GET /v1/files/{id}/content of globex", "POST /v1/batches of acme", "/audit", "state.db", "key file", "common authority", "list of models", "POST /v1/chat/completions of" })
         {
             Assert.Contains(crossings, crossing => crossing!["what"]!.GetValue<string>().Contains(what, StringComparison.Ordinal));
+        }
+
+        foreach (string listener in new[] { "the API", "the admin listener", "the health listener" })
+        {
+            Assert.Contains(crossings, crossing => crossing!["into"]!.GetValue<string>() == listener);
         }
 
         Assert.False(coordinator.HasExited);
@@ -52,7 +60,70 @@ public sealed class VerifyIsolationTests : IDisposable
         Assert.Single(open.Output.Split('\n'), line => line.StartsWith("CROSSED", StringComparison.Ordinal));
     }
 
-    private static bool IsOfCaches(JsonNode crossing) => crossing["what"]!.GetValue<string>().Contains("cache", StringComparison.Ordinal);
+    /// <summary>A coordinator that has ended lets nobody in, which shows nothing.</summary>
+    [Trait("Attack", "I2")]
+    [Fact]
+    public async Task Report_OnACoordinatorThatDoesNotRun_IsNoGoodReport()
+    {
+        string configuration = await ConfigureAsync(Path.Combine(_folder.Path, "store"));
+        using LaminaProcess report = await LaminaProcess.RunAsync(s_limit, "verify-isolation", "--config", configuration, "--json", "--allow-unreachable");
+        Assert.True(report.ExitCode == 3, report.Output + report.Error);
+        JsonNode found = JsonNode.Parse(report.Output)!;
+        Assert.False(found["isolated"]!.GetValue<bool>());
+        JsonNode[] ports = [.. found["crossings"]!.AsArray().Select(crossing => crossing!).Where(crossing => crossing["into"]!.GetValue<string>() is "acme" or "globex" && crossing["what"]!.GetValue<string>().Contains(" port ", StringComparison.Ordinal))];
+
+        // Of each cell two ports, tried from within it and from the other, whose policies might be what keeps it out.
+        Assert.Equal(8, ports.Length);
+        Assert.All(ports, crossing => Assert.Equal(crossing["from"]!.GetValue<string>() == crossing["into"]!.GetValue<string>() ? "not tried" : "held", crossing["result"]!.GetValue<string>()));
+        Assert.True(found["unproven"]!.GetValue<int>() >= 7, report.Output); // four ports, the API, the admin and the health listener
+    }
+
+    [Trait("Attack", "I2")]
+    [Fact]
+    public async Task Report_OnPortsThatAreNotTheCells_IsNoGoodReport()
+    {
+        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder.Path, "pki"), "test");
+        pki.AddTenant(new TenantId("acme"));
+        CertificateFiles own = pki.Issue(new TenantId("acme"), PeerRole.Node, "node-1", s_loopback);
+        string identity = Path.GetDirectoryName(own.CertificatePath)!;
+        using var resets = new TcpListener(IPAddress.Loopback, 0);
+        resets.Start();
+        using var stop = new CancellationTokenSource();
+        Task closing = CloseAllAsync(resets, stop.Token);
+        int reset = ((IPEndPoint)resets.LocalEndpoint).Port, closed = FreePorts.Take();
+        (string Target, string[] Options, int ExitCode, string Detail)[] cases =
+        [
+            ($"acme/control=127.0.0.1:{reset}", [], 3, "nothing there shows a certificate of a cell"),
+            ($"globex/link=127.0.0.1:{reset}", ["--allow-unreachable"], 3, "nothing there shows a certificate of a cell"),
+            ($"globex/link=127.0.0.1:{closed}", [], 3, "the port cannot be reached from here"),
+            ($"globex/link=127.0.0.1:{closed}", ["--allow-unreachable"], 0, "not reachable"),
+            ($"acme/link=127.0.0.1:{closed}", ["--allow-unreachable"], 3, "the port cannot be reached from here"),
+            ("globex/link=no-such-machine.invalid:7071", ["--allow-unreachable"], 3, "'no-such-machine.invalid' is not the name of a machine here"),
+        ];
+        await Task.WhenAll(cases.Select(async tried =>
+        {
+            using LaminaProcess report = await LaminaProcess.RunAsync(s_limit, ["verify-isolation", "--identity", identity, "--target", tried.Target, .. tried.Options]);
+            Assert.True(report.ExitCode == tried.ExitCode && report.Output.Contains(tried.Detail, StringComparison.Ordinal), $"{tried}: {report.ExitCode}\n{report.Output}{report.Error}");
+        }));
+        await stop.CancelAsync();
+        await closing;
+    }
+
+    private static async Task CloseAllAsync(TcpListener listener, CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                using Socket socket = await listener.AcceptSocketAsync(stop);
+                socket.Close(0);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // All cases are done.
+        }
+    }
 
     [Fact]
     public async Task Report_WhereNothingRuns_IsNoReport()
@@ -94,7 +165,7 @@ public sealed class VerifyIsolationTests : IDisposable
         }
 
         string path = Path.Combine(_folder.Path, "coordinator.json");
-        await File.WriteAllTextAsync(path, JsonSerializer.Serialize(new { Coordinator = new { Listen = $"127.0.0.1:{FreePorts.Take()}", StorePath = store, Cells = new[] { Cell("acme"), Cell("globex") } } }));
+        await File.WriteAllTextAsync(path, JsonSerializer.Serialize(new { Health = new { Listen = $"127.0.0.1:{FreePorts.Take()}" }, Coordinator = new { Admin = new { Listen = $"127.0.0.1:{FreePorts.Take()}" }, Listen = $"127.0.0.1:{FreePorts.Take()}", StorePath = store, Cells = new[] { Cell("acme"), Cell("globex") } } }));
         return path;
     }
 }
