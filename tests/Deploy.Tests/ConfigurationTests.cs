@@ -51,6 +51,9 @@ public sealed class ConfigurationTests
                     Assert.Null(options.Tls);
                 }
 
+                Assert.Equal(
+                    Chart.Cases[name].Contains("securityContact", StringComparison.Ordinal) ? ("mailto:security@example.org", "https://example.org/disclosure") : (null, null),
+                    (options.SecurityContact?.Contact, options.SecurityContact?.Policy));
                 Assert.True(options.LingerSeconds + options.DrainSeconds + 10 <= pod.TerminationGracePeriodSeconds);
                 if (options.Database is { } database)
                 {

@@ -329,6 +329,11 @@ annotations:
 {{- $linger := int $values.coordinator.lingerSeconds -}}
 {{- $coordinator := dict "LingerSeconds" $linger "DrainSeconds" (sub $grace (add $linger 15) | int) "Listen" (printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" $values.api.expose) (int $values.ports.api)) "Admin" (dict "Listen" (printf "127.0.0.1:%d" (int $values.ports.admin))) "StorePath" "/var/lib/lamina/store" "Cells" $cells -}}
 {{- if $values.api.expose -}}{{- $_ := set $coordinator "Tls" (dict "CertificatePath" "/etc/lamina/https/tls.crt" "KeyPath" "/etc/lamina/https/tls.key") -}}{{- end -}}
+{{- with $values.api.securityContact -}}
+  {{- $contact := dict "Contact" . -}}
+  {{- with $values.api.securityPolicy -}}{{- $_ := set $contact "Policy" . -}}{{- end -}}
+  {{- $_ := set $coordinator "SecurityContact" $contact -}}
+{{- end -}}
 {{- with $values.database -}}
 {{- if .secret -}}
   {{- $database := printf "Host=%s;Port=%d;Database=%s;Username=%s;SSL Mode=%s;Passfile=/etc/lamina/database/pgpass" .host (int .port) .name .user .sslMode -}}

@@ -5,6 +5,7 @@ using Lamina.Cli.Output;
 using Lamina.Cluster.Models;
 using Lamina.Coordinator;
 using Lamina.Coordinator.Models;
+using Lamina.Coordinator.Models.Trust;
 using Microsoft.Extensions.Logging;
 
 namespace Lamina.Cli.Commands;
@@ -41,23 +42,69 @@ internal static class ModelCommand
 
     private static Command Verify()
     {
-        Argument<string[]> names = new("NAME") { Description = "Models; all when none is given.", Arity = ArgumentArity.ZeroOrMore };
-        Command command = new("verify", "Read every byte again and compare it with the digests; exit code 1 when one differs.") { names };
-        command.SetAction((parsed, cancellation) => Task.Run(() =>
+        Argument<string[]> names = new("NAME") { Description = "Models of the store, or GGUF files with their signatures beside them (.sig); all of the store when none is given.", Arity = ArgumentArity.ZeroOrMore };
+        Command command = new("verify", "Read every byte again, compare it with the digests, and judge the signatures; exit code 1 when one is not right, the level is below the cell's, or --signing-key names keys and none of them signed.") { names };
+        command.SetAction((parsed, cancellation) => Task.Run(async () =>
         {
-            using ILoggerFactory loggers = Logging.Create(LogLevel.Warning);
-            using ModelStore store = s_store.Open(parsed, loggers.CreateLogger("Lamina.Models"), out _);
+            string[] given = parsed.GetValue(names) ?? [];
             bool whole = true;
-            foreach (string name in parsed.GetValue(names) is { Length: > 0 } given ? given : [.. store.List().Select(entry => entry.Name)])
+            foreach (string file in given.Where(File.Exists))
             {
-                string? damage = store.Verify(name, cancellation);
-                Console.Out.WriteLine($"{name,-32} {(damage is null ? "as its digest says" : "DAMAGED: " + damage)}");
-                whole &= damage is null;
+                BlobDigest digest = await DigestOfAsync(file, cancellation);
+                ECDsa[] keys = [.. s_store.Keys(parsed).Select(ManifestSignature.ReadKey)];
+                Console.Out.WriteLine($"{file} has the digest {digest}");
+                whole &= Report(ModelStore.SignersOf(file, digest, keys), keys.Length > 0);
+                Array.ForEach(keys, key => key.Dispose());
+            }
+
+            if (given.Length == 0 || !given.All(File.Exists))
+            {
+                whole &= VerifyStored(parsed, [.. given.Where(name => !File.Exists(name))], cancellation);
             }
 
             return whole ? 0 : 1;
         }, cancellation));
         return command;
+    }
+
+    private static bool VerifyStored(ParseResult parsed, string[] names, CancellationToken cancellation)
+    {
+        using ILoggerFactory loggers = Logging.Create(LogLevel.Warning);
+        using ModelStore store = s_store.Open(parsed, loggers.CreateLogger("Lamina.Models"), out ModelImportOptions import);
+        bool whole = true;
+        foreach (CatalogueEntry entry in store.List().Where(entry => names.Length == 0 || names.Contains(entry.Name)))
+        {
+            string? damage = store.Verify(entry.Name, cancellation);
+            ModelTrust level = store.TrustOf(entry);
+            Console.Out.WriteLine($"{entry.Name,-32} {(damage is null ? "as its digest says" : "DAMAGED: " + damage)}, {level.ToString().ToLowerInvariant()}");
+            whole &= damage is null && Report(store.SignersOf(entry), s_store.Keys(parsed).Count > 0);
+            if (level < import.LeastTrust)
+            {
+                Console.Out.WriteLine($"  REFUSED by this cell, which runs only models that are at least {import.LeastTrust.ToString().ToLowerInvariant()}");
+                whole = false;
+            }
+        }
+
+        return names.Except(store.List().Select(entry => entry.Name)).FirstOrDefault() is { } missing
+            ? throw new CommandException($"the store has no model {missing}, and there is no such file")
+            : whole;
+    }
+
+    /// <summary>Prints who signed; whether all signatures are right and, where one of the keys must have signed, one did.</summary>
+    private static bool Report(IReadOnlyList<(string KeyId, SignatureState State)> signers, bool required)
+    {
+        foreach ((string key, SignatureState state) in signers)
+        {
+            Console.Out.WriteLine($"  signature by key {key}: {(state switch { SignatureState.Valid => "valid", SignatureState.Bad => "BAD", _ => "of a key that is not known here" })}");
+        }
+
+        if (required && signers.All(signer => signer.State != SignatureState.Valid))
+        {
+            Console.Out.WriteLine("  NOT SIGNED by any of the keys");
+            return false;
+        }
+
+        return signers.All(signer => signer.State != SignatureState.Bad);
     }
 
     private static Command Sign()
@@ -133,7 +180,7 @@ internal static class ModelCommand
         string folder = Directory.CreateTempSubdirectory("lamina-sign-").FullName;
         try
         {
-            using ModelStore store = ModelStore.Open(folder, new ModelImportOptions { CopyFiles = false, Sandbox = false });
+            using ModelStore store = ModelStore.Open(folder, new ModelImportOptions { CopyFiles = false });
             return (await store.ImportAsync(path, progress: null, cancellation)).Digest;
         }
         finally

@@ -11,7 +11,7 @@ internal sealed class ModelStoreOptions
     private readonly Option<string?> _store = new("--store") { Description = "Folder of the store (a coordinator's StorePath).", Recursive = true };
     private readonly Option<string?> _tenant = new("--tenant") { Description = "Tenant whose models they are; the only one of the configuration, or local.", Recursive = true };
     private readonly Option<string?> _config = new("--config") { Description = "Configuration file with a section Coordinator, instead of --store; its cell's Import section holds.", Recursive = true };
-    private readonly Option<string[]> _keys = new("--signing-key") { Description = "Public key (PEM) whose signature makes a model trusted; repeat for several. With --store.", Recursive = true };
+    private readonly Option<string[]> _keys = new("--signing-key") { Description = "Public key (PEM) whose signature makes a model trusted; repeat for several. With --store, or a file.", Recursive = true };
 
     public void AddTo(Command command)
     {
@@ -20,6 +20,9 @@ internal sealed class ModelStoreOptions
         command.Options.Add(_config);
         command.Options.Add(_keys);
     }
+
+    /// <summary>Public keys that the command line names.</summary>
+    public IReadOnlyList<string> Keys(ParseResult parsed) => parsed.GetValue(_keys) ?? [];
 
     public ModelStore Open(ParseResult parsed, ILogger logger, out ModelImportOptions import)
     {

@@ -4,6 +4,7 @@ using Lamina.Cli.Output;
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator;
 using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Models;
 using Lamina.Coordinator.Quotas;
 using Microsoft.Extensions.Logging;
 
@@ -30,9 +31,10 @@ internal sealed record ServeOptions
     /// <summary>Tenants side by side instead of <see cref="Models"/>, each with models and nodes of its own.</summary>
     public IReadOnlyList<ServeTenant> Tenants { get; init; } = [];
 
-    /// <summary>As those of a coordinator's cell, for the tenant of <see cref="Models"/>.</summary>
+    /// <summary>As those of a coordinator's cell, for the tenant of <see cref="Models"/>. Without <c>Import</c> these are the caller's own files: parsed in this process and not copied.</summary>
     public TenantQuotas? Quotas { get; init; }
     public StreamOptions? Streams { get; init; }
+    public ModelImportOptions? Import { get; init; }
 
     /// <summary>Folder of the model store and of the database with tenants and keys; without it both go with this run.</summary>
     public string? StorePath { get; init; }
@@ -42,6 +44,10 @@ internal sealed record ServeOptions
     public TlsOptions? Tls { get; init; }
     public AdminOptions? Admin { get; init; }
     public bool AllowPlainHttp { get; init; }
+    public OidcOptions? Oidc { get; init; }
+    public SecurityContactOptions? SecurityContact { get; init; }
+    public string? Database { get; init; }
+    public string? SecretPath { get; init; }
 }
 
 /// <summary>One of several tenants that <c>serve</c> runs.</summary>
@@ -62,6 +68,7 @@ internal sealed record ServeTenant
     /// <summary>As those of a coordinator's cell.</summary>
     public TenantQuotas? Quotas { get; init; }
     public StreamOptions? Streams { get; init; }
+    public ModelImportOptions? Import { get; init; }
 }
 
 /// <summary><c>lamina serve</c>: coordinator and nodes on this machine, until Ctrl-C.</summary>
@@ -125,9 +132,9 @@ internal static class ServeCommand
             throw new UsageException("the section Serve needs either Models, with at least one Path, or Tenants that name theirs");
         }
 
-        if (serve.Tenants.Count > 0 && (serve.Quotas is not null || serve.Streams is not null))
+        if (serve.Tenants.Count > 0 && (serve.Quotas is not null || serve.Streams is not null || serve.Import is not null))
         {
-            throw new UsageException("Quotas and Streams of the section Serve are those of its Models; beside Tenants each of them has its own");
+            throw new UsageException("Quotas, Streams and Import of the section Serve are those of its Models; beside Tenants each of them has its own");
         }
 
         if (serve.Tenants.FirstOrDefault(tenant => tenant.Models.Count == 0) is { } empty)
@@ -146,20 +153,27 @@ internal static class ServeCommand
                 tenant.Tenant,
                 Bounds.Within(tenant.Nodes, 1, 64, $"Nodes of tenant {tenant.Tenant}"),
                 Bounds.Within(tenant.Threads, 0, 1024, $"Threads of tenant {tenant.Tenant}"),
-                Resolved(tenant.Models, tenant.Nodes)) { Quotas = tenant.Quotas ?? new(), Streams = tenant.Streams ?? new() })],
+                Resolved(tenant.Models, tenant.Nodes)) { Quotas = tenant.Quotas ?? new(), Streams = tenant.Streams ?? new(), Import = tenant.Import ?? new() })],
             Quotas = serve.Quotas ?? new(),
             Streams = serve.Streams ?? new(),
+            Import = serve.Import ?? EmbeddedCellOptions.OwnFiles,
             StorePath = serve.StorePath is { } store ? Path.GetFullPath(store) : null,
             RequireKeys = serve.RequireKeys,
             Tls = serve.Tls,
             Admin = serve.Admin,
             AllowPlainHttp = serve.AllowPlainHttp,
+            Oidc = serve.Oidc,
+            SecurityContact = serve.SecurityContact,
+            Database = serve.Database,
+            SecretPath = serve.SecretPath,
             Loggers = loggers,
         };
     }
 
     private static IReadOnlyList<ModelOptions> Resolved(IReadOnlyList<ModelOptions> models, int nodes) =>
-        [.. models.Select(model => model with { Path = Path.GetFullPath(model.Path), Draft = model.Draft is null ? null : Path.GetFullPath(model.Draft), Nodes = nodes })];
+        [.. models.Select(model => model with { Path = Resolved(model.Path), Draft = model.Draft is null ? null : Resolved(model.Draft), Nodes = nodes })];
+
+    private static string Resolved(string path) => path.StartsWith(ModelStore.StorePrefix, StringComparison.Ordinal) ? path : Path.GetFullPath(path);
 
     /// <summary>A database that goes with this run has no keys that anybody could know: it gets one for each tenant.</summary>
     private static async Task ShowKeysAsync(EmbeddedCell cell, ServeOptions serve, Logging logging, CancellationToken cancellation)

@@ -27,6 +27,7 @@ internal sealed record EmbeddedCellOptions
     /// <summary>Of the local tenant.</summary>
     public TenantQuotas Quotas { get; init; } = TenantQuotas.Unlimited;
     public StreamOptions Streams { get; init; } = new();
+    public ModelImportOptions Import { get; init; } = OwnFiles;
 
     /// <summary>Folder of the model store and the database, which stays; null = both go with this run.</summary>
     public string? StorePath { get; init; }
@@ -34,7 +35,14 @@ internal sealed record EmbeddedCellOptions
     public TlsOptions? Tls { get; init; }
     public AdminOptions? Admin { get; init; }
     public bool AllowPlainHttp { get; init; }
+    public OidcOptions? Oidc { get; init; }
+    public SecurityContactOptions? SecurityContact { get; init; }
+    public string? Database { get; init; }
+    public string? SecretPath { get; init; }
     public ILoggerFactory Loggers { get; init; } = Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
+
+    /// <summary>One user's own files, named on that user's own command line: parsed here and not copied, so that the cell starts at once.</summary>
+    public static readonly ModelImportOptions OwnFiles = new() { Sandbox = false, CopyFiles = false };
 }
 
 /// <param name="Threads">Compute threads per stage; 0 shares the cores out among all nodes.</param>
@@ -42,6 +50,7 @@ internal sealed record EmbeddedTenant(TenantId Tenant, int Nodes, int Threads, I
 {
     public TenantQuotas Quotas { get; init; } = TenantQuotas.Unlimited;
     public StreamOptions Streams { get; init; } = new();
+    public ModelImportOptions Import { get; init; } = new();
 }
 
 /// <summary>
@@ -84,7 +93,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
     {
         WorkFolder work = WorkFolder.Create();
         string folder = work.Path;
-        IReadOnlyList<EmbeddedTenant> tenants = options.Tenants.Count > 0 ? options.Tenants : [new EmbeddedTenant(LocalTenant, options.Nodes, options.Threads, options.Models) { Quotas = options.Quotas, Streams = options.Streams }];
+        IReadOnlyList<EmbeddedTenant> tenants = options.Tenants.Count > 0 ? options.Tenants : [new EmbeddedTenant(LocalTenant, options.Nodes, options.Threads, options.Models) { Quotas = options.Quotas, Streams = options.Streams, Import = options.Import }];
         List<EphemeralPki> pkis = [];
         CoordinatorHost? host = null;
         List<NodeProcess> nodes = [];
@@ -157,13 +166,14 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             Tls = options.Tls,
             Admin = options.Admin,
             AllowPlainHttp = options.AllowPlainHttp,
-            Cells = [.. tenants.Zip(pkis, CellOptions).Select(cell => tenants.Count == 1 ? cell with { Import = s_ownFiles } : cell)],
+            Oidc = options.Oidc,
+            SecurityContact = options.SecurityContact,
+            Database = options.Database,
+            SecretPath = options.SecretPath,
+            Cells = [.. tenants.Zip(pkis, CellOptions)],
         };
-        return coordinator with { KeepState = options.StorePath is not null || options.Admin is not null || coordinator.NeedsKeys() };
+        return coordinator with { KeepState = options.StorePath is not null || options.Database is not null || options.Admin is not null || coordinator.NeedsKeys() };
     }
-
-    /// <summary>One user's own files, named on that user's own command line: parsed here and not copied, so that the cell starts at once.</summary>
-    private static readonly ModelImportOptions s_ownFiles = new() { Sandbox = false, CopyFiles = false };
 
     private static CellOptions CellOptions(EmbeddedTenant tenant, EphemeralPki pki)
     {
@@ -178,6 +188,7 @@ internal sealed class EmbeddedCell : IAsyncDisposable
             Models = tenant.Models,
             Quotas = tenant.Quotas,
             Streams = tenant.Streams,
+            Import = tenant.Import,
         };
     }
 

@@ -12,13 +12,41 @@ public static unsafe partial class ProcessLimits
     private const int SetModeFilter = 1;
     private const int AllThreads = 1;
 
-    /// <summary>No core dumps, and no other process of this user may read this one's memory: prompts and keys live there.</summary>
+    /// <summary>
+    /// No core dumps, and no other process of this user may read this one's memory, neither through the kernel nor through the runtime's own sockets for debuggers and profilers:
+    /// prompts and keys live there. The sockets stay where <c>DOTNET_EnableDiagnostics=1</c> asks for them by name.
+    /// </summary>
     public static void ForbidDumps()
     {
         if (OperatingSystem.IsLinux())
         {
             Limit(CoreBytes, 0);
             _ = ProcessControl(NotDumpable, 0, 0, 0, 0);
+        }
+
+        if (!OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("DOTNET_EnableDiagnostics") != "1")
+        {
+            CloseDiagnostics();
+        }
+    }
+
+    /// <summary>The runtime opens them before the first line of a program runs, and only the environment could have told it not to. Without their names nobody connects.</summary>
+    private static void CloseDiagnostics()
+    {
+        string pid = Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        foreach (string pattern in (ReadOnlySpan<string>)[$"dotnet-diagnostic-{pid}-*", $"clr-debug-pipe-{pid}-*"])
+        {
+            try
+            {
+                foreach (string path in Directory.EnumerateFiles(Path.GetTempPath(), pattern))
+                {
+                    File.Delete(path);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // A folder for temporary files that cannot be read or written holds no such socket.
+            }
         }
     }
 

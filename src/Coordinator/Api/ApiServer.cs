@@ -84,6 +84,10 @@ internal sealed class ApiServer : IAsyncDisposable
         {
             SecurityText.Map(app, contact, TimeProvider.System);
         }
+        else if (!IPAddress.IsLoopback(listen.Address))
+        {
+            logger.LogInformation("whoever finds a vulnerability of this installation is told of no contact: Coordinator:SecurityContact puts one at {Route}", SecurityText.Route);
+        }
 
         try
         {

@@ -142,6 +142,17 @@ public sealed partial class ModelStore
         return [digest, manifest.Header.Digest, manifest.Vocabulary.Digest];
     }
 
+    /// <summary>Who signed an entry, and what that is worth by this store's keys.</summary>
+    public IReadOnlyList<(string KeyId, SignatureState State)> SignersOf(CatalogueEntry entry)
+    {
+        BlobDigest digest = BlobDigest.Parse(entry.Digest);
+        return [.. SignaturesOf(digest).Select(signature => (signature.KeyId, TrustDecision.StateOf(signature, digest, _trustedKeys)))];
+    }
+
+    /// <summary>Who signed a file that lies outside any store, in the signature beside it, and what that is worth by these keys.</summary>
+    public static IReadOnlyList<(string KeyId, SignatureState State)> SignersOf(string path, BlobDigest digest, IReadOnlyList<ECDsa> trustedKeys) =>
+        [.. SignatureBeside(path).Select(signature => (signature.KeyId, TrustDecision.StateOf(signature, digest, trustedKeys)))];
+
     private static IReadOnlyList<ManifestSignature> SignatureBeside(string path) =>
         File.Exists(path + SignatureSuffix) ? [ReadSignature(path + SignatureSuffix)] : [];
 

@@ -11,6 +11,8 @@ namespace Lamina.Coordinator.Models;
 /// </summary>
 internal sealed class PartIntake(string folder, ModelImportOptions options, string tenant, Action<string> note) : IDisposable
 {
+    private const string Otherwise = "name its SHA-256, sign it, or have it parsed in this process (Import:Sandbox = false)";
+
     private readonly List<GgufPart> _parts = [];
     private readonly List<string> _copies = [];
     private long _bytes;
@@ -111,7 +113,7 @@ internal sealed class PartIntake(string folder, ModelImportOptions options, stri
         return copy;
     }
 
-    /// <summary>Lets a child process parse the file first; null where the cell does not ask for it or no child can be had.</summary>
+    /// <summary>Lets a child process parse the file first; null where the cell does not ask for it or no child can be had. Refuses the model where the child's limits do not hold.</summary>
     private async Task<string?> CheckApartAsync(string path, CancellationToken cancellation)
     {
         if (!options.Sandbox)
@@ -121,11 +123,17 @@ internal sealed class PartIntake(string folder, ModelImportOptions options, stri
 
         if (ModelChecker.Executable is null)
         {
+            // Only hosts other than lamina itself have none beside them.
             note("an untrusted model is parsed in this process: there is no lamina executable to do it apart");
             return null;
         }
 
         ModelCheckResult result = await ModelChecker.CheckAsync(path, cancellation);
+        if (!result.MemoryLimited || !result.DoorsClosed)
+        {
+            throw new ModelRefusedException($"an untrusted model is parsed within limits, which this system does not hold ({ModelChecker.Protection(result)}): {Otherwise}");
+        }
+
         note($"an untrusted model was checked in a process of its own: {ModelChecker.Protection(result)}");
         return result.HeaderSha256;
     }

@@ -22,6 +22,22 @@ public sealed class FaultTests(ITestOutputHelper output)
         return KeepsAsync(scenario);
     }
 
+    /// <summary>Of the attack board: every process in a control group with a fifth more memory than it took, then five hundred requests at once.</summary>
+    [Trait("Attack", "R3")]
+    [Fact]
+    public Task Cell_InAMemoryLimitLittleAboveItsWorkingSet_LosesNoProcess() => OnTheBoardAsync("little-memory");
+
+    /// <summary>Of the attack board: bytes altered, repeated and doubled on the wire under streams that must end with the undisturbed answer.</summary>
+    [Trait("Attack", "H4")]
+    [Fact]
+    public Task Cell_WhoseTrafficIsAltered_AnswersAsIfUndisturbed() => OnTheBoardAsync("altered");
+
+    private Task OnTheBoardAsync(string scenario)
+    {
+        Assert.SkipUnless(AttackScale.IsFull, "takes a minute; ./test --attack-board runs it");
+        return KeepsAsync(scenario);
+    }
+
     /// <summary>So that <c>./test --faults</c> leaves none out and asks for none that there is not.</summary>
     [Fact]
     public void Table_OfFaults_NamesEveryScenarioAndNoOther()

@@ -29,6 +29,13 @@ public sealed class ModelCommandTests : IDisposable
         Assert.Matches("tiny +trusted", await RunAsync(0, "model", "list", "--store", Store, "--signing-key", key + ".pub"));
         Assert.Contains("as its digest says", await RunAsync(0, "model", "verify", "--store", Store), StringComparison.Ordinal);
 
+        Assert.Contains("of a key that is not known here", await RunAsync(0, "model", "verify", "tiny", "--store", Store), StringComparison.Ordinal);
+        Assert.Contains("valid", await RunAsync(0, "model", "verify", "tiny", "--store", Store, "--signing-key", key + ".pub"), StringComparison.Ordinal);
+
+        // Another key's word is asked for, and nobody gave it.
+        await RunAsync(0, "model", "key", key + "2");
+        Assert.Contains("NOT SIGNED", await RunAsync(1, "model", "verify", "tiny", "--store", Store, "--signing-key", key + "2.pub"), StringComparison.Ordinal);
+
         string kept = Directory.EnumerateFiles(Path.Combine(Store, "local", "files"), "*.gguf").Single();
         File.SetUnixFileMode(kept, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         using (FileStream file = File.OpenWrite(kept))
@@ -41,6 +48,37 @@ public sealed class ModelCommandTests : IDisposable
         Assert.Contains("DAMAGED: tensor", await RunAsync(1, "model", "verify", "--store", Store), StringComparison.Ordinal);
         await RunAsync(0, "model", "remove", "tiny", "--store", Store);
         Assert.Empty(Directory.EnumerateFiles(Path.Combine(Store, "local"), "*", SearchOption.AllDirectories));
+    }
+
+    /// <summary>A signature travels beside its file; one that was altered, or lies beside another model, is found.</summary>
+    [Trait("Attack", "H2")]
+    [Fact]
+    public async Task Verify_FileWithASignatureBesideIt_IsJudgedByTheKey()
+    {
+        string model = Path.Combine(_folder.Path, "copy.gguf"), key = Path.Combine(_folder.Path, "key"), signature = model + ".sig";
+        File.Copy(Repository.File("models/lamina-tiny-q8_0.gguf"), model);
+        await RunAsync(0, "model", "key", key);
+        Assert.Contains("NOT SIGNED", await RunAsync(1, "model", "verify", model, "--signing-key", key + ".pub"), StringComparison.Ordinal);
+        await RunAsync(0, "model", "sign", model, "--key", key);
+        Assert.Contains("valid", await RunAsync(0, "model", "verify", model, "--signing-key", key + ".pub"), StringComparison.Ordinal);
+
+        JsonNode sound = JsonNode.Parse(await File.ReadAllTextAsync(signature))!;
+        byte[] value = Convert.FromBase64String(sound["value"]!.GetValue<string>());
+        value[10] ^= 1;
+        sound["value"] = Convert.ToBase64String(value);
+        await File.WriteAllTextAsync(signature, sound.ToJsonString());
+        Assert.Contains("BAD", await RunAsync(1, "model", "verify", model, "--signing-key", key + ".pub"), StringComparison.Ordinal);
+
+        File.Delete(signature);
+        await RunAsync(0, "model", "sign", model, "--key", key);
+        using (FileStream file = File.OpenWrite(model))
+        {
+            file.Position = file.Length - 4000;
+            file.WriteByte(0x55);
+            file.WriteByte(0xAA);
+        }
+
+        Assert.Contains("BAD", await RunAsync(1, "model", "verify", model, "--signing-key", key + ".pub"), StringComparison.Ordinal);
     }
 
     /// <summary>A hundred gigabytes that a header claims are refused by the shipping executable at once, in the sandbox.</summary>

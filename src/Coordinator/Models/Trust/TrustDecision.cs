@@ -25,6 +25,12 @@ public static class TrustDecision
         return signed ? ModelTrust.Trusted : pinned || evidence.PartsPinned ? ModelTrust.Verified : ModelTrust.Untrusted;
     }
 
+    /// <summary>What one signature is worth to whoever trusts these keys.</summary>
+    public static SignatureState StateOf(ManifestSignature signature, BlobDigest digest, IReadOnlyList<ECDsa> trustedKeys) =>
+        trustedKeys.Any(key => signature.IsValid(digest, key)) ? SignatureState.Valid
+        : signature.Digest != digest.ToString() || trustedKeys.Any(key => ManifestSignature.KeyIdOf(key) == signature.KeyId) ? SignatureState.Bad
+        : SignatureState.UnknownKey;
+
     /// <summary>Null when a cell with this policy runs such a model, else the sentence.</summary>
     public static string? Refuse(ModelTrust level, ModelTrust least, string tenant) => level >= least ? null :
         $"the model is {Name(level)}, and cell {tenant} runs only {Name(least)} ones: "
@@ -40,6 +46,18 @@ public static class TrustDecision
         ModelTrust.Verified => "verified",
         _ => "untrusted",
     };
+}
+
+public enum SignatureState
+{
+    /// <summary>A trusted key made it over exactly this model.</summary>
+    Valid,
+
+    /// <summary>No trusted key has its id: it says nothing.</summary>
+    UnknownKey,
+
+    /// <summary>It is for another model, or not made by the key whose id it has.</summary>
+    Bad,
 }
 
 /// <summary>A model that may not run here; the message is one sentence for the operator.</summary>
