@@ -24,9 +24,14 @@ public static class GovernorProtocol
     public sealed record SettleQuota(
         [property: Key(0)] TenantId Tenant, [property: Key(1)] string Reservation, [property: Key(2)] long PromptTokens, [property: Key(3)] long GeneratedTokens) : IWireMessage;
 
-    /// <summary>Says now and then that a coordinator is alive and what it runs, so that a governor that moved knows it again. Much of it comes in several messages.</summary>
+    /// <summary>Says now and then that a coordinator is alive, what it runs and what waits there, so that a governor that moved knows it again. Much of it comes in several messages.</summary>
+    /// <param name="Waiting">Requests that were told to wait, answered when they need not any more; null from the version before.</param>
     [MessagePackObject]
-    public sealed record HoldQuota([property: Key(0)] TenantId Tenant, [property: Key(1)] string Holder, [property: Key(2)] IReadOnlyList<ReserveQuota> Running) : IWireMessage;
+    public sealed record HoldQuota(
+        [property: Key(0)] TenantId Tenant,
+        [property: Key(1)] string Holder,
+        [property: Key(2)] IReadOnlyList<ReserveQuota> Running,
+        [property: Key(3)] IReadOnlyList<ReserveQuota>? Waiting = null) : IWireMessage;
 
     /// <param name="Waits">The request is to wait; another decision follows.</param>
     /// <param name="Refusal">Number of the reason; null when it is not refused.</param>

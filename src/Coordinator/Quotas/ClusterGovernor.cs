@@ -12,8 +12,12 @@ internal sealed class ClusterGovernor : IQuotaGovernor
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan s_beat = TimeSpan.FromSeconds(5);
+
     /// <summary>What is left of tokens, which a refusal tells too, is not older than this.</summary>
     private static readonly TimeSpan s_memory = TimeSpan.FromSeconds(1);
+
+    private const int MaxRefused = 4096;
 
     private readonly TenantId _tenant;
     private readonly string _holder;
@@ -28,14 +32,15 @@ internal sealed class ClusterGovernor : IQuotaGovernor
     /// <param name="region">Of the governor's sharding.</param>
     /// <param name="holder">This coordinator's name.</param>
     /// <param name="coordinators">How many the cell is configured with: alone, this one decides by that part of the rules.</param>
-    public ClusterGovernor(ActorSystem system, IActorRef region, TenantId tenant, string holder, int coordinators, TenantBudget start, TimeProvider time)
+    /// <param name="beat">How often the governor is told what runs and waits here; five seconds when null.</param>
+    public ClusterGovernor(ActorSystem system, IActorRef region, TenantId tenant, string holder, int coordinators, TenantBudget start, TimeProvider time, TimeSpan? beat = null)
     {
         _tenant = tenant;
         _holder = holder;
         _coordinators = coordinators;
         _time = time;
         _alone = new LocalGovernor(start.WithQuotas(Part(start.Quotas), time.GetUtcNow().ToUnixTimeMilliseconds()), time);
-        _desk = system.ActorOf(Props.Create(() => new Desk(region, tenant, holder)), $"governor-desk-{Guid.NewGuid():n}");
+        _desk = system.ActorOf(Props.Create(() => new Desk(region, tenant, holder, beat ?? s_beat)), $"governor-desk-{Guid.NewGuid():n}");
     }
 
     /// <summary>The governor is not asked: what it last said is good for as long as requests do not fit again.</summary>
@@ -64,6 +69,12 @@ internal sealed class ClusterGovernor : IQuotaGovernor
         QuotaVerdict verdict = await AskAsync(id, key, cost, cancellation);
         if (verdict.Decision.Refusal is QuotaReason.RequestsPerMinute or QuotaReason.RequestsPerDay)
         {
+            if (_refused.Count >= MaxRefused)
+            {
+                // None of them is older than a second, so forgetting them costs little.
+                _refused.Clear();
+            }
+
             _refused[key] = (verdict, _time.GetTimestamp());
         }
 
@@ -114,19 +125,24 @@ internal sealed class ClusterGovernor : IQuotaGovernor
 
     /// <param name="Heard">Completes when the governor has answered at all.</param>
     /// <param name="Decided">Completes when the request runs or is refused.</param>
-    private sealed record Asked(GovernorProtocol.ReserveQuota Reserve, TaskCompletionSource Heard, TaskCompletionSource<QuotaVerdict> Decided) : INoSerializationVerificationNeeded;
+    private sealed record Asked(GovernorProtocol.ReserveQuota Reserve, TaskCompletionSource Heard, TaskCompletionSource<QuotaVerdict> Decided) : INoSerializationVerificationNeeded
+    {
+        public bool Runs => Decided.Task.IsCompleted && Decided.Task.Result.Decision.Runs;
+
+        public bool Waits => Heard.Task.IsCompleted && !Decided.Task.IsCompleted;
+    }
 
     /// <summary>Matches the governor's answers with those who wait for them, and tells it now and then what runs here.</summary>
     private sealed class Desk : ReceiveActor, IWithTimers
     {
         private const int MaxPerMessage = 200;
 
-        private static readonly TimeSpan s_beat = TimeSpan.FromSeconds(5);
-
+        private readonly TimeSpan _beat;
         private readonly Dictionary<string, Asked> _open = new(StringComparer.Ordinal);
 
-        public Desk(IActorRef region, TenantId tenant, string holder)
+        public Desk(IActorRef region, TenantId tenant, string holder, TimeSpan beat)
         {
+            _beat = beat;
             Receive<Asked>(asked =>
             {
                 _open[asked.Reserve.Reservation] = asked;
@@ -140,16 +156,20 @@ internal sealed class ClusterGovernor : IQuotaGovernor
             Receive<GovernorProtocol.QuotaDecided>(decided => OnDecided(decided, region), decided => decided.Tenant == tenant);
             Receive<Beat>(_ =>
             {
-                foreach (Asked[] part in _open.Values.Where(asked => !asked.Decided.Task.IsCompleted || asked.Decided.Task.Result.Decision.Runs).Chunk(MaxPerMessage).DefaultIfEmpty([]))
+                // What was told to wait is told again: a governor that moved, or lost the request or its answer, would else never let it run.
+                foreach (Asked[] part in _open.Values.Where(asked => asked.Runs || asked.Waits).Chunk(MaxPerMessage).DefaultIfEmpty([]))
                 {
-                    region.Tell(new GovernorProtocol.HoldQuota(tenant, holder, [.. part.Where(asked => asked.Decided.Task.IsCompleted).Select(asked => asked.Reserve)]), Self);
+                    region.Tell(
+                        new GovernorProtocol.HoldQuota(
+                            tenant, holder, [.. part.Where(asked => asked.Runs).Select(asked => asked.Reserve)], [.. part.Where(asked => asked.Waits).Select(asked => asked.Reserve)]),
+                        Self);
                 }
             });
         }
 
         public ITimerScheduler Timers { get; set; } = null!;
 
-        protected override void PreStart() => Timers.StartPeriodicTimer(nameof(Beat), Beat.Instance, s_beat);
+        protected override void PreStart() => Timers.StartPeriodicTimer(nameof(Beat), Beat.Instance, _beat);
 
         private void OnDecided(GovernorProtocol.QuotaDecided decided, IActorRef region)
         {

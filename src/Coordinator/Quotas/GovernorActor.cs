@@ -67,6 +67,19 @@ internal sealed class GovernorActor : ReceiveActor, IWithTimers, IWithUnboundedS
         }
 
         _holders[reserve.Holder] = Now;
+        if (_waiting.ContainsKey(id))
+        {
+            _waiting[id] = Sender;
+            Answer(Sender, id, reserve.Key, QuotaDecision.Wait);
+            return;
+        }
+
+        Decide(id, reserve);
+    }
+
+    /// <summary>A request that does not wait yet; one that runs is told so again.</summary>
+    private void Decide(Guid id, GovernorProtocol.ReserveQuota reserve)
+    {
         TenantQuotas rules = _sources.Rules(_tenant);
         if (rules != _budget.Quotas)
         {
@@ -104,7 +117,31 @@ internal sealed class GovernorActor : ReceiveActor, IWithTimers, IWithUnboundedS
         {
             if (Guid.TryParse(running.Reservation, out Guid id) && IsSound(running))
             {
+                if (_waiting.Remove(id))
+                {
+                    // The governor before this one let it run.
+                    Apply(_budget.Settle(id, 0, 0, Now, out ImmutableArray<Reservation> started), started);
+                }
+
                 _budget = _budget.Adopt(new Reservation(id, hold.Holder, running.Key, CostOf(running), Now, DayBudget.DayOf(Now)), Now);
+            }
+        }
+
+        // After what runs, so that it does not take its place.
+        foreach (GovernorProtocol.ReserveQuota waiting in hold.Waiting ?? [])
+        {
+            if (!Guid.TryParse(waiting.Reservation, out Guid id) || !IsSound(waiting))
+            {
+                continue;
+            }
+
+            if (_waiting.ContainsKey(id))
+            {
+                _waiting[id] = Sender;
+            }
+            else
+            {
+                Decide(id, waiting with { Holder = hold.Holder });
             }
         }
     }
@@ -114,6 +151,11 @@ internal sealed class GovernorActor : ReceiveActor, IWithTimers, IWithUnboundedS
         foreach (string holder in _holders.Where(one => Now - one.Value > s_silence.TotalMilliseconds).Select(one => one.Key).ToArray())
         {
             _holders.Remove(holder);
+            foreach (Reservation lost in _budget.Waiting.Where(reservation => reservation.Holder == holder))
+            {
+                _waiting.Remove(lost.Id);
+            }
+
             Apply(_budget.DropHolder(holder, Now, out ImmutableArray<Reservation> started), started);
         }
     }

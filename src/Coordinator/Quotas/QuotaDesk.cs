@@ -8,7 +8,9 @@ namespace Lamina.Coordinator.Quotas;
 internal sealed class QuotaDesk(IReadOnlyDictionary<TenantId, TenantQuotas> configured, Func<TenantId, TenantBudget, IQuotaGovernor> governor, TimeProvider time)
 {
     private readonly ConcurrentDictionary<TenantId, Lazy<IQuotaGovernor>> _governors = new();
-    private IReadOnlyDictionary<TenantId, TenantQuotas> _set = new Dictionary<TenantId, TenantQuotas>();
+
+    /// <summary>In force; null as long as there are only those of the configuration. Put together once for each change, because a governor that is given other rules goes through all keys.</summary>
+    private IReadOnlyDictionary<TenantId, TenantQuotas>? _rules;
     private ImmutableDictionary<TenantId, ImmutableDictionary<string, DayUse>> _usedToday = ImmutableDictionary<TenantId, ImmutableDictionary<string, DayUse>>.Empty;
 
     /// <summary>What the ledger says of today, before the first request is decided.</summary>
@@ -18,16 +20,18 @@ internal sealed class QuotaDesk(IReadOnlyDictionary<TenantId, TenantQuotas> conf
         tenant,
         _ => new Lazy<IQuotaGovernor>(() => governor(tenant, TenantBudget.Start(RulesOf(tenant), time.GetUtcNow().ToUnixTimeMilliseconds(), _usedToday.GetValueOrDefault(tenant))))).Value;
 
-    public TenantQuotas RulesOf(TenantId tenant)
-    {
-        TenantQuotas file = configured.GetValueOrDefault(tenant, TenantQuotas.Unlimited);
-        return Volatile.Read(ref _set).TryGetValue(tenant, out TenantQuotas? set) ? Merge(file, set) : file;
-    }
+    public TenantQuotas RulesOf(TenantId tenant) => (Volatile.Read(ref _rules) ?? configured).GetValueOrDefault(tenant, TenantQuotas.Unlimited);
 
     /// <summary>Takes over what the database says now.</summary>
     public void Change(IReadOnlyDictionary<TenantId, TenantQuotas> set)
     {
-        Volatile.Write(ref _set, set);
+        var rules = new Dictionary<TenantId, TenantQuotas>(configured);
+        foreach ((TenantId tenant, TenantQuotas own) in set)
+        {
+            rules[tenant] = Merge(configured.GetValueOrDefault(tenant, TenantQuotas.Unlimited), own);
+        }
+
+        Volatile.Write(ref _rules, rules);
         foreach ((TenantId tenant, Lazy<IQuotaGovernor> governor) in _governors)
         {
             governor.Value.Change(RulesOf(tenant));

@@ -23,6 +23,9 @@ internal sealed record ScopeBudget
     /// <summary>Requests that wait for a place.</summary>
     public int Waiting { get; init; }
 
+    /// <summary>When the last of its requests that had waited was let run, or its first began to wait: the number of such requests of the tenant by then.</summary>
+    public long Turn { get; init; }
+
     public bool IsIdle => Running == 0 && Waiting == 0;
 
     /// <param name="used">What the ledger says was used today already.</param>

@@ -27,6 +27,7 @@ internal readonly record struct QuotaDecision(bool Runs, bool Waits, QuotaReason
 internal sealed record TenantBudget
 {
     private const int MaxWaiting = 1024;
+    private const int FirstPruneAt = 256;
     private const long FirstEstimate = 1000;
     private const long LongestEstimate = 60_000;
 
@@ -46,6 +47,11 @@ internal sealed record TenantBudget
 
     private long UsedBeforeDay { get; init; }
 
+    /// <summary>Requests that waited and were let run.</summary>
+    private long Turns { get; init; }
+
+    private int PruneAt { get; init; } = FirstPruneAt;
+
     /// <param name="used">What the ledger says of today, by key.</param>
     public static TenantBudget Start(TenantQuotas quotas, long now, ImmutableDictionary<string, DayUse>? used = null)
     {
@@ -56,9 +62,7 @@ internal sealed record TenantBudget
 
     /// <summary>The key's budget at a time.</summary>
     public ScopeBudget KeyAt(string key, long now) =>
-        Keys.TryGetValue(key, out ScopeBudget? budget)
-            ? budget.AtTime(now)
-            : ScopeBudget.Fresh(Quotas.Of(key), now, DayBudget.DayOf(now) == UsedBeforeDay ? UsedBefore.GetValueOrDefault(key) : default);
+        Keys.TryGetValue(key, out ScopeBudget? budget) ? budget.AtTime(now) : Fresh(key, now);
 
     /// <summary>The same use under other rules.</summary>
     public TenantBudget WithQuotas(TenantQuotas quotas, long now) => this with
@@ -89,7 +93,7 @@ internal sealed record TenantBudget
         }
 
         QuotaReason? place = tenant.PlaceShortage(cost) ?? own.PlaceShortage(cost);
-        bool mustWait = place is not null || (cost.Generations > 0 && HasWaiting(key));
+        bool mustWait = place is not null || (cost.Generations > 0 && (HasWaiting(key) || (FirstInTurn() is { } first && !GoesBefore(own, Keys[first.Key]))));
         if (mustWait && (tenant.Waiting >= (tenant.Rules.QueueLength ?? MaxWaiting) || own.Waiting >= (own.Rules.QueueLength ?? MaxWaiting)))
         {
             decision = QuotaDecision.Refuse(place ?? QuotaReason.ConcurrentGenerations, PlaceEstimate(tenant, own));
@@ -100,9 +104,15 @@ internal sealed record TenantBudget
         decision = mustWait ? QuotaDecision.Wait : QuotaDecision.Run;
         tenant = tenant.TakeRates(cost);
         own = own.TakeRates(cost);
-        return mustWait
-            ? this with { Tenant = tenant with { Waiting = tenant.Waiting + 1 }, Keys = Keys.SetItem(key, own with { Waiting = own.Waiting + 1 }), Waiting = Waiting.Add(reservation) }
-            : this with { Tenant = tenant.TakePlace(cost), Keys = Keys.SetItem(key, own.TakePlace(cost)), Running = Running.Add(id, reservation) };
+        if (mustWait)
+        {
+            // A key that begins to wait is behind those that wait already, and before what they ask for after their next turn.
+            own = own with { Waiting = own.Waiting + 1, Turn = own.Waiting == 0 ? Turns : own.Turn };
+            return this with { Tenant = tenant with { Waiting = tenant.Waiting + 1 }, Keys = Keys.SetItem(key, own), Waiting = Waiting.Add(reservation) };
+        }
+
+        TenantBudget after = this with { Tenant = tenant.TakePlace(cost), Keys = Keys.SetItem(key, own.TakePlace(cost)), Running = Running.Add(id, reservation) };
+        return after.Pruned(now);
     }
 
     /// <summary>A request has ended: what it did not use is given back, and others may begin. Nothing happens for one that is not known.</summary>
@@ -123,7 +133,7 @@ internal sealed record TenantBudget
         TenantBudget after = this with
         {
             Tenant = Back(Tenant),
-            Keys = Keys.SetItem(reservation.Key, Back(Keys[reservation.Key])),
+            Keys = Keys.SetItem(reservation.Key, Back(KeyAt(reservation.Key, now))),
             Running = Running.Remove(id),
             MeanDuration = cost.Generations == 0 ? MeanDuration : ((MeanDuration * 7) + Math.Max(1, now - reservation.At)) / 8,
         };
@@ -180,7 +190,7 @@ internal sealed record TenantBudget
         return after.StartWaiting(now, out started);
     }
 
-    /// <summary>Lets those run that now have a place: each time the first of the key with the fewest running generations for its weight. A key whose first does not fit waits, whoever is behind.</summary>
+    /// <summary>Lets those run that now have a place: each time the first of the key with the fewest running generations for its weight; of several the one whose turn was longest ago. A key whose first does not fit waits, whoever is behind.</summary>
     public TenantBudget StartWaiting(long now, out ImmutableArray<Reservation> started)
     {
         ImmutableArray<Reservation>.Builder all = ImmutableArray.CreateBuilder<Reservation>();
@@ -192,7 +202,8 @@ internal sealed record TenantBudget
             after = after with
             {
                 Tenant = after.Tenant.TakePlace(next.Cost) with { Waiting = after.Tenant.Waiting - 1 },
-                Keys = after.Keys.SetItem(next.Key, own.TakePlace(next.Cost) with { Waiting = own.Waiting - 1 }),
+                Keys = after.Keys.SetItem(next.Key, own.TakePlace(next.Cost) with { Waiting = own.Waiting - 1, Turn = after.Turns + 1 }),
+                Turns = after.Turns + 1,
                 Waiting = after.Waiting.Remove(next),
                 Running = after.Running.Add(next.Id, running),
             };
@@ -203,26 +214,53 @@ internal sealed record TenantBudget
         return after;
     }
 
-    private Reservation? NextToStart()
+    private Reservation? NextToStart() => FirstInTurn() is { } first && Tenant.PlaceShortage(first.Cost) is null ? first : null;
+
+    /// <summary>
+    /// Whose turn the tenant's next place is, of those that only the tenant's limits hold back. Places are kept for it until there are enough: else a request for several would wait as long
+    /// as others come that ask for one.
+    /// </summary>
+    private Reservation? FirstInTurn()
     {
+        if (Waiting.IsEmpty)
+        {
+            return null;
+        }
+
         Reservation? best = null;
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (Reservation waiting in Waiting)
         {
-            if (seen.Add(waiting.Key) && Keys[waiting.Key].PlaceShortage(waiting.Cost) is null && (best is null || GoesBefore(waiting.Key, best.Key)))
+            if (seen.Add(waiting.Key) && Keys[waiting.Key].PlaceShortage(waiting.Cost) is null && (best is null || IsNext(Keys[waiting.Key], Keys[best.Key])))
             {
                 best = waiting;
             }
         }
 
-        return best is not null && Tenant.PlaceShortage(best.Cost) is null ? best : null;
+        return best;
     }
 
-    private bool GoesBefore(string key, string other)
+    /// <summary>Of equals the one whose turn was longer ago: where there are so few places that none of them has one running, a long queue of one would else go first as a whole.</summary>
+    private static bool IsNext(ScopeBudget a, ScopeBudget b) => GoesBefore(a, b) || (!GoesBefore(b, a) && a.Turn < b.Turn);
+
+    private static bool GoesBefore(ScopeBudget a, ScopeBudget b)
     {
-        (ScopeBudget a, ScopeBudget b) = (Keys[key], Keys[other]);
         int priority = (a.Rules.Priority ?? 0).CompareTo(b.Rules.Priority ?? 0);
         return priority != 0 ? priority > 0 : (long)a.Running * (b.Rules.Weight ?? 1) < (long)b.Running * (a.Rules.Weight ?? 1);
+    }
+
+    private ScopeBudget Fresh(string key, long now) => ScopeBudget.Fresh(Quotas.Of(key), now, DayBudget.DayOf(now) == UsedBeforeDay ? UsedBefore.GetValueOrDefault(key) : default);
+
+    /// <summary>Forgets keys that would be the same if they came for the first time, whenever there are twice as many as were left the last time.</summary>
+    private TenantBudget Pruned(long now)
+    {
+        if (Keys.Count < PruneAt)
+        {
+            return this;
+        }
+
+        var left = Keys.Where(pair => !pair.Value.IsIdle || pair.Value.AtTime(now) with { Turn = 0 } != Fresh(pair.Key, now)).ToImmutableDictionary();
+        return this with { Keys = left, PruneAt = Math.Max(FirstPruneAt, left.Count * 2) };
     }
 
     private bool HasWaiting(string key) => Keys.TryGetValue(key, out ScopeBudget? own) && own.Waiting > 0;

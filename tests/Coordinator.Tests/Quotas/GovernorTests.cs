@@ -92,6 +92,98 @@ public sealed class GovernorTests : IDisposable
         Assert.Equal(QuotaReason.RequestsPerMinute, (await AskAsync(alone)).Decision.Refusal);
     }
 
+    /// <summary>The request waits at the one governor; the next one, which knows nothing of it, lets it run when its turn has come.</summary>
+    [Fact]
+    public async Task Request_ThatWaitsWhileItsGovernorMoves_RunsWhenAPlaceIsFree()
+    {
+        var rules = new QuotaRules { ConcurrentGenerations = 1 };
+        IActorRef region = _system.ActorOf(Props.Create(() => new Region(Governor(rules))));
+        ClusterGovernor first = Client(region, "first", rules, beat: TimeSpan.FromMilliseconds(50));
+        ClusterGovernor second = Client(region, "second", rules, beat: TimeSpan.FromMilliseconds(50));
+        var running = Guid.NewGuid();
+        Assert.True((await first.AdmitAsync(running, "k", s_cost, default)).Decision.Runs);
+        Task<QuotaVerdict>[] waiting = [AskAsync(second), AskAsync(second)];
+        IActorRef next = Governor(rules);
+        await UntilAsync(async () => (await region.Ask<int>(nameof(Region), s_deadline)) >= 3);
+        region.Tell(next);
+
+        // As the region does, what was on its way to the old one is lost with it.
+        first.Settle(running, 10, 10);
+        QuotaVerdict ran = await (await Task.WhenAny(waiting).WaitAsync(s_deadline));
+        Assert.True(ran.Decision.Runs);
+        Assert.Equal(1, waiting.Count(one => one.IsCompleted));
+    }
+
+    [Fact]
+    public async Task Request_AskedForAgain_IsReservedOnce()
+    {
+        IActorRef governor = Governor(new QuotaRules { ConcurrentGenerations = 1, QueueLength = 1, RequestsPerMinute = 2 });
+        GovernorProtocol.ReserveQuota runs = Reserve("first"), waits = Reserve("second");
+        Assert.Equal((false, null), await DecideAsync(governor, runs));
+        Assert.Equal((true, null), await DecideAsync(governor, waits));
+        Assert.Equal((true, null), await DecideAsync(governor, waits));
+        Assert.Equal((false, null), await DecideAsync(governor, runs));
+        Assert.Equal((false, (int)QuotaReason.RequestsPerMinute), await DecideAsync(governor, Reserve("first")));
+    }
+
+    /// <summary>The decision was lost, or the governor before this one had let it run.</summary>
+    [Fact]
+    public async Task Request_ToldOfAgainThatRuns_IsAnsweredAndHoldsItsPlaceOnce()
+    {
+        IActorRef governor = Governor(new QuotaRules { ConcurrentGenerations = 1 });
+        GovernorProtocol.ReserveQuota runs = Reserve("first"), waits = Reserve("second");
+        Assert.Equal((false, null), await DecideAsync(governor, runs));
+        var hold = new GovernorProtocol.HoldQuota(s_tenant, "first", [], [runs]);
+        GovernorProtocol.QuotaDecided again = await governor.Ask<GovernorProtocol.QuotaDecided>(hold, s_deadline);
+        Assert.Equal((runs.Reservation, false, null), (again.Reservation, again.Waits, again.Refusal));
+
+        Assert.Equal((true, null), await DecideAsync(governor, waits));
+        governor.Tell(new GovernorProtocol.HoldQuota(s_tenant, "second", [waits]));
+        governor.Tell(new GovernorProtocol.SettleQuota(s_tenant, runs.Reservation, 10, 10));
+        GovernorProtocol.ReserveQuota third = Reserve("third");
+        Assert.Equal((true, null), await DecideAsync(governor, third));
+        governor.Tell(new GovernorProtocol.SettleQuota(s_tenant, waits.Reservation, 10, 10));
+        Assert.Equal((false, null), await DecideAsync(governor, third));
+    }
+
+    [Fact]
+    public void Hold_OfTheVersionBefore_HasNothingThatWaits()
+    {
+        byte[] before = MessagePack.MessagePackSerializer.Serialize(new object[] { "acme", "first", Array.Empty<object>() });
+        Assert.Null(Wire.Decode<GovernorProtocol.HoldQuota>(before).Waiting);
+    }
+
+    private static async Task<(bool Waits, int? Refusal)> DecideAsync(IActorRef governor, GovernorProtocol.ReserveQuota reserve)
+    {
+        GovernorProtocol.QuotaDecided decided = await governor.Ask<GovernorProtocol.QuotaDecided>(reserve, s_deadline);
+        return (decided.Waits, decided.Refusal);
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        using var deadline = new CancellationTokenSource(s_deadline);
+        while (!await condition())
+        {
+            await Task.Delay(5, deadline.Token);
+        }
+    }
+
+    /// <summary>Passes messages on to the governor of the moment, and tells how many requests it passed on.</summary>
+    private sealed class Region : ReceiveActor
+    {
+        public Region(IActorRef governor)
+        {
+            int passed = 0;
+            Receive<IActorRef>(next => governor = next);
+            Receive<string>(_ => Sender.Tell(passed));
+            ReceiveAny(message =>
+            {
+                passed += message is GovernorProtocol.ReserveQuota ? 1 : 0;
+                governor.Forward(message);
+            });
+        }
+    }
+
     /// <summary>A governor for whom the day's requests are used up.</summary>
     private sealed class UsedUp : ReceiveActor
     {
@@ -111,8 +203,8 @@ public sealed class GovernorTests : IDisposable
         return _system.ActorOf(Props.Create(() => new GovernorActor(s_tenant, sources)));
     }
 
-    private ClusterGovernor Client(IActorRef region, string holder, QuotaRules rules, TimeProvider? time = null) =>
-        new(_system, region, s_tenant, holder, 2, TenantBudget.Start(new TenantQuotas { Tenant = rules }, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()), time ?? TimeProvider.System);
+    private ClusterGovernor Client(IActorRef region, string holder, QuotaRules rules, TimeProvider? time = null, TimeSpan? beat = null) =>
+        new(_system, region, s_tenant, holder, 2, TenantBudget.Start(new TenantQuotas { Tenant = rules }, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()), time ?? TimeProvider.System, beat);
 
     private static async Task<QuotaVerdict> AskAsync(ClusterGovernor governor) => await governor.AdmitAsync(Guid.NewGuid(), "k", s_cost, default).AsTask().WaitAsync(s_deadline);
 

@@ -150,6 +150,66 @@ public class TenantBudgetProperties
         },
         iter: 2000);
 
+    /// <summary>
+    /// Keys that ask again as soon as one of theirs has ended, some for one place and some for many: each of those that wait has its turn. A key whose request waits has none running, so of
+    /// each other key at most one goes before it, and places are kept for it until there are enough.
+    /// </summary>
+    [Fact]
+    public void Waiting_BesideKeysThatNeverStopAsking_HasItsTurn() =>
+        Gen.Select(Gen.Int[1, 6], Gen.Int[1, 6].Array[2, 4], Gen.Int[1, 6], Gen.Int[0, 1000].Array[60]).Sample(
+            (places, sizes, size, ends) =>
+            {
+                TenantBudget budget = TenantBudget.Start(new TenantQuotas { Tenant = new QuotaRules { ConcurrentGenerations = places } }, Start);
+                void Ask(int key) => budget = budget.Ask(Guid.NewGuid(), "a", $"key-{key}", new RequestCost(1, 1, Math.Min(sizes[key], places), 1), Start, out _);
+                for (int i = 0; i < 4 * sizes.Length; i++)
+                {
+                    Ask(i % sizes.Length);
+                }
+
+                var late = Guid.NewGuid();
+                budget = budget.Ask(late, "a", "late", new RequestCost(1, 1, Math.Min(size, places), 1), Start, out _);
+                int most = (sizes.Length + 1) * (places + 1);
+                for (int ended = 0; !budget.Running.ContainsKey(late); ended++)
+                {
+                    Assert.True(ended < most, $"{ended} requests ended, and it still waits");
+                    Reservation[] running = [.. budget.Running.Values.OrderBy(one => one.Key, StringComparer.Ordinal)];
+                    Reservation next = running[ends[ended % ends.Length] % running.Length];
+                    budget = budget.Settle(next.Id, 1, 1, Start, out _);
+                    Ask(int.Parse(next.Key["key-".Length..], System.Globalization.CultureInfo.InvariantCulture));
+                }
+            },
+            iter: 2000);
+
+    /// <summary>What is forgotten of keys comes back the same: the same course, beside keys that come once and never again, is decided the same.</summary>
+    [Fact]
+    public void Keys_ThatCameOnce_AreForgottenAndNothingElseChanges() => s_course.Sample(
+        course =>
+        {
+            var quotas = new TenantQuotas { Tenant = course.Tenant with { RequestsPerMinute = null, QueueLength = null, ConcurrentGenerations = null, KvBytes = null }, EachKey = course.Key };
+            TenantBudget alone = TenantBudget.Start(quotas, Start), crowded = alone;
+            long now = Start;
+            int most = 0, number = 0;
+            foreach (Action action in course.Actions)
+            {
+                now += action.Pause;
+                var id = Guid.NewGuid();
+                alone = alone.Ask(id, "a", $"key-{action.Key}", action.Cost, now, out QuotaDecision expected);
+                crowded = crowded.Ask(id, "a", $"key-{action.Key}", action.Cost, now, out QuotaDecision decision);
+                Assert.Equal(expected, decision);
+                for (int i = 0; i < 20; i++)
+                {
+                    var once = Guid.NewGuid();
+                    crowded = crowded.Ask(once, "a", $"once-{number++}", default, now, out _).Settle(once, 0, 0, now, out _);
+                }
+
+                most = Math.Max(most, crowded.Keys.Count);
+            }
+
+            // Those of the last minute stay where a rate of theirs is not whole again; without one, none does.
+            Assert.True(course.Key.RequestsPerMinute is not null || most <= 300, $"{most} keys are known after {number}");
+        },
+        iter: 300);
+
     private static Gen<T?> Perhaps<T>(Gen<T> value)
         where T : struct => Gen.Select(Gen.Bool, value).Select(pair => pair.Item1 ? pair.Item2 : (T?)null);
 

@@ -120,6 +120,47 @@ public class TenantBudgetTests
     }
 
     [Fact]
+    public void Place_OfASingleOne_GoesToTheKeysInTurns()
+    {
+        TenantBudget budget = Tenant(new QuotaRules { ConcurrentGenerations = 1 });
+        void Ask(string key) => budget = budget.Ask(Guid.NewGuid(), "a", key, new RequestCost(1, 1, 1, 1), Noon, out _);
+        foreach (string key in new[] { "greedy", "greedy", "greedy", "greedy", "modest", "modest", "late" })
+        {
+            Ask(key);
+        }
+
+        var order = new List<string>();
+        while (budget.Running.Count > 0)
+        {
+            Reservation running = Assert.Single(budget.Running.Values);
+            order.Add(running.Key);
+            budget = budget.Settle(running.Id, 1, 1, Noon, out _);
+        }
+
+        Assert.Equal(["greedy", "greedy", "modest", "late", "greedy", "modest", "greedy"], order);
+    }
+
+    /// <summary>Two places are kept for the one that needs two, once it is its turn.</summary>
+    [Fact]
+    public void Place_ThatComesFree_IsKeptForARequestThatNeedsTwo()
+    {
+        TenantBudget budget = Tenant(new QuotaRules { ConcurrentGenerations = 2 });
+        Guid[] small = [Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid()];
+        var large = Guid.NewGuid();
+        bool Runs(Guid id, string key, int generations)
+        {
+            budget = budget.Ask(id, "a", key, new RequestCost(1, 1, generations, 1), Noon, out QuotaDecision decision);
+            return decision.Runs;
+        }
+
+        Assert.Equal([true, true, false], [Runs(small[0], "small", 1), Runs(small[1], "small", 1), Runs(large, "large", 2)]);
+        budget = budget.Settle(small[0], 1, 1, Noon, out _);
+        Assert.False(Runs(small[2], "small", 1));
+        budget = budget.Settle(small[1], 1, 1, Noon, out ImmutableArray<Reservation> started);
+        Assert.Equal(large, Assert.Single(started).Id);
+    }
+
+    [Fact]
     public void Coordinator_ThatIsGone_GivesItsPlacesBackAndKeepsItsTokensUsed()
     {
         TenantBudget budget = Tenant(new QuotaRules { ConcurrentGenerations = 1, GeneratedTokensPerMinute = 600 });
