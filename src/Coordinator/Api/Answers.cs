@@ -55,7 +55,12 @@ internal sealed class Answers(Cell cell, ServedModel model, GenerationOptions op
         var cost = new RequestCost(
             prompts.Sum(prompt => (long)prompt.Length), generated.Sum() * options.Choices, prompts.Count * options.Choices,
             prompts.Zip(generated).Sum(pair => model.KvBytes(pair.First.Length + (int)pair.Second)) * options.Choices);
-        return Meter = new AnswerMeter(model.Name, model.Stored.Digest.ToString(), cost);
+        RequestCost? least = options.MaxTokens is not null ? null : cost with
+        {
+            GeneratedTokens = cost.Generations,
+            KvBytes = prompts.Sum(prompt => model.KvBytes(prompt.Length + 1)) * options.Choices,
+        };
+        return Meter = new AnswerMeter(model.Name, model.Stored.Digest.ToString(), cost, least);
     }
 
     /// <summary>Emitted tokens that another coordinator could go on from: not where what is known of a token is more than its id, since that is not kept.</summary>

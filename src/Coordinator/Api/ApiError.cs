@@ -40,6 +40,9 @@ public sealed record ApiError(int Status, string Type, string Code, string Messa
     public static ApiError TextTooLong(string param, int tokens, int contextLength) => new(
         400, InvalidRequest, "context_length_exceeded", $"a text has {tokens} tokens, but the model takes at most {contextLength} at once", param);
 
+    /// <summary>Not 429: it does not help to come back.</summary>
+    public static ApiError ExceedsQuota(string message) => new(400, InvalidRequest, "exceeds_quota", message);
+
     public static ApiError GrammarExhausted(string reason) => new(400, InvalidRequest, "grammar_exhausted", reason);
 
     public static ApiError ModelNotFound() => new(404, InvalidRequest, "model_not_found", "the model does not exist here; GET /v1/models lists those that do", "model");

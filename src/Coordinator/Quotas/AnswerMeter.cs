@@ -1,7 +1,8 @@
 namespace Lamina.Coordinator.Quotas;
 
 /// <summary>Counts what one answer costs while it is made. Its generations count from several threads; whoever reads its events reads <see cref="HandedOut"/> after each.</summary>
-internal sealed class AnswerMeter(string model, string digest, RequestCost cost)
+/// <param name="least">What it needs at least, where its caller left open how long it may get; null when that is the same.</param>
+internal sealed class AnswerMeter(string model, string digest, RequestCost cost, RequestCost? least = null)
 {
     private long _generated;
 
@@ -11,6 +12,8 @@ internal sealed class AnswerMeter(string model, string digest, RequestCost cost)
     public string Digest => digest;
 
     public RequestCost Cost => cost;
+
+    public RequestCost Least => least ?? cost;
 
     /// <summary>Tokens that were computed.</summary>
     public long Generated => Interlocked.Read(ref _generated);

@@ -95,11 +95,17 @@ internal sealed class Metering : IDisposable
         return verdict.Limits;
     }
 
+    /// <summary>Whether the model exists for the caller.</summary>
+    public bool Allows(Caller caller, string model)
+    {
+        TenantQuotas rules = _desk.RulesOf(caller.Tenant);
+        return rules.Of(caller.Key).Allows(model) && rules.Tenant.Allows(model);
+    }
+
     /// <summary>Throws <see cref="ApiException"/> when the caller may not use the model: as if it did not exist, or because it is suspended.</summary>
     public void RequireAllowed(Caller caller, string model, string digest)
     {
-        TenantQuotas rules = _desk.RulesOf(caller.Tenant);
-        if (!rules.Of(caller.Key).Allows(model) || !rules.Tenant.Allows(model))
+        if (!Allows(caller, model))
         {
             throw ApiError.ModelNotFound().AsException();
         }
@@ -121,6 +127,7 @@ internal sealed class Metering : IDisposable
             throw ApiError.Overloaded("too many of your answers are under way; try again later").AsException();
         }
 
+        RequireWithinLimits(caller, meter.Least);
         IQuotaGovernor governor = _desk.Of(caller.Tenant);
         Guid reservation = Guid.NewGuid();
         QuotaVerdict verdict = await governor.AdmitAsync(reservation, key, meter.Cost, cancellation);
@@ -174,6 +181,17 @@ internal sealed class Metering : IDisposable
     public void CountStalled(TenantId tenant) => _stalled.WithLabels(tenant.Value).Inc();
 
     public void Dispose() => _door.Dispose();
+
+    /// <summary>What a limit can never admit would only be admitted past it.</summary>
+    private void RequireWithinLimits(Caller caller, RequestCost least)
+    {
+        TenantQuotas rules = _desk.RulesOf(caller.Tenant);
+        if ((rules.Of(caller.Key).Exceeded(least) ?? rules.Tenant.Exceeded(least)) is { } exceeded)
+        {
+            _refusals.WithLabels(caller.Tenant.Value, QuotaErrors.Label(exceeded.Reason)).Inc();
+            throw QuotaErrors.Exceeds(exceeded.Reason, exceeded.Limit, exceeded.Needed).AsException();
+        }
+    }
 
     private void RequireAdmitted(Caller caller, QuotaVerdict verdict)
     {

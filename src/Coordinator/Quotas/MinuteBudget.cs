@@ -38,27 +38,63 @@ internal readonly record struct MinuteBudget(long Limit, long Level, long At)
     private long CeilingOver(long missing) => missing <= 0 ? 0 : (missing + Limit - 1) / Limit;
 }
 
-/// <summary>A budget per day of UTC.</summary>
+/// <summary>A budget per day of UTC. An untouched day admits a request larger than the limit; what it used beyond the day's, the following days pay.</summary>
+/// <param name="Used">With what earlier days left to pay.</param>
 /// <param name="Day">Days since 1970.</param>
-internal readonly record struct DayBudget(long Limit, long Used, long Day)
+/// <param name="Carried">The part of <paramref name="Used"/> that earlier days left.</param>
+/// <param name="Over">What the following days are left to pay.</param>
+internal readonly record struct DayBudget(long Limit, long Used, long Day, long Carried = 0, long Over = 0)
 {
     private const long DayLength = 86_400_000;
 
     public static long DayOf(long now) => now / DayLength;
 
-    public static DayBudget Fresh(long limit, long now) => new(limit, 0, DayOf(now));
+    /// <param name="used">What was used of the day already, under whatever limit: the following days do not pay for it.</param>
+    public static DayBudget Fresh(long limit, long now, long used = 0) => new(limit, used, DayOf(now));
 
     public long Remaining => Math.Max(0, Limit - Used);
 
-    public DayBudget AtTime(long now) => DayOf(now) > Day ? new DayBudget(Limit, 0, DayOf(now)) : this;
+    public DayBudget AtTime(long now)
+    {
+        long days = DayOf(now) - Day;
+        if (days <= 0)
+        {
+            return this;
+        }
 
-    /// <summary>Milliseconds until so much can be taken: the rest of the day, or 0. What exceeds the limit can be taken on an untouched day.</summary>
-    public long WaitFor(long amount, long now) => Used == 0 || amount <= Limit - Used ? 0 : UntilFull(now);
+        long carried = Unpaid(days - 1);
+        return new DayBudget(Limit, carried, DayOf(now), carried, Unpaid(days));
+    }
 
-    public long UntilFull(long now) => Used == 0 ? 0 : ((Day + 1) * DayLength) - now;
+    /// <summary>Milliseconds until so much can be taken, or 0 when it can be now. What exceeds the limit can be taken on an untouched day.</summary>
+    public long WaitFor(long amount, long now)
+    {
+        long room = Math.Max(0, Limit - amount);
+        return Used == 0 || amount <= Limit - Used ? 0 : ((Day + 1 + DaysUntil(room)) * DayLength) - now;
+    }
 
-    public DayBudget Take(long amount) => this with { Used = Used + amount };
+    public long UntilFull(long now) => Used == 0 ? 0 : ((Day + 1 + DaysUntil(0)) * DayLength) - now;
 
-    /// <param name="day">The day on which it was taken; what was taken on an earlier one is gone with it.</param>
-    public DayBudget Return(long amount, long day) => day == Day ? this with { Used = Math.Max(0, Used - amount) } : this;
+    public DayBudget Take(long amount) => this with { Used = Used + amount, Over = Used == 0 ? Math.Max(0, amount - Limit) : Over };
+
+    /// <param name="day">The day on which it was taken; what was taken on an earlier one is gone with it, except for what that left to pay.</param>
+    public DayBudget Return(long amount, long day)
+    {
+        if (day == Day)
+        {
+            return this with { Used = Math.Max(Carried, Used - amount), Over = Carried == 0 ? Math.Max(0, Over - amount) : Over };
+        }
+
+        long back = Math.Min(amount, Carried);
+        return this with { Used = Used - back, Carried = Carried - back, Over = Carried == 0 ? Over : Math.Max(0, Over - amount) };
+    }
+
+    /// <summary>The same use under another limit. That it is lower leaves nothing to the following days.</summary>
+    public DayBudget WithLimit(long limit) => this with { Limit = limit, Over = Math.Min(Over, Math.Max(0, Used - limit)) };
+
+    /// <summary>What is left to pay when so many of the following days have paid.</summary>
+    private long Unpaid(long days) => days > Over / Limit ? 0 : Over - (days * Limit);
+
+    /// <summary>Days after the next one until no more than so much is left to pay.</summary>
+    private long DaysUntil(long most) => Over <= most ? 0 : (Over - most + Limit - 1) / Limit;
 }

@@ -17,6 +17,15 @@ internal static class QuotaErrors
         _ => "kv_bytes",
     };
 
+    /// <summary>For a request that the limit can never admit.</summary>
+    public static ApiError Exceeds(QuotaReason reason, long limit, long needed) => ApiError.ExceedsQuota(reason switch
+    {
+        QuotaReason.PromptTokensPerDay => $"the request has {needed} prompt tokens, but the limit is {limit} per day",
+        QuotaReason.GeneratedTokensPerDay => $"the request may generate {needed} tokens (max_tokens for each choice), but the limit is {limit} per day; ask for fewer",
+        QuotaReason.ConcurrentGenerations => $"the request needs {needed} generations at the same time (n for each prompt), but the limit is {limit}; ask for fewer",
+        _ => $"the request may need {needed} bytes for the context of its generations (prompt and max_tokens for each choice), but the limit is {limit}; ask for fewer tokens or choices",
+    });
+
     public static ApiError Of(QuotaReason reason, QuotaVerdict verdict)
     {
         // Rounded up: after that many seconds it fits, not almost.

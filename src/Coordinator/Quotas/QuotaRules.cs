@@ -39,6 +39,17 @@ public sealed record QuotaRules
 
     public bool Allows(string model) => Models is null || Models.Contains(model, StringComparer.Ordinal);
 
+    /// <summary>
+    /// The limit that a request exceeds by itself, so that it never fits, with the limit and what the request needs of it; null when there is none. Not those per minute: a request larger
+    /// than such a limit runs on a full budget, and what comes after it waits until it is made up for.
+    /// </summary>
+    internal (QuotaReason Reason, long Limit, long Needed)? Exceeded(RequestCost cost) =>
+        cost.PromptTokens > PromptTokensPerDay ? (QuotaReason.PromptTokensPerDay, PromptTokensPerDay.Value, cost.PromptTokens)
+        : cost.GeneratedTokens > GeneratedTokensPerDay ? (QuotaReason.GeneratedTokensPerDay, GeneratedTokensPerDay.Value, cost.GeneratedTokens)
+        : cost.Generations > ConcurrentGenerations ? (QuotaReason.ConcurrentGenerations, ConcurrentGenerations.Value, cost.Generations)
+        : cost.KvBytes > KvBytes ? (QuotaReason.KvBytes, KvBytes.Value, cost.KvBytes)
+        : null;
+
     /// <summary>What is wrong with the rules, as "name is value, expected what"; null when they are sound.</summary>
     public string? Problem()
     {

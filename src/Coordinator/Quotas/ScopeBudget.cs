@@ -108,13 +108,13 @@ internal sealed record ScopeBudget
 
     private static MinuteBudget? Minute(long? limit, long now) => limit is long value ? MinuteBudget.Full(value, now) : null;
 
-    private static DayBudget? Day(long? limit, long now, long used) => limit is long value ? DayBudget.Fresh(value, now).Take(used) : null;
+    private static DayBudget? Day(long? limit, long now, long used) => limit is long value ? DayBudget.Fresh(value, now, used) : null;
 
     private static MinuteBudget? Minute(MinuteBudget? old, long? limit, long now) =>
         limit is not long value ? null : old is { } budget ? budget.WithLimit(value) : MinuteBudget.Full(value, now);
 
     private static DayBudget? Day(DayBudget? old, long? limit, long now) =>
-        limit is not long value ? null : old is { } budget ? budget with { Limit = value } : DayBudget.Fresh(value, now);
+        limit is not long value ? null : old is { } budget ? budget.WithLimit(value) : DayBudget.Fresh(value, now);
 }
 
 /// <summary>What was used on a day of UTC.</summary>

@@ -68,6 +68,38 @@ public sealed class MeteringTests : IAsyncLifetime
         await SetAsync(new QuotaRules { Models = ["other"] });
         using HttpResponseMessage refused = await AskAsync(4);
         Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
+        using JsonDocument list = JsonDocument.Parse(await _cell.Http.GetStringAsync("/v1/models"));
+        Assert.Empty(list.RootElement.GetProperty("data").EnumerateArray());
+        using HttpResponseMessage hidden = await _cell.Http.GetAsync($"/v1/models/{Model}");
+        using HttpResponseMessage unknown = await _cell.Http.GetAsync("/v1/models/unknown");
+        Assert.Equal((HttpStatusCode.NotFound, await unknown.Content.ReadAsStringAsync()), (hidden.StatusCode, await hidden.Content.ReadAsStringAsync()));
+
+        await SetAsync(new QuotaRules { Models = [Model] });
+        using HttpResponseMessage shown = await _cell.Http.GetAsync($"/v1/models/{Model}");
+        Assert.Equal(HttpStatusCode.OK, shown.StatusCode);
+        Assert.Contains(Model, await _cell.Http.GetStringAsync("/v1/models"), StringComparison.Ordinal);
+    }
+
+    /// <summary>What a limit can never admit is refused by its name and what the request needs of it, also when nothing else runs; a caller that leaves the length open is not.</summary>
+    [Theory]
+    [InlineData("""{"concurrentGenerations":2}""", "\"max_tokens\":4,\"n\":3", "needs 3 generations at the same time (n for each prompt), but the limit is 2")]
+    [InlineData("""{"generatedTokensPerDay":11}""", "\"max_tokens\":4,\"n\":3", "may generate 12 tokens (max_tokens for each choice), but the limit is 11 per day")]
+    [InlineData("""{"promptTokensPerDay":1}""", "\"max_tokens\":4", "prompt tokens, but the limit is 1 per day")]
+    [InlineData("""{"kvBytes":1}""", "\"max_tokens\":4", "bytes for the context of its generations (prompt and max_tokens for each choice), but the limit is 1")]
+    [InlineData("""{"generatedTokensPerDay":11}""", "\"stop\":\"x\"", null)]
+    [InlineData("""{"concurrentGenerations":3}""", "\"max_tokens\":4,\"n\":3", null)]
+    public async Task Request_ThatALimitCanNeverAdmit_IsToldSo(string rules, string fields, string? expected)
+    {
+        await SetAsync(JsonSerializer.Deserialize<QuotaRules>(rules, QuotaStore.Json)!);
+        using HttpResponseMessage response = await PostAsync("/v1/completions", $$"""{"model":"{{Model}}","prompt":"What is 2 + 2?",{{fields}}}""");
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.Equal(expected is null ? HttpStatusCode.OK : HttpStatusCode.BadRequest, response.StatusCode);
+        if (expected is not null)
+        {
+            using JsonDocument error = JsonDocument.Parse(text);
+            Assert.Equal("exceeds_quota", error.RootElement.GetProperty("error").GetProperty("code").GetString());
+            Assert.Contains(expected, error.RootElement.GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
+        }
     }
 
     /// <summary>What takes the processor's time without computing an answer counts as well, and keeps to the same models.</summary>

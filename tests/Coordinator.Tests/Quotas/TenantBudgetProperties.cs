@@ -180,6 +180,43 @@ public class TenantBudgetProperties
             },
             iter: 2000);
 
+    /// <summary>Days of one budget, with requests of any size that give back any part a day late or at once: over all days no more is used than their limits and what is still to be paid.</summary>
+    [Fact]
+    public void Days_OfRequestsOfAnySize_UseNoMoreInAllThanTheirLimits() =>
+        Gen.Select(Gen.Long[1, 50], Gen.Select(Gen.Long[1, 300], Gen.Double[0, 1], Gen.Int[0, 1], Gen.Int[0, 4]).Array[1, 40]).Sample(
+            (limit, requests) =>
+            {
+                const long Day = 24 * 60 * Minute;
+                DayBudget budget = DayBudget.Fresh(limit, Start);
+                (long now, long used, long days) = (Start, 0, 1);
+                foreach ((long amount, double part, int late, int pause) in requests)
+                {
+                    void Go(int more)
+                    {
+                        now += more * Day;
+                        days += more;
+                        budget = budget.AtTime(now);
+                    }
+
+                    Go(pause);
+                    if (budget.WaitFor(amount, now) is > 0 and long wait)
+                    {
+                        Assert.Equal(0, budget.AtTime(now + wait).WaitFor(amount, now + wait));
+                        Assert.NotEqual(0, budget.AtTime(now + wait - 1).WaitFor(amount, now + wait - 1));
+                        continue;
+                    }
+
+                    (long taken, long kept) = (budget.Day, (long)(amount * part));
+                    budget = budget.Take(amount);
+                    Go(late);
+                    budget = budget.Return(amount - kept, taken);
+                    used += kept;
+                    Assert.InRange(budget.Used, 0, long.MaxValue);
+                    Assert.InRange(used, 0, (days * limit) + budget.Over);
+                }
+            },
+            iter: 5000);
+
     /// <summary>What is forgotten of keys comes back the same: the same course, beside keys that come once and never again, is decided the same.</summary>
     [Fact]
     public void Keys_ThatCameOnce_AreForgottenAndNothingElseChanges() => s_course.Sample(

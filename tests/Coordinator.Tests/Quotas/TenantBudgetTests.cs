@@ -66,6 +66,50 @@ public class TenantBudgetTests
         Assert.True(tomorrow.Runs);
     }
 
+    /// <summary>Of 1,000 a day: what one request took beyond them is paid by the days that follow, and what it gives back, on whichever day, is not.</summary>
+    [Fact]
+    public void Day_OfARequestLargerThanItsLimit_IsPaidByTheDaysAfterIt()
+    {
+        const long Day = 86_400_000;
+        TenantBudget budget = Tenant(new QuotaRules { GeneratedTokensPerDay = 1000 });
+        var id = Guid.NewGuid();
+        budget = budget.Ask(id, "a", "k", new RequestCost(1, 100_000, 1, 1), Noon, out QuotaDecision admitted);
+        Assert.True(admitted.Runs);
+
+        // It runs over midnight and gives back all but 3,400, of which three days can pay 3,000 and the fourth has 600 left.
+        budget = budget.Settle(id, 1, 3400, Noon + Day, out _);
+        long today = Noon - (12 * 3600_000);
+        Ask(budget, Noon + Day, out QuotaDecision refused, generated: 1);
+        Assert.Equal(QuotaDecision.Refuse(QuotaReason.GeneratedTokensPerDay, today + (3 * Day) - (Noon + Day)), refused);
+        Ask(budget, Noon + Day, out QuotaDecision larger, generated: 601);
+        Assert.Equal(today + (4 * Day) - (Noon + Day), larger.RetryMilliseconds);
+        Ask(budget, Noon + (3 * Day), out QuotaDecision fourth, generated: 600);
+        Ask(budget, Noon + (3 * Day), out QuotaDecision beyond, generated: 601);
+        Assert.Equal((true, QuotaReason.GeneratedTokensPerDay), (fourth.Runs, beyond.Refusal));
+    }
+
+    [Fact]
+    public void Day_WhoseLimitIsLowered_LeavesNothingToTheNext()
+    {
+        TenantBudget budget = Tenant(new QuotaRules { GeneratedTokensPerDay = 1000 });
+        budget = Ask(budget, Noon, out _, generated: 900).WithQuotas(new TenantQuotas { Tenant = new QuotaRules { GeneratedTokensPerDay = 10 } }, Noon);
+        Ask(budget, Noon, out QuotaDecision today);
+        Ask(budget, Noon + (12 * 3600_000), out QuotaDecision tomorrow, generated: 10);
+        Assert.Equal((QuotaReason.GeneratedTokensPerDay, true), (today.Refusal, tomorrow.Runs));
+    }
+
+    [Fact]
+    public void Request_LargerThanALimitByItself_IsToldWhichAndWhatItNeeds()
+    {
+        var rules = new QuotaRules { PromptTokensPerDay = 10, GeneratedTokensPerDay = 20, ConcurrentGenerations = 2, KvBytes = 30, PromptTokensPerMinute = 1, GeneratedTokensPerMinute = 1 };
+        Assert.Null(rules.Exceeded(new RequestCost(10, 20, 2, 30)));
+        Assert.Equal((QuotaReason.PromptTokensPerDay, 10, 11), rules.Exceeded(new RequestCost(11, 20, 2, 30)));
+        Assert.Equal((QuotaReason.GeneratedTokensPerDay, 20, 21), rules.Exceeded(new RequestCost(10, 21, 2, 30)));
+        Assert.Equal((QuotaReason.ConcurrentGenerations, 2, 3), rules.Exceeded(new RequestCost(10, 20, 3, 30)));
+        Assert.Equal((QuotaReason.KvBytes, 30, 31), rules.Exceeded(new RequestCost(10, 20, 2, 31)));
+        Assert.Null(QuotaRules.Unlimited.Exceeded(new RequestCost(long.MaxValue, long.MaxValue, int.MaxValue, long.MaxValue)));
+    }
+
     [Fact]
     public void Keys_ShareTheTenantsBudgetAndHaveTheirOwn()
     {
