@@ -130,7 +130,7 @@ internal sealed class ApiServer : IAsyncDisposable
         GenerationArchive archive, ILogger logger)
     {
         var responder = new Responder(archive, metering, options.Cells.ToDictionary(cell => cell.Tenant, cell => cell.Streams));
-        var models = new ModelLookup(cells);
+        var models = new ModelLookup(cells, metering.Allows);
         var chats = new ChatCompletionsEndpoint(models, metrics, TimeProvider.System, responder);
         var completions = new CompletionsEndpoint(models, metrics, TimeProvider.System, responder);
         chats.Map(app);

@@ -2,9 +2,12 @@ using Lamina.Coordinator.Models;
 
 namespace Lamina.Coordinator.Api;
 
-/// <summary>Finds what a caller may use. A model of another tenant and one that does not exist get the same answer.</summary>
-public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells)
+/// <summary>Finds what a caller may use. A model of another tenant, one that its rules do not name and one that does not exist get the same answer.</summary>
+/// <param name="allows">Whether a model exists for a caller; null when all of its tenant do.</param>
+public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells, Func<Caller, string, bool>? allows = null)
 {
+    public bool Allows(Caller caller, string name) => allows is null || allows(caller, name);
+
     public Cell CellOf(Caller caller) =>
         cells().FirstOrDefault(cell => cell.Tenant == caller.Tenant) ?? throw ApiError.ModelNotFound().AsException();
 
@@ -13,7 +16,7 @@ public sealed class ModelLookup(Func<IReadOnlyList<Cell>> cells)
     {
         Cell cell = CellOf(caller);
         DeploymentView? view = cell.Deployments.FirstOrDefault(deployment => deployment.Name == name);
-        if (view is null)
+        if (view is null || !Allows(caller, name))
         {
             throw ApiError.ModelNotFound().AsException();
         }

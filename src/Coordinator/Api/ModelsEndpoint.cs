@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Lamina.Coordinator.Api;
 
-/// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>: the models whose files were read, ready or not.</summary>
+/// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>: the models that exist for the caller, ready or not.</summary>
 internal sealed class ModelsEndpoint(ModelLookup models)
 {
     public const string ListRoute = "/v1/models";
@@ -21,13 +21,14 @@ internal sealed class ModelsEndpoint(ModelLookup models)
 
     private Task ListAsync(HttpContext context)
     {
-        Cell cell = models.CellOf(Caller.Of(context));
+        Caller caller = Caller.Of(context);
+        Cell cell = models.CellOf(caller);
         return JsonBody.WriteAsync(context, json =>
         {
             json.WriteStartObject();
             json.WriteString("object", "list");
             json.WriteStartArray("data");
-            foreach (DeploymentView deployment in cell.Deployments)
+            foreach (DeploymentView deployment in cell.Deployments.Where(deployment => models.Allows(caller, deployment.Name)))
             {
                 Write(json, cell, deployment);
             }
@@ -39,9 +40,10 @@ internal sealed class ModelsEndpoint(ModelLookup models)
 
     private Task ItemAsync(HttpContext context)
     {
-        Cell cell = models.CellOf(Caller.Of(context));
+        Caller caller = Caller.Of(context);
+        Cell cell = models.CellOf(caller);
         string? id = context.GetRouteValue("id") as string;
-        DeploymentView deployment = cell.Deployments.FirstOrDefault(deployment => deployment.Name == id) ?? throw ApiError.ModelNotFound().AsException();
+        DeploymentView deployment = cell.Deployments.FirstOrDefault(deployment => deployment.Name == id && models.Allows(caller, deployment.Name)) ?? throw ApiError.ModelNotFound().AsException();
         return JsonBody.WriteAsync(context, json => Write(json, cell, deployment));
     }
 
