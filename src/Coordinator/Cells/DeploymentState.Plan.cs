@@ -185,11 +185,17 @@ public sealed partial record DeploymentState
             IReadOnlyList<StagePlan> pipeline = plan.Pipelines[stage.Address.Pipeline].Stages;
             NodeName? predecessor = pipeline.Count == 1 ? null : pipeline[(stage.Address.Stage + pipeline.Count - 1) % pipeline.Count].Node;
             effects.Add(new DeploymentEffect.Tell(stage.Plan.Node, new NodeCommands.LoadStage(
-                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, model.Digest, model.Sources, settings, predecessor, stage.Address.Stage == 0 ? model.DraftDigest : null, model.AdapterDigests)));
+                Spec.Tenant, stage.Address, pipeline.Count, stage.Plan.Layers.First, stage.Plan.Layers.End, model.Digest, [.. model.Sources, .. PeersOf(stage.Plan.Node)], settings, predecessor, stage.Address.Stage == 0 ? model.DraftDigest : null, model.AdapterDigests)));
         }
 
         return this with { Building = epoch, LastEpoch = epoch.Epoch, Problem = null };
     }
+
+    /// <summary>
+    /// Where a node may find, after the coordinators, what they do not have: the other nodes' caches, which keep tensors of layers that they held before. What a peer gives is compared with
+    /// its digest as what a coordinator gives is.
+    /// </summary>
+    private IEnumerable<Endpoint> PeersOf(NodeName node) => Nodes.Values.Where(other => other.Name != node).Select(other => other.Link).Take(MaxPeers);
 
     /// <summary>All that count.</summary>
     private IEnumerable<EpochState> Epochs => (Building is null ? [] : new[] { Building }).Concat(Standing).Concat(Retiring);

@@ -20,6 +20,9 @@ public sealed partial record DeploymentState
     /// <summary>Asks that are remembered: more than operators make while one of them is on its way.</summary>
     public const int MaxHeard = 64;
 
+    /// <summary>Other nodes that one is told of as sources of tensors.</summary>
+    private const int MaxPeers = 16;
+
     public required DeploymentSpec Spec { get; init; }
     public ModelFacts? Model { get; init; }
     public long ImportedBytes { get; init; }

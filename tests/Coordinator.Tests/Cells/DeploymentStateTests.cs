@@ -31,6 +31,16 @@ public class DeploymentStateTests
         Assert.Equal(DeploymentPhase.Loading, _state.Phase);
     }
 
+    /// <summary>Coordinators first; what they lost may lie in the cache of a node that held the layers before.</summary>
+    [Fact]
+    public void Nodes_ToldToLoad_AreNamedTheCoordinatorsAndThenTheOtherNodes()
+    {
+        Happen(Imported(), Seen(Node("a"), Node("b"), Node("c")));
+
+        NodeCommands.LoadStage load = Assert.IsType<NodeCommands.LoadStage>(_effects.OfType<DeploymentEffect.Tell>().Single(told => told.Node.Value == "b").Command);
+        Assert.Equal([.. _state.Model!.Sources, new Endpoint("a", 1), new Endpoint("c", 1)], load.Sources);
+    }
+
     [Fact]
     public void Stages_AllLoaded_AreConnectedInARing()
     {
