@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using Lamina.Cli.Output;
+using Lamina.Compute.Templates;
 
 namespace Lamina.Cli;
 
@@ -72,8 +74,8 @@ internal static class CommandRunner
         return cause switch
         {
             InvalidDataException or NotSupportedException or IOException or UnauthorizedAccessException or TimeoutException
-                or ArgumentException or InvalidOperationException or CommandException or OutOfMemoryException => cause.Message.ReplaceLineEndings(" "),
-            _ => $"internal error: {cause.GetType().Name}: {cause.Message.ReplaceLineEndings(" ")} (--verbose shows where)",
+                or ArgumentException or InvalidOperationException or CommandException or OutOfMemoryException or TemplateException => TerminalText.Line(cause.Message),
+            _ => $"internal error: {cause.GetType().Name}: {TerminalText.Line(cause.Message)} (--verbose shows where)",
         };
     }
 

@@ -42,7 +42,7 @@ internal static class InspectionReport
         {
             foreach (InspectedTensor tensor in model.Tensors)
             {
-                text.AppendLine(Invariant($"  {tensor.Name,-40} {tensor.Type,-8} {string.Join(" x ", tensor.Dimensions),-24} {Size(tensor.Bytes),12}"));
+                text.AppendLine(Invariant($"  {TerminalText.Line(tensor.Name),-40} {tensor.Type,-8} {string.Join(" x ", tensor.Dimensions),-24} {Size(tensor.Bytes),12}"));
             }
         }
 
@@ -53,7 +53,7 @@ internal static class InspectionReport
         {
             if (!string.IsNullOrEmpty(value))
             {
-                text.AppendLine($"{label,-16} {value}");
+                text.AppendLine($"{label,-16} {TerminalText.Line(value)}");
             }
         }
     }

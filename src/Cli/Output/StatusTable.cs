@@ -67,7 +67,7 @@ internal static class StatusTable
     }
 
     // Names are the coordinator's, but a terminal must not obey what stands in them.
-    private static string Text(JsonNode from, string name) => string.Concat((from[name]?.ToString() ?? "").Where(letter => !char.IsControl(letter)));
+    private static string Text(JsonNode from, string name) => TerminalText.Line(from[name]?.ToString() ?? "");
 
     private static double Number(JsonNode from, string name) => from[name] is JsonValue value && value.TryGetValue(out double number) ? number : 0;
 

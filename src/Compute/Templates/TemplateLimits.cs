@@ -24,8 +24,8 @@ internal static class TemplateLimits
 
     public const int WriteCost = 4;
 
-    /// <summary>Characters of the output and of any one text.</summary>
-    public const int TextLength = 1 << 23;
+    /// <summary>Characters of the output and of any one text: the largest request's, which has four megabytes, and what a template writes around them.</summary>
+    public const int TextLength = 5 << 20;
 
     /// <summary>Items of a range, as in Jinja2's sandbox.</summary>
     public const int RangeLength = 100_000;

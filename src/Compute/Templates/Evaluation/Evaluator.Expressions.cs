@@ -92,14 +92,16 @@ internal sealed partial class Evaluator
 
     private TextValue Concat(IReadOnlyList<Expression> parts)
     {
-        MarkedTextBuilder builder = new();
-        foreach (Expression part in parts)
+        var texts = new MarkedText[parts.Count];
+        long length = 0;
+        for (int i = 0; i < texts.Length; i++)
         {
-            builder.Append(Printing.ToText(Evaluate(part)));
+            texts[i] = Printing.ToText(Evaluate(parts[i]));
+            length += texts[i].Length;
         }
 
-        Budget.Write(builder.Length);
-        return new TextValue(builder.ToMarkedText());
+        Budget.Write(length);
+        return new TextValue(MarkedText.Concat(texts));
     }
 
     private Arguments Evaluate(CallArguments arguments)

@@ -21,7 +21,7 @@ internal static class Operators
                 return new TextValue(new MarkedTextBuilder().Append(Markup.Escape(a).Text).Append(Markup.Escape(b).Text).ToMarkedText(), isEscaped: true);
             case ("+", TextValue a, TextValue b):
                 budget.Write((long)a.Text.Length + b.Text.Length);
-                return new TextValue(new MarkedTextBuilder().Append(a.Text).Append(b.Text).ToMarkedText());
+                return new TextValue(MarkedText.Concat(a.Text, b.Text));
             case ("+", ListValue a, ListValue b) when a.IsTuple == b.IsTuple:
                 budget.Step(a.Items.Count + b.Items.Count);
                 return new ListValue([.. a.Items, .. b.Items], a.IsTuple);

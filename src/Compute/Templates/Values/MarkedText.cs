@@ -73,6 +73,39 @@ internal sealed class MarkedText
         return Slice(start, end - start);
     }
 
+    /// <summary>The parts one behind the other, copied once.</summary>
+    public static MarkedText Concat(params ReadOnlySpan<MarkedText> parts)
+    {
+        var values = new string[parts.Length];
+        List<(int, int)> trusted = [];
+        int start = 0;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            values[i] = parts[i].Value;
+            foreach ((int from, int to) in parts[i]._trusted)
+            {
+                Mark(trusted, start + from, start + to);
+            }
+
+            start += parts[i].Length;
+        }
+
+        return new MarkedText(string.Concat(values), [.. trusted]);
+    }
+
+    /// <summary>Adds a range behind all others; where it touches the last, the two become one.</summary>
+    public static void Mark(List<(int Start, int End)> trusted, int start, int end)
+    {
+        if (trusted.Count > 0 && trusted[^1].End == start)
+        {
+            trusted[^1] = (trusted[^1].Start, end);
+        }
+        else
+        {
+            trusted.Add((start, end));
+        }
+    }
+
     public static MarkedText Build(string value, List<(int, int)> trusted) => new(value, [.. trusted]);
 
     public override string ToString() => Value;

@@ -15,7 +15,7 @@ internal sealed class MarkedTextBuilder
         Check(text.Length);
         foreach ((int start, int end) in text.Trusted)
         {
-            Mark(_text.Length + start, _text.Length + end);
+            MarkedText.Mark(_trusted, _text.Length + start, _text.Length + end);
         }
 
         _text.Append(text.Value);
@@ -39,18 +39,6 @@ internal sealed class MarkedTextBuilder
         if (_text.Length + (long)added > TemplateLimits.TextLength)
         {
             throw new TemplateException($"a text grew beyond {TemplateLimits.TextLength} characters");
-        }
-    }
-
-    private void Mark(int start, int end)
-    {
-        if (_trusted.Count > 0 && _trusted[^1].End == start)
-        {
-            _trusted[^1] = (_trusted[^1].Start, end);
-        }
-        else
-        {
-            _trusted.Add((start, end));
         }
     }
 }
