@@ -5,7 +5,7 @@ using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Grammar;
 
-/// <summary>JSON schemas by the thousand: compiled or refused by a typed error, and none is kept.</summary>
+/// <summary>JSON schemas by the thousand: compiled or refused by a typed error.</summary>
 public sealed class HostileSchemaTests
 {
     private const string Source = """
@@ -96,32 +96,5 @@ public sealed class HostileSchemaTests
                 Collect(array[i], places);
             }
         }
-    }
-
-    [Trait("Attack", "C5")]
-    [Fact]
-    public void Schemas_ThousandsDistinct_LeaveNothingBehind()
-    {
-        void Compile(int from, int count)
-        {
-            for (int i = from; i < from + count; i++)
-            {
-                using JsonDocument document = JsonDocument.Parse($$$"""{"type":"object","properties":{"p{{{i}}}":{"const":{{{i}}} } },"required":["p{{{i}}}"]}""");
-                CompiledGrammar.FromJsonSchema(document.RootElement);
-            }
-        }
-
-        Compile(0, 1000);
-
-        // Other tests of the process hold memory for a while, too: what grows every time is what this one leaves.
-        long least = long.MaxValue;
-        for (int attempt = 0; attempt < 3 && least > 4 << 20; attempt++)
-        {
-            long before = GC.GetTotalMemory(forceFullCollection: true);
-            Compile(1000, AttackScale.Cases(5_000, 100_000));
-            least = Math.Min(least, GC.GetTotalMemory(forceFullCollection: true) - before);
-        }
-
-        Assert.InRange(least, long.MinValue, 4 << 20);
     }
 }
