@@ -5,13 +5,14 @@ using System.Runtime.InteropServices;
 namespace Lamina.Compute.Tests.Fuzzing;
 
 /// <summary>
-/// How long a fuzzer runs, and what no input may do: fail, take over two seconds of the processor, hold over a gigabyte (run it with
-/// DOTNET_GCHeapHardLimit=0x40000000, and no input may use more for a moment either). Without LAMINA_FUZZ_SECONDS a few seeded inputs; with it as many as fit
+/// How long a fuzzer runs, and what no input may do: fail, take over a second of the processor, allocate over 128 megabytes in all (what it holds at any moment is a small part
+/// of that), let the process hold over a gigabyte. Without LAMINA_FUZZ_SECONDS a few seeded inputs; with it as many as fit
 /// that time, from a seed of its own that a failure names. The last input of a long run lies in LAMINA_FUZZ_FOLDER, in UTF-16, for crashes that leave nothing else.
 /// </summary>
 internal sealed class FuzzRun
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
+    private const long MostAllocated = 128L << 20;
     private const long MostBytes = 1L << 30;
 
     private readonly string _name;
@@ -35,6 +36,9 @@ internal sealed class FuzzRun
 
     public TimeSpan Slowest { get; private set; }
 
+    /// <summary>Most bytes that one input allocated.</summary>
+    public long LargestInput { get; private set; }
+
     /// <summary>Most bytes of heap seen between two inputs.</summary>
     public long LargestHeap { get; private set; }
 
@@ -49,11 +53,13 @@ internal sealed class FuzzRun
         }
 
         TimeSpan taken = TimeSpan.MaxValue;
+        long allocated = long.MaxValue;
 
         // By the thread's own processor time, since a loaded machine stops a thread for seconds; the collector may still work for it, so what is slow must be slow three times.
         for (int attempt = 0; attempt < 3 && taken > Longest; attempt++)
         {
             TimeSpan start = ThreadTime.Now;
+            long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 input();
@@ -65,10 +71,13 @@ internal sealed class FuzzRun
 
             TimeSpan now = ThreadTime.Now - start;
             taken = now < taken ? now : taken;
+            allocated = Math.Min(allocated, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
         Assert.True(taken <= Longest, $"{_name}, seed {Seed}, input {Inputs} takes {taken}: {describe()}");
+        Assert.True(allocated <= MostAllocated, $"{_name}, seed {Seed}, input {Inputs} allocates {allocated >> 20} MiB: {describe()}");
         Slowest = taken > Slowest ? taken : Slowest;
+        LargestInput = Math.Max(LargestInput, allocated);
         if (Inputs++ % 64 == 0)
         {
             LargestHeap = Math.Max(LargestHeap, HeapBytes());
@@ -88,5 +97,5 @@ internal sealed class FuzzRun
     }
 
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{_name}: {Inputs} inputs in {_total.Elapsed.TotalSeconds:f0} s, slowest {Slowest.TotalMilliseconds:f0} ms, heap at most {LargestHeap >> 20} MiB, seed {Seed}");
+        CultureInfo.InvariantCulture, $"{_name}: {Inputs} inputs in {_total.Elapsed.TotalSeconds:f0} s, slowest {Slowest.TotalMilliseconds:f0} ms, {LargestInput >> 20} MiB allocated by one, heap at most {LargestHeap >> 20} MiB, seed {Seed}");
 }

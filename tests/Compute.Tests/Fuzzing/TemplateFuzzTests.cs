@@ -24,7 +24,7 @@ public sealed class TemplateFuzzTests(ITestOutputHelper output)
          "add_generation_prompt":true,"bos_token":"<s>","eos_token":"</s>"}
         """)!.AsObject();
 
-    [Trait("Attack", "B1")]
+    [Trait("Attack", "A15")]
     [Fact]
     public void Template_Mutated_RendersOrEndsInATypedError()
     {

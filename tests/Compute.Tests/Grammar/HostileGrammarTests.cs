@@ -7,6 +7,11 @@ namespace Lamina.Compute.Tests.Grammar;
 /// <summary>Grammars that try to take the process down: refused with a reason, or bounded.</summary>
 public sealed class HostileGrammarTests(ITestOutputHelper output)
 {
+    private const int Attempts = 5;
+
+    /// <summary>Of the processor. Some take 50 on a quiet machine, and twice that with neighbours in its caches.</summary>
+    private const double MostMilliseconds = 250;
+
     public static TheoryData<string, string> Sources => new()
     {
         { "gbnf", "root ::= " + new string('(', 100_000) },
@@ -39,20 +44,23 @@ public sealed class HostileGrammarTests(ITestOutputHelper output)
     [MemberData(nameof(Sources), DisableDiscoveryEnumeration = true)]
     public void Grammar_Hostile_IsRefusedSoon(string kind, string source)
     {
-        _ = CompiledGrammar.FromGbnf("root ::= \"a\"");
-        TimeSpan start = ThreadTime.Now;
-        GrammarException refusal = Assert.Throws<GrammarException>(() => kind switch
+        // The first attempt compiles code on the way.
+        double best = double.MaxValue;
+        string message = "";
+        for (int attempt = 0; attempt < Attempts && best > MostMilliseconds; attempt++)
         {
-            "gbnf" => CompiledGrammar.FromGbnf(source),
-            "regex" => CompiledGrammar.FromRegex(source),
-            _ => CompiledGrammar.FromJsonSchema(JsonDocument.Parse(source).RootElement),
-        });
+            TimeSpan start = ThreadTime.Now;
+            message = Assert.Throws<GrammarException>(() => kind switch
+            {
+                "gbnf" => CompiledGrammar.FromGbnf(source),
+                "regex" => CompiledGrammar.FromRegex(source),
+                _ => CompiledGrammar.FromJsonSchema(JsonDocument.Parse(source).RootElement),
+            }).Message;
+            best = Math.Min(best, (ThreadTime.Now - start).TotalMilliseconds);
+        }
 
-        TimeSpan taken = ThreadTime.Now - start;
-        output.WriteLine($"{taken.TotalMilliseconds:f0} ms: {refusal.Message}");
-
-        // Mostly below 100 ms; the bound leaves room for a slow processor and for code that is compiled on the way.
-        Assert.InRange(taken.TotalMilliseconds, 0, 1000);
+        output.WriteLine($"{best:f0} ms: {message}");
+        Assert.InRange(best, 0, MostMilliseconds);
     }
 
     [Trait("Attack", "C4")]
