@@ -73,6 +73,37 @@ public class GgufReaderTests
         }
     }
 
+    /// <summary>Counts of none, one, one too few, the right number and one too many: read as many as claimed, or refused.</summary>
+    [Trait("Attack", "A1")]
+    [Fact]
+    public void Header_CountsBesideTheRealOnes_AreTakenAtTheirWordOrRejected()
+    {
+        for (ulong tensors = 0; tensors <= 4; tensors++)
+        {
+            for (ulong pairs = 0; pairs <= 4; pairs++)
+            {
+                byte[] file = GgufBytes.Header(tensors, pairs)
+                    .Text("a").U32(4).U32(1).Text("b").U32(4).U32(2).Text("c").U32(4).U32(3)
+                    .Tensor("x", [8], 0, 0).Tensor("y", [8], 0, 32).Tensor("z", [8], 0, 64).Pad().Raw(new byte[96]).ToArray();
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                GgufHeader? header = null;
+                Exception? refusal = Record.Exception(() => header = GgufReader.Read(file, file.Length));
+                Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+                if (header is not null)
+                {
+                    Assert.Equal((int)pairs, header.Metadata.Keys.Count());
+                    Assert.Equal((int)tensors, header.Tensors.Count);
+                }
+                else
+                {
+                    // All pairs and any number of the tensors can be read, and any number of the pairs with nothing behind them.
+                    Assert.IsType<InvalidDataException>(refusal);
+                    Assert.False((pairs == 3 && tensors <= 3) || (pairs <= 3 && tensors == 0), $"{tensors} tensors and {pairs} pairs: {refusal.Message}");
+                }
+            }
+        }
+    }
+
     [Fact]
     public void Metadata_DuplicateKey_IsRejected() =>
         Assert.Contains("'a'", Rejects(GgufBytes.Header(0, 2).Text("a").U32(0).Raw([1]).Text("a").U32(0).Raw([1]).ToArray()).Message);

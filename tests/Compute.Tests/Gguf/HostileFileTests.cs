@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using CsCheck;
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Kernels;
 using Lamina.Compute.Model;
 using Lamina.Compute.Quantization;
 using Lamina.Compute.Synthesis;
@@ -66,9 +67,10 @@ public sealed class HostileFileTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <returns>True when the file loads.</returns>
-    private bool LoadsOrIsRefused(byte[] bytes)
+    private bool LoadsOrIsRefused(byte[] bytes) => LoadsOrIsRefused(folder.Write("hostile.gguf", bytes));
+
+    private static bool LoadsOrIsRefused(string path)
     {
-        string path = folder.Write("hostile.gguf", bytes);
         long before = GC.GetAllocatedBytesForCurrentThread();
         try
         {
@@ -93,7 +95,8 @@ public sealed class HostileFileTests(ITestOutputHelper output) : IDisposable
     {
         GgufHeader header = GgufReader.Read(Model, Model.Length);
         // Beyond 4096 bytes the vocabulary's strings repeat one another.
-        for (int length = 0; length < Model.Length; length += length < 4096 || length > header.DataOffset - 2048 ? 1 : 997)
+        int stride = AttackScale.Cases(997, 1);
+        for (int length = 0; length < Model.Length; length += length < 4096 || length > header.DataOffset - 2048 ? 1 : stride)
         {
             Assert.Throws<InvalidDataException>(() => GgufReader.Read(Model.AsSpan(0, length), length));
         }
@@ -103,9 +106,16 @@ public sealed class HostileFileTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void File_CutAnywhere_IsRefused()
     {
-        for (int length = 1; length < Model.Length; length += 4001)
+        string path = folder.Write("hostile.gguf", Model);
+        int stride = AttackScale.Cases(4001, 1);
+        for (int length = Model.Length - 1; length >= 0; length -= stride)
         {
-            Assert.False(LoadsOrIsRefused(Model[..length]));
+            using (FileStream file = File.OpenWrite(path))
+            {
+                file.SetLength(length);
+            }
+
+            Assert.False(LoadsOrIsRefused(path));
         }
 
         Assert.False(LoadsOrIsRefused(Model[..^1]));
@@ -228,6 +238,88 @@ public sealed class HostileFileTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(7, file.Tensors[0].RowBytes(Rows - 1, 1)[^1]);
         Assert.Throws<ArgumentOutOfRangeException>(() => file.Tensors[0].RowBytes(Rows, 1).Length);
         Assert.Throws<ArgumentOutOfRangeException>(() => file.Tensors[0].RowBytes(long.MaxValue, 1).Length);
+    }
+
+    /// <summary>The packer of a tensor of 3 * 2^30 elements, given its last rows.</summary>
+    [Trait("Attack", "A8")]
+    [Fact]
+    public void Pack_RowsBeyondTwoToTheThirtyFirstElements_AreThoseOfTheFile()
+    {
+        const int Columns = 1024, Rows = 3 << 20, Taken = 20, RowBytes = Columns / 32 * 34;
+        string path = folder["sparse.gguf"];
+        byte[] head = GgufBytes.Header(1, 0).Tensor("w", [Columns, Rows], (uint)GgmlType.Q8_0, 0).Pad().ToArray();
+        byte[] row = new byte[RowBytes];
+        for (int block = 0; block < RowBytes; block += 34)
+        {
+            BitConverter.TryWriteBytes(row.AsSpan(block), (Half)0.5f);
+            row.AsSpan(block + 2, 32).Fill(3);
+        }
+
+        using (FileStream stream = File.Create(path))
+        {
+            stream.Write(head);
+            stream.SetLength(head.Length + ((long)Rows * RowBytes));
+            stream.Position = stream.Length - (2 * RowBytes);
+            stream.Write(row);
+        }
+
+        using GgufFile file = GgufFile.Open(path);
+        using var team = new WorkerTeam(1);
+        using WeightMatrix matrix = WeightMatrix.Pack(team, new WeightPart(file.Tensors[0], Rows - Taken, Taken));
+        float[] values = new float[Columns];
+        for (int i = 0; i < Taken; i++)
+        {
+            matrix.DequantizeRow(i, values);
+            Assert.True(values.AsSpan().IndexOfAnyExcept(i == Taken - 2 ? 1.5f : 0f) < 0, $"row {Rows - Taken + i}: {values[0]}");
+        }
+
+        Assert.Throws<ArgumentException>(() => WeightMatrix.Pack(team, new WeightPart(file.Tensors[0], Rows - Taken, Taken + 1)));
+    }
+
+    /// <summary>A whole product over them: 2^31 elements and two groups of rows, of which but the last row is zero.</summary>
+    [Trait("Attack", "A8")]
+    [Fact]
+    public void Multiply_MoreThanTwoToTheThirtyFirstElements_ReadsTheLastRow()
+    {
+        Assert.SkipUnless(AttackScale.IsFull, "the packed matrix takes more than a gigabyte: only when LAMINA_ATTACK_SCALE is full");
+        Assert.SkipUnless(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes > 6L << 30, "needs more than six gigabytes of memory");
+        const int Columns = 4096, Rows = (1 << 19) + 32, RowBytes = Columns / 32 * 18;
+        string path = folder["sparse.gguf"];
+        byte[] head = GgufBytes.Header(1, 0).Tensor("w", [Columns, Rows], (uint)GgmlType.Q4_0, 0).Pad().ToArray();
+        byte[] row = new byte[RowBytes];
+        for (int block = 0; block < RowBytes; block += 18)
+        {
+            // Scale 0.5 times nibbles of 10 - 8 = 2.
+            BitConverter.TryWriteBytes(row.AsSpan(block), (Half)0.5f);
+            row.AsSpan(block + 2, 16).Fill(0xAA);
+        }
+
+        using (FileStream stream = File.Create(path))
+        {
+            stream.Write(head);
+            stream.SetLength(head.Length + ((long)Rows * RowBytes));
+            stream.Position = stream.Length - RowBytes;
+            stream.Write(row);
+        }
+
+        using GgufFile file = GgufFile.Open(path);
+        using var team = new WorkerTeam(1);
+        using WeightMatrix matrix = WeightMatrix.Pack(team, file.Tensors[0]);
+        Assert.True(matrix.Bytes > 1L << 30);
+        using var x = new ActivationRows(1, Columns);
+        float[] input = new float[Columns], output = new float[Rows];
+        input.AsSpan().Fill(1);
+        unsafe
+        {
+            fixed (float* from = input, to = output)
+            {
+                x.Set(from, Columns, 1, Columns);
+                MatMul.Multiply(team, matrix, x, to, Rows);
+            }
+        }
+
+        Assert.Equal(Rows - 1, output.AsSpan().IndexOfAnyExcept(0f));
+        Assert.Equal(Columns, output[^1]);
     }
 
     [Trait("Attack", "A10")]

@@ -90,15 +90,61 @@ public sealed class HostileMetadataTests
         Assert.InRange(read, 20, 1500);
     }
 
+    /// <summary>Each number that a loader reads, written as each type that can hold it: its value exactly where the type is of the right kind, else refused.</summary>
+    [Trait("Attack", "A5")]
+    [Fact]
+    public void Number_OfAnyType_IsExactOrRefused()
+    {
+        foreach ((string key, double value, bool real, Func<GgufMetadata, double> read) in Numbers())
+        {
+            foreach (GgufValueType type in Enum.GetValues<GgufValueType>().Where(type => type is not (GgufValueType.Array or GgufValueType.String)))
+            {
+                GgufMetadata metadata = Base(8).Set(key, GgufValue.Scalar(type, Encode(value, type, out bool exact))).Build();
+                bool right = real ? type is GgufValueType.Float32 or GgufValueType.Float64 : type is not (GgufValueType.Float32 or GgufValueType.Float64 or GgufValueType.Bool);
+                if (right && exact)
+                {
+                    Assert.Equal(value, read(metadata));
+                }
+                else if (!right)
+                {
+                    Assert.Contains($"'{key}'", Assert.Throws<InvalidDataException>(() => read(metadata)).Message, StringComparison.Ordinal);
+                }
+            }
+        }
+    }
+
+    private static IEnumerable<(string Key, double Value, bool Real, Func<GgufMetadata, double> Read)> Numbers()
+    {
+        yield return ("llama.block_count", 3, false, metadata => ModelShape.FromGguf(metadata).LayerCount);
+        yield return ("llama.context_length", 100, false, metadata => ModelShape.FromGguf(metadata).ContextLength);
+        yield return ("llama.context_length", 131_072, false, metadata => ModelShape.FromGguf(metadata).ContextLength);
+        yield return ("llama.embedding_length", 96, false, metadata => ModelShape.FromGguf(metadata).EmbeddingLength);
+        yield return ("llama.embedding_length", 4096, false, metadata => ModelShape.FromGguf(metadata).EmbeddingLength);
+        yield return ("llama.feed_forward_length", 100, false, metadata => ModelShape.FromGguf(metadata).Layers[0].FeedForward.Length);
+        yield return ("llama.attention.head_count", 8, false, metadata => ModelShape.FromGguf(metadata).Layers[0].Attention.Heads);
+        yield return ("llama.attention.head_count_kv", 1, false, metadata => ModelShape.FromGguf(metadata).Layers[0].Attention.KvHeads);
+        yield return ("llama.attention.layer_norm_rms_epsilon", 0.5, true, metadata => ModelShape.FromGguf(metadata).NormEpsilon);
+        yield return ("general.alignment", 64, false, metadata => GgufReader.Alignment(metadata, GgufLimits.Default));
+        yield return ("tokenizer.ggml.bos_token_id", 5, false, metadata => Tokenizer.FromGguf(metadata).Bos!.Value);
+        yield return ("tokenizer.ggml.eos_token_id", 6, false, metadata => Tokenizer.FromGguf(metadata).Eos!.Value);
+    }
+
+    private static byte[] Encode(double value, GgufValueType type, out bool exact)
+    {
+        byte[] bytes = type switch
+        {
+            GgufValueType.Float32 => BitConverter.GetBytes((float)value),
+            GgufValueType.Float64 => BitConverter.GetBytes(value),
+            _ => BitConverter.GetBytes((long)value)[..GgufValueTypes.FixedBytes(type)],
+        };
+        int bits = (GgufValueTypes.FixedBytes(type) * 8) - (type is GgufValueType.Int8 or GgufValueType.Int16 or GgufValueType.Int32 or GgufValueType.Int64 ? 1 : 0);
+        exact = type is GgufValueType.Float32 or GgufValueType.Float64 || value < Math.Pow(2, bits);
+        return bytes;
+    }
+
     private static GgufMetadata With(string key, GgufValueType type, int count, int tokens)
     {
-        GgufMetadataBuilder builder = Model.RandomModel.Llama(1)
-            .Set("tokenizer.ggml.model", "llama")
-            .Set("tokenizer.ggml.tokens", Enumerable.Range(0, tokens).Select(i => i == 0 ? "<unk>" : ((char)('a' + i)).ToString()).ToArray())
-            .Set("tokenizer.ggml.scores", new float[tokens])
-            .Set("tokenizer.ggml.token_type", Enumerable.Range(0, tokens).Select(i => i == 0 ? 2 : 1).ToArray())
-            .Set("tokenizer.ggml.bos_token_id", 1)
-            .Set("tokenizer.ggml.eos_token_id", 2);
+        GgufMetadataBuilder builder = Base(tokens);
         int size = GgufValueTypes.FixedBytes(type);
         byte[] element = size == 0 ? [1, 0, 0, 0, 0, 0, 0, 0, (byte)'z'] : [1, .. new byte[size - 1]];
         if (count < 0)
@@ -108,6 +154,14 @@ public sealed class HostileMetadataTests
 
         return builder.Set(key, GgufValue.Array(type, count, Enumerable.Repeat(element, count).SelectMany(e => e).ToArray())).Build();
     }
+
+    private static GgufMetadataBuilder Base(int tokens) => Model.RandomModel.Llama(1)
+        .Set("tokenizer.ggml.model", "llama")
+        .Set("tokenizer.ggml.tokens", Enumerable.Range(0, tokens).Select(i => i == 0 ? "<unk>" : ((char)('a' + i)).ToString()).ToArray())
+        .Set("tokenizer.ggml.scores", new float[tokens])
+        .Set("tokenizer.ggml.token_type", Enumerable.Range(0, tokens).Select(i => i == 0 ? 2 : 1).ToArray())
+        .Set("tokenizer.ggml.bos_token_id", 1)
+        .Set("tokenizer.ggml.eos_token_id", 2);
 
     /// <summary>The message shows what was found, so it must not show whole values: a key's name and a short description only.</summary>
     [Trait("Attack", "C10")]

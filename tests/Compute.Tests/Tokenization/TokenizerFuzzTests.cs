@@ -1,9 +1,9 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Lamina.Compute.Gguf;
 using Lamina.Compute.Tests.Fuzzing;
 using Lamina.Compute.Tokenization;
+using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Tokenization;
 
@@ -68,8 +68,9 @@ public sealed class TokenizerFuzzTests(ITestOutputHelper output)
     [InlineData(" \n")]
     public void Encode_LongRepetition_TakesNoQuadraticTime(string unit)
     {
-        // A quadratic step would take minutes here, so the bound may be generous.
-        string text = string.Concat(Enumerable.Repeat(unit, 400_000 / unit.Length));
+        // Eight times the text takes eight times as long, or a little more where pieces are sorted; a quadratic step would take 64 times as long.
+        const int Times = 8, MostTimes = 24, Attempts = 5;
+        string text = string.Concat(Enumerable.Repeat(unit, AttackScale.Cases(1 << 16, 4 << 20) / unit.Length)), shorter = text[..(text.Length / Times)];
         Tokenizer[] tokenizers =
         [
             .. Rules.Select(rule => TestVocabularies.Bpe(rule, ["a a", "aa aa", "Ġ Ġ", "ĠĠ ĠĠ"], ("  ", Kind.UserDefined), ("    ", Kind.UserDefined)).ToTokenizer()),
@@ -78,13 +79,25 @@ public sealed class TokenizerFuzzTests(ITestOutputHelper output)
             TestVocabularies.Metadata("t5", ("<unk>", Kind.Unknown, 0), ("a", Kind.Normal, -1), ("aa", Kind.Normal, -2)).Set("tokenizer.ggml.unknown_token_id", 0).ToTokenizer(),
         ];
 
-        var watch = Stopwatch.StartNew();
-        foreach (Tokenizer tokenizer in tokenizers)
+        for (int i = 0; i < tokenizers.Length; i++)
         {
-            tokenizer.Encode(text, [Range.All]);
+            tokenizers[i].Encode(shorter, [Range.All]);
+            (double little, double much) = (double.MaxValue, double.MaxValue);
+            for (int attempt = 0; attempt < Attempts && much > MostTimes * Math.Max(little, 1); attempt++)
+            {
+                little = Math.Min(little, Milliseconds(tokenizers[i], shorter));
+                much = Math.Min(much, Milliseconds(tokenizers[i], text));
+            }
+
+            Assert.True(much <= MostTimes * Math.Max(little, 1), $"tokenizer {i}: {shorter.Length} characters take {little:f1} ms, {text.Length} take {much:f1} ms");
         }
 
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), $"took {watch.Elapsed}");
+        static double Milliseconds(Tokenizer tokenizer, string text)
+        {
+            TimeSpan start = ThreadTime.Now;
+            tokenizer.Encode(text, [Range.All]);
+            return (ThreadTime.Now - start).TotalMilliseconds;
+        }
     }
 
     private void Repeat(string name, int iterations, Action<Random> body)

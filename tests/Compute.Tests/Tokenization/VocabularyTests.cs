@@ -1,5 +1,7 @@
 using Lamina.Compute.Gguf;
+using Lamina.Compute.Tests.Fuzzing;
 using Lamina.Compute.Tokenization;
+using Lamina.TestSupport;
 
 namespace Lamina.Compute.Tests.Tokenization;
 
@@ -112,6 +114,44 @@ public sealed class VocabularyTests
 
         Assert.Equal(text, bpe.Decode(bpe.Encode(text)));
         Assert.Equal(text, spm.Decode(spm.Encode(text)));
+    }
+
+    /// <summary>Two million tokens, of distinct texts and of one: loaded in time and memory that grow with their number alone, and usable to the last.</summary>
+    [Trait("Attack", "A10")]
+    [Theory]
+    [InlineData("gpt2", true)]
+    [InlineData("gpt2", false)]
+    [InlineData("llama", true)]
+    [InlineData("llama", false)]
+    [InlineData("bert", true)]
+    [InlineData("t5", true)]
+    public void FromGguf_HugeVocabulary_LoadsInProportionAndServes(string model, bool distinct)
+    {
+        int few = AttackScale.Cases(5_000, 200_000), many = 10 * few;
+        (double small, _) = Best(few);
+        (double large, Tokenizer tokenizer) = Best(many);
+
+        // Ten times the tokens; a quadratic step would take a hundred times as long.
+        Assert.True(large < 40 * Math.Max(small, 1), $"{few} tokens take {small:f0} ms, {many} take {large:f0} ms");
+        Assert.Equal(many, tokenizer.VocabularySize);
+        Assert.Equal(distinct ? $"a{many - 1:x}" : "ab", tokenizer.Decode([many - 1]).Trim());
+        Assert.All(tokenizer.Encode("ab a1 zz"), id => Assert.InRange(id, 0, many - 1));
+
+        (double Milliseconds, Tokenizer Tokenizer) Best(int count)
+        {
+            string mark = model is "llama" or "t5" or "bert" ? "▁" : "";
+            GgufMetadata metadata = TestVocabularies.Metadata(model, [.. Enumerable.Range(0, count).Select(i => (distinct ? $"{mark}a{i:x}" : mark + "ab", Kind.Normal, 0f))])
+                .Set("tokenizer.ggml.merges", ["a b"]).Set("tokenizer.ggml.unknown_token_id", 0).Build();
+            (double best, Tokenizer? made) = (double.MaxValue, null);
+            for (int attempt = 0; attempt < 3; attempt++)
+            {
+                TimeSpan start = ThreadTime.Now;
+                made = Tokenizer.FromGguf(metadata);
+                best = Math.Min(best, (ThreadTime.Now - start).TotalMilliseconds);
+            }
+
+            return (best, made!);
+        }
     }
 
     [Fact]
