@@ -23,6 +23,7 @@ public sealed class Cell : IAsyncDisposable
 
     private readonly CellContext _context;
     private readonly LinkListener _listener;
+    private readonly SuspendedNodes _suspended;
     private readonly CancellationTokenSource _stopping;
     private CellSystem? _system;
     private CellRenewal? _renewal;
@@ -32,11 +33,12 @@ public sealed class Cell : IAsyncDisposable
     private int _coordinators;
     private bool _isOnlyCoordinator;
 
-    private Cell(CellContext context, LinkListener listener, CellPeers peers, CancellationTokenSource stopping)
+    private Cell(CellContext context, LinkListener listener, CellPeers peers, SuspendedNodes suspended, CancellationTokenSource stopping)
     {
         _context = context;
         Peers = peers;
         _listener = listener;
+        _suspended = suspended;
         _stopping = stopping;
     }
 
@@ -158,8 +160,13 @@ public sealed class Cell : IAsyncDisposable
         ? new LocalGovernor(start, time)
         : new ClusterGovernor(_system!.System, _governors, Tenant, _context.Name, _coordinators, start, time);
 
-    /// <summary>Nodes that no plan may use until they are lifted; what runs on them moves to others.</summary>
-    internal void SetSuspended(IEnumerable<string> nodes) => _registry?.Tell(new NodeRegistryActor.SetSuspended(nodes.ToHashSet(StringComparer.Ordinal)));
+    /// <summary>Nodes that no plan may use, and that get no blobs and no certificates, until they are lifted; what runs on them moves to others.</summary>
+    internal void SetSuspended(IEnumerable<string> nodes)
+    {
+        HashSet<string> names = nodes.ToHashSet(StringComparer.Ordinal);
+        _suspended.Change(names);
+        _registry?.Tell(new NodeRegistryActor.SetSuspended(names));
+    }
 
     /// <summary>Completes when the deployment serves; throws with one clear sentence when it failed. Progress comes with each change of the view.</summary>
     public Task<DeploymentView> WaitReadyAsync(string deployment, IProgress<DeploymentView>? progress, CancellationToken cancellation) =>
@@ -203,9 +210,10 @@ public sealed class Cell : IAsyncDisposable
             ModelStore store = ModelStore.Open(Path.Combine(storePath, options.Tenant.Value), options.Import, options.Tenant.Value, note => logger.LogInformation("{Note}", note));
             var links = new LinkOptions { BindAddress = options.BindAddress, Port = options.LinkPort, PublicHost = options.PublicHost };
             var peers = new CellPeers(options.Tenant, options.Name, links, certificates, stopping.Token);
-            LinkListener listener = Listen(options, links, certificates, store, peers);
+            var suspended = new SuspendedNodes();
+            LinkListener listener = Listen(options, links, certificates, store, peers, suspended);
             var context = new CellContext(options.Tenant, options.Name, store, certificates, links, new DeploymentBoard(), logger, stopping.Token) { BlobEndpoint = listener.Endpoint };
-            cell = new Cell(context, listener, peers, stopping);
+            cell = new Cell(context, listener, peers, suspended, stopping);
             await cell.JoinAsync(options, governor, loggers, cancellation);
             return cell;
         }
@@ -277,13 +285,13 @@ public sealed class Cell : IAsyncDisposable
         _system.System.ActorOf(Props.Create(() => new CoordinatorDirectory(_context.Tenant, Peers, _listener.Endpoint)), CoordinatorDirectory.Name);
     }
 
-    private static LinkListener Listen(CellOptions options, LinkOptions links, CertificateProvider certificates, ModelStore store, CellPeers peers)
+    private static LinkListener Listen(CellOptions options, LinkOptions links, CertificateProvider certificates, ModelStore store, CellPeers peers, SuspendedNodes suspended)
     {
         try
         {
             return LinkListener.Start(links, certificates, (hello, peer) => hello.Purpose switch
             {
-                LinkPurpose.Blobs => new LinkDecision(link => new BlobServer(link, store), null),
+                LinkPurpose.Blobs => suspended.Serve(peer, store),
                 LinkPurpose.Mirror or LinkPurpose.Answers => peers.Decide(hello.Purpose),
                 _ => new LinkDecision(null, $"a coordinator accepts links for blobs and kept answers, not for {hello.Purpose} from a {peer.Role}"),
             });

@@ -205,6 +205,12 @@ internal sealed class NodeRegistryActor : ReceiveActor, IWithTimers
             return;
         }
 
+        if (_suspended.Contains(asked.Node.Value))
+        {
+            _logger.LogWarning("the certificate of node {Node} was not renewed: the node is suspended", asked.Node);
+            return;
+        }
+
         try
         {
             Sender.Tell(new NodeCommands.RenewCertificate(_tenant, _issuer.Renew(asked.Node, asked.CertificatePem, asked.RequestPem)));

@@ -19,9 +19,11 @@ internal sealed class TestCell : IAsyncDisposable
 
     public HttpClient Http => Coordinator.Http;
 
-    public static async Task<TestCell> StartAsync(ModelOptions model, params string[] nodes)
+    public static Task<TestCell> StartAsync(ModelOptions model, params string[] nodes) => StartAsync(model, nodes, null);
+
+    public static async Task<TestCell> StartAsync(ModelOptions model, string[] nodes, Func<CoordinatorOptions, CoordinatorOptions>? change, string name = "front")
     {
-        var cell = new TestCell(await TestCoordinator.StartAsync([model], nodes));
+        var cell = new TestCell(await TestCoordinator.StartAsync([model], nodes, change: change, name: name));
         try
         {
             await Task.WhenAll(nodes.Select(cell.StartNodeAsync));

@@ -11,7 +11,13 @@ internal sealed class TestCoordinator : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-coordinator-").FullName;
 
-    private TestCoordinator(IReadOnlyList<string> nodes) => Pki = EphemeralPki.Create(Path.Combine(_folder, "pki"), Tenant, ["front"], nodes);
+    private readonly string _name;
+
+    private TestCoordinator(string name, IReadOnlyList<string> nodes)
+    {
+        _name = name;
+        Pki = EphemeralPki.Create(Path.Combine(_folder, "pki"), Tenant, [name], nodes);
+    }
 
     public static TenantId Tenant { get; } = new("acme");
 
@@ -24,10 +30,12 @@ internal sealed class TestCoordinator : IAsyncDisposable
     public string Folder => _folder;
 
     /// <param name="change">What is to differ from the usual options.</param>
+    /// <param name="name">Of the coordinator, which another on the same database must not bear.</param>
     public static async Task<TestCoordinator> StartAsync(
-        IReadOnlyList<ModelOptions> models, IReadOnlyList<string>? nodes = null, string listen = "127.0.0.1:0", Func<CoordinatorOptions, CoordinatorOptions>? change = null)
+        IReadOnlyList<ModelOptions> models, IReadOnlyList<string>? nodes = null, string listen = "127.0.0.1:0", Func<CoordinatorOptions, CoordinatorOptions>? change = null,
+        string name = "front")
     {
-        var coordinator = new TestCoordinator(nodes ?? []);
+        var coordinator = new TestCoordinator(name, nodes ?? []);
         try
         {
             CoordinatorOptions options = coordinator.Options(models, listen);
@@ -44,7 +52,7 @@ internal sealed class TestCoordinator : IAsyncDisposable
 
     public CoordinatorOptions Options(IReadOnlyList<ModelOptions> models, string listen)
     {
-        CertificateFiles files = Pki.Files(PeerRole.Coordinator, "front");
+        CertificateFiles files = Pki.Files(PeerRole.Coordinator, _name);
         return new CoordinatorOptions
         {
             Listen = listen,
@@ -53,7 +61,7 @@ internal sealed class TestCoordinator : IAsyncDisposable
             [
                 new CellOptions
                 {
-                    Tenant = Tenant, Name = "front", CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath, Models = models,
+                    Tenant = Tenant, Name = _name, CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath, Models = models,
                 },
             ],
         };
