@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -5,6 +6,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Lamina.Cli.Chaos;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.TestSupport;
@@ -19,8 +21,10 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-test-").FullName;
     private readonly List<LaminaProcess> _processes = [];
+    private readonly Dictionary<int, int[]> _ports = [];
 
     [Trait("Attack", "B5")]
+    [Trait("Attack", "B7")]
     [Fact]
     public async Task Cell_FromConfigurationFiles_ServesOverTlsAndRefusesStrangers()
     {
@@ -40,11 +44,12 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
 
         Assert.Equal(3, nodes.Select(node => node.Id).Distinct().Count());
         Assert.All(nodes, node => Assert.True(ProcessTable.IsAlive(node.Id)));
-        int httpPort = http.BaseAddress.Port;
         foreach (LaminaProcess process in _processes)
         {
-            int[] ports = [.. ProcessTable.ListeningPorts(process.Id).Where(port => port != httpPort)];
-            Assert.Equal(2, ports.Length);
+            // Address and port, of TCP and UDP, all of them: one more, or a wildcard for an address, is one too many.
+            int[] ports = _ports[process.Id];
+            IEnumerable<string> configured = ports.Concat(process == coordinator ? [http.BaseAddress.Port] : []).Select(port => $"tcp 127.0.0.1:{port}");
+            Assert.Equal(configured.Order(StringComparer.Ordinal), ProcessTable.Listeners(process.Id).Order(StringComparer.Ordinal));
             foreach (int port in ports)
             {
                 foreach ((string who, X509Certificate2? certificate) in Strangers(pki, tenant, expired))
@@ -54,6 +59,14 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
                     Assert.StartsWith("refused", result, StringComparison.Ordinal);
                 }
             }
+        }
+
+        // The process counts each under its reason: here on the coordinator's two ports, on one of which it has tried itself what happens without a certificate.
+        string metrics = await http.GetStringAsync("metrics");
+        foreach ((string reason, int refused) in new[] { ("no_certificate", 2), ("untrusted_chain", 4), ("expired", 2) })
+        {
+            Match counted = Regex.Match(metrics, $"lamina_cluster_mtls_rejected_total\\{{reason=\"{reason}\"\\}} ([0-9]+)");
+            Assert.True(counted.Success && int.Parse(counted.Groups[1].Value, CultureInfo.InvariantCulture) >= refused, $"{reason}: {counted.Value}, expected {refused}\n{metrics}");
         }
 
         Assert.All(_processes, process => Assert.False(process.HasExited, process.Error));
@@ -73,7 +86,8 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
     private LaminaProcess StartCoordinator(PkiFolder pki, TenantId tenant)
     {
         CertificateFiles files = pki.Issue(tenant, PeerRole.Coordinator, "front", s_loopback);
-        return Start("coordinator", new Dictionary<string, object>
+        int[] ports = [FreePorts.Take(), FreePorts.Take()];
+        return Start("coordinator", ports, new Dictionary<string, object>
         {
             ["Coordinator"] = new Dictionary<string, object>
             {
@@ -85,6 +99,8 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
                     {
                         ["Tenant"] = tenant.Value,
                         ["Name"] = "front",
+                        ["ControlPort"] = ports[0],
+                        ["LinkPort"] = ports[1],
                         ["CertificatePath"] = files.CertificatePath,
                         ["KeyPath"] = files.KeyPath,
                         ["TrustBundlePath"] = files.TrustBundlePath,
@@ -98,12 +114,15 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
     private LaminaProcess StartNode(PkiFolder pki, TenantId tenant, string name, string seed)
     {
         CertificateFiles files = pki.Issue(tenant, PeerRole.Node, name, s_loopback);
-        return Start("node", new Dictionary<string, object>
+        int[] ports = [FreePorts.Take(), FreePorts.Take()];
+        return Start("node", ports, new Dictionary<string, object>
         {
             ["Node"] = new Dictionary<string, object>
             {
                 ["Tenant"] = tenant.Value,
                 ["Name"] = name,
+                ["ControlPort"] = ports[0],
+                ["LinkPort"] = ports[1],
                 ["CertificatePath"] = files.CertificatePath,
                 ["KeyPath"] = files.KeyPath,
                 ["TrustBundlePath"] = files.TrustBundlePath,
@@ -114,12 +133,13 @@ public sealed partial class TwoMachineTests(ITestOutputHelper output) : IDisposa
         });
     }
 
-    private LaminaProcess Start(string command, Dictionary<string, object> configuration)
+    private LaminaProcess Start(string command, int[] ports, Dictionary<string, object> configuration)
     {
         string path = Path.Combine(_folder, $"{command}-{_processes.Count}.json");
         File.WriteAllText(path, JsonSerializer.Serialize(configuration));
         LaminaProcess process = LaminaProcess.Start(command, "--config", path);
         _processes.Add(process);
+        _ports[process.Id] = ports;
         return process;
     }
 

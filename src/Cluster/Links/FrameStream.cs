@@ -33,6 +33,9 @@ internal sealed class FrameStream : IDisposable
     /// <summary>Since when (milliseconds of <see cref="Environment.TickCount64"/>) the reading thread has waited for bytes; 0 while it does not wait.</summary>
     public long WaitingSince => Interlocked.Read(ref _waitingSince);
 
+    /// <summary>Bytes set aside for payloads of frames received.</summary>
+    public int PayloadCapacity => _payload.Capacity;
+
     /// <summary>Whether a small write would not block.</summary>
     public bool IsWritable
     {

@@ -11,6 +11,9 @@ internal sealed unsafe class LinkBuffer : IDisposable
 
     ~LinkBuffer() => Release();
 
+    /// <summary>Bytes set aside.</summary>
+    public int Capacity => _length;
+
     /// <summary>The first <paramref name="length"/> bytes; grows when needed, which loses the contents.</summary>
     public Span<byte> Take(int length)
     {

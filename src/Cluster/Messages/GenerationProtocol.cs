@@ -196,7 +196,10 @@ public sealed record SamplingSettings(
     {
         Dictionary<int, float> biases = [];
         int[] tokens = BiasedTokens ?? [];
-        for (int i = 0; i < tokens.Length; i++)
+
+        // One more than is allowed, which validation refuses: of keys made to collide, each would cost as much as there are before it.
+        int count = Math.Min(tokens.Length, SamplingParameters.MaxLogitBiases + 1);
+        for (int i = 0; i < count; i++)
         {
             biases[tokens[i]] = i < (Biases?.Length ?? 0) ? Biases![i] : float.NaN;
         }

@@ -1,13 +1,16 @@
-using System.Diagnostics;
 using Lamina.Cluster.Links;
 using Lamina.Cluster.Messages;
 using Lamina.Cluster.Tests.Support;
+using Lamina.Compute.Sampling;
 
 namespace Lamina.Cluster.Tests.Messages;
 
 /// <summary>Bytes that advisories on MessagePack libraries describe, and what a peer can leave out.</summary>
 public sealed class WireTests
 {
+    /// <summary>Of the thread's own time, whatever else the machine does.</summary>
+    private static readonly TimeSpan s_limit = TimeSpan.FromMilliseconds(50);
+
     [Fact]
     public void Decode_ArrayThatEndsEarly_SaysWhatIsMissing()
     {
@@ -82,12 +85,40 @@ public sealed class WireTests
     public void Decode_PayloadOfAnAdvisory_IsATypedErrorFastAndSmall(string _, byte[] bytes)
     {
         Assert.Throws<InvalidDataException>(() => Wire.Decode<LinkHello>([0xC0]));
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Stopwatch watch = Stopwatch.StartNew();
+        TimeSpan best = TimeSpan.MaxValue;
+        for (int i = 0; i < 3; i++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            TimeSpan start = ThreadTime.Now;
+            Assert.Throws<InvalidDataException>(() => Wire.Decode<LinkHello>(bytes.AsMemory()));
+            TimeSpan taken = ThreadTime.Now - start;
+            best = taken < best ? taken : best;
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+        }
 
-        Assert.Throws<InvalidDataException>(() => Wire.Decode<LinkHello>(bytes.AsMemory()));
+        Assert.InRange(best, TimeSpan.Zero, s_limit);
+    }
 
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
-        Assert.InRange(watch.ElapsedMilliseconds, 0, 30_000);
+    /// <summary>
+    /// No contract has a dictionary (<see cref="ContractTests"/>), so keys that collide can only do harm where the receiver makes one of what came. It does of biases: these tokens all fall into one
+    /// bucket of .NET's dictionary at the sizes it grows to.
+    /// </summary>
+    [Trait("Attack", "B8")]
+    [Fact]
+    public void Biases_OfTokensThatCollide_AreRefusedFastAndSmall()
+    {
+        int[] tokens = [.. Enumerable.Range(0, 50_000).Select(i => (int)((i - 25_000L) * 75_431))];
+        byte[] bytes = Wire.Encode(SamplingSettings.From(new SamplingParameters()) with { BiasedTokens = tokens, Biases = new float[tokens.Length] });
+        TimeSpan best = TimeSpan.MaxValue;
+        for (int i = 0; i < 3; i++)
+        {
+            TimeSpan start = ThreadTime.Now;
+            SamplingParameters parameters = Wire.Decode<SamplingSettings>(bytes.AsMemory()).ToParameters();
+            TimeSpan taken = ThreadTime.Now - start;
+            best = taken < best ? taken : best;
+            Assert.Contains(parameters.Validate(), problem => problem.Contains("at most 1024 are allowed", StringComparison.Ordinal));
+        }
+
+        Assert.InRange(best, TimeSpan.Zero, s_limit);
     }
 }

@@ -18,8 +18,15 @@ internal sealed class RogueListener : IDisposable
     private readonly List<IDisposable> _open = [];
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public RogueListener(RogueBehaviour behaviour, X509Certificate2? certificate = null, string protocol = "lamina-link/1")
+    /// <param name="receiveBuffer">Bytes that the kernel keeps of what is not read; null = as many as it likes.</param>
+    public RogueListener(RogueBehaviour behaviour, X509Certificate2? certificate = null, string protocol = "lamina-link/1", int? receiveBuffer = null)
     {
+        if (receiveBuffer is { } bytes)
+        {
+            // Connections inherit it.
+            _listener.Server.ReceiveBufferSize = bytes;
+        }
+
         _behaviour = behaviour;
         _certificate = certificate;
         _protocol = protocol;
