@@ -41,6 +41,7 @@ public sealed unsafe class KvCacheTests : IDisposable
         Assert.Equal(0, _cache.Capacity(0));
     }
 
+    [Trait("Attack", "E4")]
     [Fact]
     public void CopyBlock_AndClearBlocks_ReachEveryLayer()
     {

@@ -1,11 +1,13 @@
 using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
+using System.Text.RegularExpressions;
+using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests.Security;
 
 /// <summary>Calls that would let one tenant's bytes lie where another's come to stand, or that build types by name: read from the compiled rooms.</summary>
-public sealed class BannedCallsTests
+public sealed partial class BannedCallsTests
 {
     [Trait("Attack", "E4")]
     [Theory]
@@ -24,6 +26,24 @@ public sealed class BannedCallsTests
         ];
         Assert.DoesNotContain(called, member => banned.Any(name => name.EndsWith('.') ? member.StartsWith(name, StringComparison.Ordinal) : member == name));
     }
+
+    /// <summary>
+    /// Memory that comes as whoever had it before left it may be asked for in these files alone: what holds tenants' bytes there is overwritten before it is freed, and what comes in was overwritten
+    /// before it is read, by zeros or, in a link's buffer, by the bytes that were awaited. The last measures the memory's speed and never holds a tenant's byte.
+    /// </summary>
+    [Trait("Attack", "E4")]
+    [Fact]
+    public void Sources_AskForUnwrittenNativeMemory_InKnownFilesThatClearWhatTheyFree()
+    {
+        string[] clearing = ["src/Cluster/Links/LinkBuffer.cs", "src/Compute/Kernels/NativeBuffer.cs", "src/Node/Pipeline/NativeBuffer.cs"];
+        string[] asking = [.. Directory.EnumerateFiles(Repository.File("src"), "*.cs", SearchOption.AllDirectories)
+            .Where(file => Allocates().IsMatch(File.ReadAllText(file))).Select(file => Path.GetRelativePath(Repository.Root, file)).Order(StringComparer.Ordinal)];
+        Assert.Equal(clearing.Append("src/Node/Hosting/MemorySpeed.cs").Order(StringComparer.Ordinal), asking);
+        Assert.All(clearing, file => Assert.Matches(@"NativeMemory\.Clear\([^;]+;\s+NativeMemory\.(Aligned)?Free\(", File.ReadAllText(Repository.File(file))));
+    }
+
+    [GeneratedRegex(@"NativeMemory\.(Aligned)?(Alloc|Realloc)\(|Marshal\.(Alloc|ReAlloc)")]
+    private static partial Regex Allocates();
 
     /// <summary>Every method and field of other assemblies that the code refers to, as Type.Member.</summary>
     private static IEnumerable<string> MembersOf(string path)

@@ -5,6 +5,8 @@ using System.Net.Http.Json;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
+using Lamina.Cluster.Messages;
+using Lamina.Compute.Sampling;
 
 namespace Lamina.EndToEnd.Tests.Security;
 
@@ -30,7 +32,19 @@ public sealed class WireTests(ITestOutputHelper output)
         output.WriteLine($"{flows.Length} flows, {flows.Sum(flow => flow.Bytes.Count)} bytes");
         Assert.InRange(flows.Length, 8, 10_000);
         Assert.All(flows, flow => Assert.Equal((0x16, 0x03), (flow.Bytes[0], flow.Bytes[1])));
-        byte[][] secrets = [Encoding.UTF8.GetBytes(secret), Encoding.Unicode.GetBytes(secret), [.. tokens.SelectMany(BitConverter.GetBytes)], [.. tokens[..6].Select(token => (byte)token)]];
+        byte[][] secrets =
+        [
+            Encoding.UTF8.GetBytes(secret), Encoding.Unicode.GetBytes(secret),
+
+            // Tokens as they lie in a step's frame, in a submission, and as other formats would have them: bytes in groups of seven bits, and two or eight bytes each.
+            [.. tokens.SelectMany(BitConverter.GetBytes)], Packed(tokens), [.. tokens.SelectMany(Varint)], [.. tokens.SelectMany(token => BitConverter.GetBytes((ushort)token))],
+            [.. tokens.SelectMany(token => BitConverter.GetBytes((long)token))],
+        ];
+        Assert.All(secrets, wanted => Assert.InRange(wanted.Length, 8, int.MaxValue));
+
+        // What is looked for is what would be found: the submission itself holds it.
+        byte[] submission = Wire.Encode(new GenerationProtocol.Submit(ConfiguredCell.Tenant, default, [1, 2, .. tokens, 3], [], 16, [], SamplingSettings.From(new SamplingParameters()), 0));
+        Assert.NotEqual(-1, submission.AsSpan().IndexOf(Packed(tokens)));
         foreach (Recording.Flow flow in flows)
         {
             ReadOnlySpan<byte> bytes = CollectionsMarshal.AsSpan(flow.Bytes);
@@ -39,6 +53,28 @@ public sealed class WireTests(ITestOutputHelper output)
                 Assert.Equal(-1, bytes.IndexOf(wanted));
             }
         }
+    }
+
+    /// <summary>MessagePack's integers, one after the other: one byte below 128, then 0xCC and one byte, 0xCD and two, 0xCE and four, the largest first.</summary>
+    private static byte[] Packed(int[] tokens) =>
+    [
+        .. tokens.SelectMany(token => token switch
+        {
+            < 0x80 => new[] { (byte)token },
+            <= 0xFF => [0xCC, (byte)token],
+            <= 0xFFFF => [0xCD, (byte)(token >> 8), (byte)token],
+            _ => [0xCE, (byte)(token >> 24), (byte)(token >> 16), (byte)(token >> 8), (byte)token],
+        }),
+    ];
+
+    private static IEnumerable<byte> Varint(int value)
+    {
+        for (; value >= 0x80; value >>= 7)
+        {
+            yield return (byte)(value | 0x80);
+        }
+
+        yield return (byte)value;
     }
 
     /// <summary>All TCP payload on the loopback interface, by direction of each connection.</summary>

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using CsCheck;
 using Lamina.Node.Pipeline;
+using Lamina.TestSupport;
 
 namespace Lamina.Node.Tests.Pipeline;
 
@@ -84,7 +85,7 @@ public class StepFrameTests
         catch (InvalidDataException)
         {
         }
-    }, iter: 20_000);
+    }, iter: AttackScale.Cases(20_000, 1_000_000));
 
     [Theory]
     [InlineData(0, 1), InlineData(6, 1), InlineData(1), InlineData(2, 3, 1, 2), InlineData(2, -1), InlineData(2, int.MaxValue), InlineData(4, 0, int.MaxValue, int.MaxValue), InlineData(4, 0, 1, -1, 5)]

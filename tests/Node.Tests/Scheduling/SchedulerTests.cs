@@ -163,6 +163,10 @@ public class SchedulerTests
         Assert.Equal(1, scheduler.Waiting);
     }
 
+    /// <summary>
+    /// By design: a coordinator that goes on with the streams of one that was lost submits them under their own identifiers, maybe before the head has noticed the loss. Owners are coordinators of one
+    /// tenant, by certificate; the identifiers are 128 random bits; and a message that names another tenant never gets here (PipelineOverLinksTests).
+    /// </summary>
     [Trait("Attack", "B9")]
     [Fact]
     public void Submit_OfARunningGenerationByAnotherOwner_TakesItOver()

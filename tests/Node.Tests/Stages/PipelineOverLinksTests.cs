@@ -57,6 +57,43 @@ public sealed class PipelineOverLinksTests : IAsyncLifetime
         Assert.Equal(GenerationOutcome.Cancelled, (await run.WaitAsync(Deadline)).Outcome);
     }
 
+    /// <summary>Whoever knows a generation's identifier but did not submit it moves nothing with it over a link of its own, and another tenant's name in the message costs it that link.</summary>
+    [Trait("Attack", "B9")]
+    [Fact]
+    public async Task Generation_OfAnotherLink_IsNeitherCancelledNorAllowedNorTakenByAnotherTenant()
+    {
+        await _cell.StartNodesAsync("a", "b");
+        await _cell.DeployAsync(1, "a", "b");
+        using TestHeadLink owner = await _cell.OpenHeadAsync("a", 1), other = await _cell.OpenHeadAsync("a", 1), foreign = await _cell.OpenHeadAsync("a", 1);
+        GenerationProtocol.Submit request = Request(Prompt(1, 10), 40) with { Allowed = 20 };
+        var tokens = new List<int>();
+        var paused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<GenerationProtocol.GenerationEnded> run = owner.Submit(request, tokens, count =>
+        {
+            if (count == 20)
+            {
+                paused.TrySetResult();
+            }
+        });
+        await paused.Task.WaitAsync(Deadline);
+
+        // It stands at what its owner allowed. What the others ask for is dealt with before the generation that they submit last, and that ends.
+        other.Cancel(request.Generation);
+        other.Allow(TestCell.Tenant, request.Generation, 40);
+        Assert.Equal(GenerationOutcome.Length, (await other.Submit(Request(Prompt(2, 10), 5), []).WaitAsync(Deadline)).Outcome);
+        foreign.Allow(new TenantId("other"), request.Generation, 40);
+        Assert.Contains("names another tenant", await foreign.Closed.WaitAsync(Deadline), StringComparison.Ordinal);
+        using TestHeadLink again = await _cell.OpenHeadAsync("a", 1);
+        Task<GenerationProtocol.GenerationEnded> taken = again.Submit(request with { Tenant = new TenantId("other") }, []);
+        Assert.Contains("names another tenant", await again.Closed.WaitAsync(Deadline), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<LinkClosedException>(() => taken);
+        Assert.False(run.IsCompleted);
+        Assert.Equal(20, tokens.Count);
+
+        owner.Allow(TestCell.Tenant, request.Generation, 40);
+        Assert.Equal((GenerationOutcome.Length, 40), (await run.WaitAsync(Deadline) is var ended ? (ended.Outcome, ended.Tokens) : default));
+    }
+
     [Fact]
     public async Task Stage_Lost_IsReportedByItsNeighboursAndClosesTheCoordinatorsLinkWithoutEndingTheGeneration()
     {

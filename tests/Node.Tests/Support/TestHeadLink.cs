@@ -33,6 +33,8 @@ internal sealed class TestHeadLink : ILinkHandler, IDisposable
 
     public void Cancel(GenerationId generation) => _link.Send(FrameKind.Cancel, _epoch, 0, Wire.Encode(new GenerationProtocol.Cancel(TestCell.Tenant, generation)));
 
+    public void Allow(TenantId tenant, GenerationId generation, int tokens) => _link.Send(FrameKind.Allow, _epoch, 0, Wire.Encode(new GenerationProtocol.Allow(tenant, generation, tokens)));
+
     public void OnFrame(Link link, FrameKind kind, int epoch, int step, ReadOnlySpan<byte> payload)
     {
         switch (kind)
