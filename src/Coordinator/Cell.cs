@@ -73,8 +73,9 @@ public sealed class Cell : IAsyncDisposable
     /// <summary>True once this coordinator is about to end: it finishes what runs and takes nothing new.</summary>
     public bool IsRefusing { get; private set; }
 
-    /// <summary>Peers that this coordinator's ports have refused so far, by reason.</summary>
-    internal IEnumerable<(RefusalReason Reason, long Count)> PeerRefusals => Enum.GetValues<RefusalReason>().Select(reason => (reason, _context.Certificates.Refusals(reason)));
+    /// <summary>Peers that this coordinator's ports have refused so far, by reason, and whom the last of them claimed to be.</summary>
+    internal IEnumerable<(RefusalReason Reason, long Count, string? Last)> PeerRefusals =>
+        Enum.GetValues<RefusalReason>().Select(reason => (reason, _context.Certificates.Refusals(reason), _context.Certificates.LastRefused(reason)));
 
     /// <summary>Null before this coordinator has joined.</summary>
     internal IActorRef? NodeRegistry => _registry;

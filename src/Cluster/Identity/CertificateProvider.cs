@@ -16,6 +16,7 @@ public sealed class CertificateProvider : IDisposable
     private readonly TimeProvider _time;
     private readonly Lock _reload = new();
     private readonly long[] _refusals = new long[RefusalReasons.Count];
+    private readonly string?[] _lastRefused = new string?[RefusalReasons.Count];
     private volatile LoadedCertificates _loaded;
     private long _checkedAt;
     private int _version;
@@ -58,6 +59,9 @@ public sealed class CertificateProvider : IDisposable
 
     /// <summary>Peers refused so far for <paramref name="reason"/>; the same count is exported as <c>mtls_rejected_total</c>.</summary>
     public long Refusals(RefusalReason reason) => Interlocked.Read(ref _refusals[(int)reason]);
+
+    /// <summary>Whom the certificate named that was refused last for the reason, true or not; null where none showed one that names a peer.</summary>
+    public string? LastRefused(RefusalReason reason) => Volatile.Read(ref _lastRefused[(int)reason]);
 
     /// <summary>Compares the files with what is in use and takes them over when they differ and are sound. Whether they were.</summary>
     public bool Reload()
@@ -137,7 +141,8 @@ public sealed class CertificateProvider : IDisposable
             : CertificateRules.Check(certificate, current.Trust, current.Identity, allowedRoles, peerIsServer, _time.GetUtcNow().UtcDateTime, out identity);
         if (refusal is { } refused)
         {
-            Count(refused.Reason);
+            // Read again, because a certificate that is refused need not have been read so far.
+            Count(refused.Reason, certificate is not null && CertificateRules.ReadIdentity(certificate, out PeerIdentity? claimed) is null ? claimed : null);
         }
 
         return refusal;
@@ -148,14 +153,16 @@ public sealed class CertificateProvider : IDisposable
         bool denied = CertificateRules.IsDenied(certificate, peer, _loaded.Trust);
         if (denied)
         {
-            Count(RefusalReason.Denied);
+            Count(RefusalReason.Denied, peer);
         }
 
         return denied;
     }
 
-    internal void Count(RefusalReason reason)
+    /// <param name="peer">Whom its certificate names.</param>
+    internal void Count(RefusalReason reason, PeerIdentity? peer = null)
     {
+        Volatile.Write(ref _lastRefused[(int)reason], peer?.Uri);
         Interlocked.Increment(ref _refusals[(int)reason]);
         ClusterMetrics.MtlsRejected.Add(1, new KeyValuePair<string, object?>("reason", reason.Label()));
     }

@@ -52,7 +52,7 @@ internal static class LinkHandshake
             string? wrong = Judge(hello, peer);
             if (wrong is not null)
             {
-                certificates.Count(RefusalReason.Claim);
+                certificates.Count(RefusalReason.Claim, peer);
             }
 
             LinkDecision decision = wrong is not null ? new LinkDecision(null, wrong) : router(hello, peer);
@@ -87,7 +87,7 @@ internal static class LinkHandshake
             PeerIdentity peer = handshake.Peer!;
             if (expectedPeer is null ? !handshake.Names(host) : peer.Name != expectedPeer)
             {
-                certificates.Count(RefusalReason.Address);
+                certificates.Count(RefusalReason.Address, peer);
                 throw new LinkClosedException(expectedPeer is null ? $"the certificate of {peer.Name} does not name host '{host}'" : $"found {peer.Name} where {expectedPeer} was expected");
             }
 

@@ -33,7 +33,7 @@ internal sealed class MtlsConnection : IDisposable
 
     public bool IsDenied => _handshake.IsDenied;
 
-    public void Count(RefusalReason reason) => _certificates.Count(reason);
+    public void Count(RefusalReason reason) => _certificates.Count(reason, Peer);
 
     public bool Names(string host) => _handshake.Names(host);
 
@@ -62,7 +62,7 @@ internal sealed class MtlsConnection : IDisposable
         if (!connection.Names(endpoint.Host))
         {
             connection.Dispose();
-            certificates.Count(RefusalReason.Address);
+            certificates.Count(RefusalReason.Address, connection.Peer);
             throw new AuthenticationException($"the certificate of {connection.Peer.Name} does not name host '{endpoint.Host}'");
         }
 

@@ -241,7 +241,7 @@ internal sealed class MtlsTransport : Transport
             : null;
         if (wrong is not null)
         {
-            _certificates.Count(RefusalReason.Claim);
+            _certificates.Count(RefusalReason.Claim, peer);
             return wrong;
         }
 
@@ -250,7 +250,7 @@ internal sealed class MtlsTransport : Transport
             : await DialBackAsync(opening.Origin, peer, cancellation).ConfigureAwait(false);
         if (forged is not null)
         {
-            _certificates.Count(RefusalReason.Address);
+            _certificates.Count(RefusalReason.Address, peer);
         }
 
         return forged;

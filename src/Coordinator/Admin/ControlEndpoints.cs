@@ -47,7 +47,7 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
         Suspension suspension = SuspensionNames.Checked(await AdminRequest.ReadAsync(context, fields => new Suspension(
             KindOf(fields.TakeName("kind")), fields.TakeName("name"), fields.TakeString("tenant", 63) is { Length: > 0 } tenant ? new TenantId(tenant) : null,
             fields.TakeString("reason", MaxReason) ?? "", time.GetUtcNow(), caller.IsOperator ? SuspendedBy.Operator : SuspendedBy.Tenant)));
-        context.Items[Auditor.Subject] = $"{suspension.Kind} {suspension.Name}";
+        context.Items[Auditor.Subject] = SubjectOf(suspension);
         await RequireMayAsync(caller, suspension, context.RequestAborted);
         Effect hit = await EffectOfAsync(suspension, context.RequestAborted);
         await control.Suspensions!.SuspendAsync(suspension, context.RequestAborted);
@@ -64,6 +64,10 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
         await context.Response.CompleteAsync();
         await access.NoticeAsync();
     }
+
+    /// <summary>For the audit log.</summary>
+    private static string SubjectOf(Suspension suspension) =>
+        $"{suspension.Kind} {Auditor.WithoutSecret(suspension.Name)}{(suspension.Tenant is { } tenant ? $" of {tenant}" : "")}{(suspension.Reason.Length > 0 ? $", reason: {suspension.Reason}" : "")}";
 
     /// <summary>What suspending would end, here and now.</summary>
     private async Task PreviewAsync(HttpContext context)
@@ -84,6 +88,7 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
         string tenant = context.Request.Query["tenant"].ToString();
         SuspendedBy by = caller.IsOperator ? SuspendedBy.Operator : SuspendedBy.Tenant;
         var suspension = new Suspension(KindOf(context.RouteText("kind")), context.RouteText("name"), tenant.Length == 0 ? null : new TenantId(tenant), "", time.GetUtcNow(), by);
+        context.Items[Auditor.Subject] = SubjectOf(suspension);
         await RequireMayAsync(caller, suspension, context.RequestAborted);
         if (Covers(suspension, caller))
         {
@@ -127,6 +132,7 @@ internal sealed class ControlEndpoints(QuotaControl control, AccessControl acces
             throw ApiError.InvalidBody(problem).AsException();
         }
 
+        context.Items[Auditor.Subject] = JsonSerializer.Serialize(rules, QuotaStore.Json);
         await control.Quotas!.SetAsync(tenant, key, rules, context.RequestAborted);
         await control.RefreshAsync(context.RequestAborted);
         await ReadQuotasAsync(context);

@@ -4,6 +4,7 @@ using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Requests;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Audit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -63,7 +64,10 @@ internal sealed class KeyEndpoints(AccessControl access)
             throw new AccessChangeException($"there is no tenant {asked}") { IsNotFound = true };
         }
 
+        string kind = $"tenant={tenant?.Value ?? "none"} scopes={KeyScopeNames.Format(creation.Scopes)}";
+        context.Items[Auditor.Subject] = kind;
         NewKey made = await access.Keys.CreateAsync(tenant, creation.Name, creation.Scopes, creation.Lifetime, context.RequestAborted);
+        context.Items[Auditor.Subject] = $"key={made.Key.Id} {kind}";
         await WriteAsync(context, made, StatusCodes.Status201Created);
     }
 

@@ -1,6 +1,7 @@
 using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api.Responses;
+using Lamina.Coordinator.Audit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -39,6 +40,7 @@ internal sealed class TenantEndpoints(AccessControl access)
     private async Task AddAsync(HttpContext context)
     {
         string id = await AdminRequest.ReadAsync(context, fields => fields.TakeName("id"));
+        context.Items[Auditor.Subject] = $"tenant={id}";
         Tenant tenant = await access.Tenants.AddAsync(new TenantId(id), context.RequestAborted);
         await access.NoticeAsync();
         await WriteAsync(context, tenant, StatusCodes.Status201Created);

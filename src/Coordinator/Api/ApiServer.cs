@@ -62,6 +62,7 @@ internal sealed class ApiServer : IAsyncDisposable
         app.Use(quotas.Auditor.RefusalsAsync);
         app.Use(new ErrorGuard(logger).InvokeAsync);
         app.Use(options.NeedsKeys() ? new AccessGuard(new Credentials(access!.Ring, access.Issuer)).InvokeAsync : LoopbackGuard.Middleware(options.Cells[0].Tenant));
+        app.Use(quotas.Auditor.AdministrationOfApiAsync);
         var archive = new GenerationArchive(options.Resumption, TimeProvider.System, logger);
         if (access is not null)
         {

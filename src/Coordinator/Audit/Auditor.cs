@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Admin;
 using Lamina.Coordinator.Api;
 using Microsoft.AspNetCore.Http;
@@ -30,8 +31,9 @@ internal sealed class Auditor(AuditLog? log, TimeProvider time)
 
     /// <summary>Peers of a cell were refused at this coordinator's ports: strangers, or members that claimed what their certificate does not say. The log of the process has each with its address.</summary>
     /// <param name="count">Since the last record of the reason.</param>
-    public void PeersRefused(TenantId tenant, string reason, long count) => log?.Add(
-        new AuditRecord(time.GetUtcNow(), "peer", tenant.Value, "refusal", reason) { Target = "cell", Suppressed = count > 1 ? count - 1 : null });
+    /// <param name="last">Whom the certificate of the last of them names, be it a forged one; null where it showed none.</param>
+    public void PeersRefused(TenantId tenant, string reason, long count, string? last) => log?.Add(
+        new AuditRecord(time.GetUtcNow(), "peer", tenant.Value, "refusal", reason) { Target = last is null ? "cell" : $"cell, last {last}", Suppressed = count > 1 ? count - 1 : null });
 
     /// <summary>Records refusals, of credentials and by quota or suspension, at a bounded rate.</summary>
     public async Task RefusalsAsync(HttpContext context, RequestDelegate next)
@@ -61,7 +63,7 @@ internal sealed class Auditor(AuditLog? log, TimeProvider time)
             return;
         }
 
-        string values = string.Join(' ', context.Request.RouteValues.Select(value => $"{value.Key}={value.Value}"));
+        string values = string.Join(' ', context.Request.RouteValues.Select(value => $"{value.Key}={WithoutSecret(value.Value?.ToString())}"));
         string target = $"{context.Request.Method} {RouteOf(context)} {values}".TrimEnd();
         if (ReferenceEquals(context.GetEndpoint()?.Metadata.GetMetadata<RequiredScope>(), RequiredScope.Nothing))
         {
@@ -88,6 +90,13 @@ internal sealed class Auditor(AuditLog? log, TimeProvider time)
             log.Add(new AuditRecord(time.GetUtcNow(), actor, tenant, "admin", result) { Target = target + subject });
         }
     }
+
+    /// <summary>The same for routes of the API that ask for the scope admin.</summary>
+    public Task AdministrationOfApiAsync(HttpContext context, RequestDelegate next) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<RequiredScope>()?.Scope.HasFlag(KeyScopes.Admin) == true ? AdministrationAsync(context, next) : next(context);
+
+    /// <summary>Whoever writes a whole key where its id belongs must not find it in the log.</summary>
+    public static string? WithoutSecret(string? value) => value is not null && ApiKeyText.TryParse(value, out string? id) ? $"(a whole key of {id})" : value;
 
     /// <summary>A public route, which changes nothing before it knows its caller: who signed in is recorded then; who failed to is a refusal, of which only some are.</summary>
     private async Task SignInAsync(HttpContext context, RequestDelegate next, string target)

@@ -42,14 +42,14 @@ internal sealed class CellWatch : IAsyncDisposable
                         }
                     }
 
-                    foreach ((RefusalReason reason, long count) in cell.PeerRefusals)
+                    foreach ((RefusalReason reason, long count, string? last) in cell.PeerRefusals)
                     {
                         // What was refused before the first look was the process' own test of its ports.
                         long before = refused.GetValueOrDefault((cell.Tenant, reason), count);
                         refused[(cell.Tenant, reason)] = count;
                         if (count > before)
                         {
-                            auditor.PeersRefused(cell.Tenant, reason.Label(), count - before);
+                            auditor.PeersRefused(cell.Tenant, reason.Label(), count - before, last);
                         }
                     }
                 }

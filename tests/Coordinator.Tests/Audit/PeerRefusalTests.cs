@@ -32,8 +32,12 @@ public sealed class PeerRefusalTests
         }
 
         string record = text.Split('\n').First(line => line.Contains("\"actor\":\"peer\"", StringComparison.Ordinal));
-        Assert.Contains("\"tenant\":\"acme\",\"action\":\"refusal\",\"result\":\"claim\"", record, StringComparison.Ordinal);
+        Assert.Contains($"\"tenant\":\"acme\",\"action\":\"refusal\",\"result\":\"claim\",\"target\":\"cell, last {Named(own)}\"", record, StringComparison.Ordinal);
     }
+
+    /// <summary>The one URI of the certificate, as the platform prints it.</summary>
+    private static string Named(X509Certificate2 certificate) =>
+        certificate.Extensions.First(extension => extension.Oid!.Value == "2.5.29.17").Format(multiLine: true).Split(['\n', ',', ' '], StringSplitOptions.RemoveEmptyEntries).First(part => part.StartsWith("URI:", StringComparison.Ordinal))["URI:".Length..];
 
     private static string Read(string path)
     {
