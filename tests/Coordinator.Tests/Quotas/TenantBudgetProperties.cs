@@ -245,7 +245,7 @@ public class TenantBudgetProperties
             // Those of the last minute stay where a rate of theirs is not whole again; without one, none does.
             Assert.True(course.Key.RequestsPerMinute is not null || most <= 300, $"{most} keys are known after {number}");
         },
-        iter: 300);
+        iter: 60);
 
     private static Gen<T?> Perhaps<T>(Gen<T> value)
         where T : struct => Gen.Select(Gen.Bool, value).Select(pair => pair.Item1 ? pair.Item2 : (T?)null);
