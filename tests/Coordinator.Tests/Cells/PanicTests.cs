@@ -4,6 +4,8 @@ using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Links;
+using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
 using Lamina.Compute.Quantization;
 using Lamina.Compute.Synthesis;
 using Lamina.Coordinator.Access;
@@ -89,6 +91,9 @@ public sealed class PanicTests : IAsyncLifetime
             Assert.Equal(Model, (string)preview["affected"]!["models"]!.AsArray().Single()!);
         }
 
+        using Link? old = kind == "node" ? await AskForBlobsAsync(_cells[0]) : null;
+        var closed = new ClosedReason();
+        old?.Start(closed);
         Task<bool>[] ends = [.. streams.Select(stream => stream.ReadsToItsEndAsync())];
         long began = Stopwatch.GetTimestamp();
         JsonObject body = new() { ["kind"] = kind, ["name"] = name, ["tenant"] = tenant, ["reason"] = "test" };
@@ -106,6 +111,10 @@ public sealed class PanicTests : IAsyncLifetime
                 LinkClosedException refused = await Assert.ThrowsAsync<LinkClosedException>(() => AskForBlobsAsync(cell));
                 Assert.Contains("node node-1 is suspended", refused.Message, StringComparison.Ordinal);
             }
+
+            string digest = _cells[0].Cell.FindModel(Model)!.Stored.Digest.ToString();
+            old!.Send(FrameKind.BlobRequest, 0, 1, Wire.Encode(new BlobProtocol.BlobRequest(digest, 0, 1)));
+            Assert.Contains("node node-1 is suspended", await closed.Reason.Task.WaitAsync(s_limit), StringComparison.Ordinal);
         }
         else
         {
@@ -188,6 +197,15 @@ public sealed class PanicTests : IAsyncLifetime
         HttpRequestMessage request = new(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json") };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return request;
+    }
+
+    private sealed class ClosedReason : ILinkHandler
+    {
+        public TaskCompletionSource<string> Reason { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void OnFrame(Link link, FrameKind kind, int epoch, int step, ReadOnlySpan<byte> payload) => Reason.TrySetResult($"answered with {kind}");
+
+        public void OnClosed(Link link, string reason) => Reason.TrySetResult(reason);
     }
 
     /// <summary>

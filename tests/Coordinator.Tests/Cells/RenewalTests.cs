@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.Node;
 using Lamina.TestSupport;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Lamina.Coordinator.Tests.Cells;
@@ -55,6 +57,33 @@ public sealed class RenewalTests : IDisposable
     }
 
     [Fact]
+    public async Task Renewal_OfASuspendedNode_IsRefused()
+    {
+        PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
+        pki.AddTenant(s_tenant);
+        CertificateFiles front = pki.Issue(s_tenant, PeerRole.Coordinator, "front", s_hosts, TimeSpan.FromDays(1));
+        using var log = new KeptLog();
+        CoordinatorOptions options = Options(front, "acme", new ModelOptions { Name = "tiny", Path = Repository.File("models/lamina-tiny-q8_0.gguf") });
+        await using CoordinatorHost coordinator = await CoordinatorHost.StartAsync(options, log, CancellationToken.None);
+        Cell cell = coordinator.Cells[0];
+        cell.SetSuspended(["worker"]);
+        foreach (string node in new[] { "worker", "other" })
+        {
+            cell.NodeRegistry!.Tell(new NodeEvents.RenewalRequested(s_tenant, new NodeName(node), "none", "none"), Akka.Actor.ActorRefs.NoSender);
+        }
+
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        string[] lines;
+        while ((lines = [.. log.Lines.Where(line => line.Contains("not renewed", StringComparison.Ordinal))]).Length < 2)
+        {
+            await Task.Delay(10, deadline.Token);
+        }
+
+        Assert.Equal("the certificate of node worker was not renewed: the node is suspended", lines[0]);
+        Assert.DoesNotContain("suspended", lines[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Start_WithAnotherTenantsRoot_IsRefused()
     {
         PkiFolder pki = PkiFolder.Init(Path.Combine(_folder, "pki"), "test");
@@ -89,5 +118,28 @@ public sealed class RenewalTests : IDisposable
                 },
             ],
         };
+    }
+
+    /// <summary>Keeps every line.</summary>
+    private sealed class KeptLog : ILoggerFactory, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = new();
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Enqueue(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
     }
 }
