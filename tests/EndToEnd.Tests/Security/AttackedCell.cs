@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Http.Json;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -104,6 +105,18 @@ public sealed partial class AttackedCell : IAsyncLifetime
 
     /// <summary>Greedy, so the same tokens each time; long enough to cross the pipeline many times.</summary>
     internal Task<string> AskAsync() => Http.AnswerAsync(ChatApi.Chat(ChatApi.User(Question), maxTokens: 24));
+
+    /// <summary>As the first answer; or, where the pipeline did not come back before the coordinator's patience ended, 503.</summary>
+    internal async Task AssertAnswersOrSaysNotReadyAsync()
+    {
+        using HttpResponseMessage response = await Http.PostAsJsonAsync("v1/chat/completions", ChatApi.Chat(ChatApi.User(Question), maxTokens: 24));
+        string text = await response.Content.ReadAsStringAsync();
+        if (response.StatusCode != HttpStatusCode.ServiceUnavailable)
+        {
+            Assert.True(response.IsSuccessStatusCode, text);
+            Assert.Equal(_answer, JsonNode.Parse(text)!["choices"]![0]!["message"]!["content"]!.GetValue<string>());
+        }
+    }
 
     internal Dictionary<string, long> Memory() => _members.ToDictionary(member => member.Name, member => ProcessTable.ResidentBytes(member.Process.Id));
 

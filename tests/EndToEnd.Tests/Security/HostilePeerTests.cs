@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -14,7 +13,7 @@ namespace Lamina.EndToEnd.Tests.Security;
 /// The ports of real processes under attack, from a stranger's first byte to a compromised neighbour's step: nobody ends, nobody's memory grows beyond a bound, and the next generation says what the
 /// first one said.
 /// </summary>
-public sealed class HostilePeerTests(AttackedCell cell, ITestOutputHelper output) : IClassFixture<AttackedCell>
+public sealed partial class HostilePeerTests(AttackedCell cell, ITestOutputHelper output) : IClassFixture<AttackedCell>
 {
     /// <summary>Connections at a time; below what a port allows one address to have unauthenticated.</summary>
     private const int Parallel = 4;
@@ -217,91 +216,6 @@ public sealed class HostilePeerTests(AttackedCell cell, ITestOutputHelper output
         }
     }
 
-    /// <summary>
-    /// A node's neighbour in the pipeline, whose frames it must take, sends what no plan contains: each ends the pipeline, which stands again under a new epoch, and the generation in between goes on to
-    /// the same words. Frames of other epochs are dropped without harm.
-    /// </summary>
-    [Trait("Attack", "B1")]
-    [Trait("Attack", "B9")]
-    [Fact]
-    public async Task Stage_FramesThatItsNeighbourAlters_AreDroppedOrEndThePipelineAndTheAnswerStaysTheSame()
-    {
-        Dictionary<string, long>? memory = null;
-        (string Name, bool Ends, Func<byte[], byte[][]> Alter)[] attacks =
-        [
-            ("an older epoch's twin", false, step => [With(step, 8, Epoch(step) - 1), step]),
-            ("rows beyond the plan", true, step => [With(step, 20, int.MaxValue)]),
-            ("the step a second time", true, step => [step, step]),
-            ("a later epoch's twin", false, step => [With(step, 8, Epoch(step) + 1), step]),
-            ("a step that is not the next", true, step => [With(step, 12, BinaryPrimitives.ReadInt32LittleEndian(step.AsSpan(12)) + 1)]),
-            ("more operations than bytes", true, step => [With(step, 16, -1)]),
-            ("rows of another width", true, step => [With(step, 24, 1)]),
-            ("reserved bits", true, step => [With(step, 28, 1)]),
-            ("no payload", true, step => [HostilePeer.Frame((int)FrameKind.Step, default, Epoch(step), 1)]),
-            ("half a payload", true, step => [HostilePeer.Frame((int)FrameKind.Step, step.AsSpan(16, (step.Length - 16) / 2), Epoch(step), BinaryPrimitives.ReadInt32LittleEndian(step.AsSpan(12)))]),
-            ("four gigabytes", true, step => [With(step, 0, -1)]),
-            ("the tail's frame", true, step => [With(step, 4, (int)FrameKind.Sampled)]),
-            ("a coordinator's frame", true, step => [With(step, 4, (int)FrameKind.Submit)]),
-            ("an unknown kind", true, step => [With(step, 4, 99)]),
-            ("flags", true, step => [With(step, 4, (int)FrameKind.Step | (1 << 8))]),
-            ("a second hello", true, step => [HostilePeer.Hello(Blobs), step]),
-            ("credit below nothing", true, step => [HostilePeer.Frame((int)FrameKind.Credit, step: -1), step]),
-            ("credit without end", true, step => [HostilePeer.Frame((int)FrameKind.Credit, step: int.MaxValue), step]),
-            ("a goodbye", true, step => [HostilePeer.Frame((int)FrameKind.Close, "mallory\n\u001b[31m"u8), step]),
-        ];
-        foreach ((string name, bool ends, Func<byte[], byte[][]> alter) in attacks.Take(AttackScale.Cases(3, attacks.Length)))
-        {
-            CellStatus status = await cell.WaitAsync(status => status.Phase == "Ready", "ready");
-            AttackedCell.Member tail = cell.Members.Single(member => member.Name == status.Stages[^1]);
-            memory ??= cell.Memory();
-            long stale = await AttackedCell.CountAsync(tail, "lamina_node_stage_stale_frames_total");
-            int done = 0;
-            tail.Proxy!.Interference = (purpose, frame) =>
-                purpose == LinkPurpose.Activations && frame[4] == (byte)FrameKind.Step && (ends ? Interlocked.Exchange(ref done, 1) == 0 : Interlocked.Increment(ref done) > 0) ? alter(frame) : null;
-            await cell.AssertUnharmedAsync(memory, output);
-            tail.Proxy.Interference = null;
-            Assert.True(done > 0, $"{name}: no step came by");
-            if (ends)
-            {
-                CellStatus after = await cell.WaitAsync(now => now.Phase == "Ready" && now.Epoch > status.Epoch, $"replanned after {name}");
-                output.WriteLine($"{name}: epoch {status.Epoch} ended, {after.Epoch} serves");
-            }
-            else
-            {
-                Assert.Equal(status.Epoch, (await cell.StatusAsync()).Epoch);
-                Assert.Equal(stale + done, await AttackedCell.CountAsync(tail, "lamina_node_stage_stale_frames_total"));
-                output.WriteLine($"{name}: {done} dropped");
-            }
-        }
-
-        await cell.AssertUnharmedAsync(memory!, output);
-    }
-
-    /// <summary>An associated node of the cell sends every serialiser's payloads, by hand: types by name, unknown numbers, commands, others' events, noise.</summary>
-    [Trait("Attack", "B1")]
-    [Trait("Attack", "B3")]
-    [Fact]
-    public async Task ControlPorts_MessagesOfAnAssociatedNode_BuildNothingAndHarmNobody()
-    {
-        await SendMessagesAsync(24);
-        Dictionary<string, long> memory = cell.Memory();
-        Dictionary<string, long> before = [];
-        string[] refused = ["json", "proto", "daemon-create", "akka-misc", "akka-system-msg", "reliable-delivery", "manifest", "contract"];
-        foreach (string what in refused)
-        {
-            before[what] = await AttackedCell.CountAsync(cell.Coordinator, "lamina_cluster_wire_refused_total", $"what=\"{what}\"");
-        }
-
-        await SendMessagesAsync(AttackScale.Cases(cell.Members.Count * Home.Payloads, 50 * cell.Members.Count * Home.Payloads));
-        foreach (string what in refused)
-        {
-            await Eventually.TrueAsync(
-                async () => await AttackedCell.CountAsync(cell.Coordinator, "lamina_cluster_wire_refused_total", $"what=\"{what}\"") > before[what], s_limit, () => $"no {what} was refused\n{cell.Logs}");
-        }
-
-        await cell.AssertUnharmedAsync(memory, output);
-    }
-
     private static LinkHello Blobs { get; } = new(LinkHello.CurrentVersion, LinkPurpose.Blobs, AttackedCell.Tenant, "mallory", default);
 
     /// <summary>Frames that a link takes, in any number and order, and one at the end that it may not.</summary>
@@ -340,31 +254,6 @@ public sealed class HostilePeerTests(AttackedCell cell, ITestOutputHelper output
         bytes.Write(HostilePeer.Frame((int)FrameKind.HelloAccepted));
         return (bytes.ToArray(), count + 2);
     }
-
-    /// <summary>
-    /// One association each, and each from an address of its own: a receiver ends an association over the first message that it cannot read, and lets that address wait for a second. One more message
-    /// follows at random.
-    /// </summary>
-    private Task SendMessagesAsync(int associations) => EachAsync(associations, async i =>
-    {
-        Random random = new(i);
-        AttackedCell.Member target = cell.Members[i % cell.Members.Count];
-        using var home = new Home(cell);
-        try
-        {
-            using HostilePeer peer = await HostilePeer.AssociateAsync(target.Control, cell.Mallory, AttackedCell.Tenant, "mallory", home.Endpoint, target.Advertised);
-            await peer.SendAsync(HostilePeer.Unit(home.Message(target, i / cell.Members.Count, random)));
-            await peer.SendAsync(HostilePeer.Unit(home.Message(target, random.Next(), random)));
-
-            // Read before it is left, else a reset could overtake it.
-            peer.Socket.Shutdown(SocketShutdown.Send);
-            await peer.ReadToEndAsync();
-        }
-        catch (Exception e) when (HostilePeer.IsEnd(e))
-        {
-            // Ended while it still spoke.
-        }
-    });
 
     /// <summary>Sends on a new link, and waits until the other side has ended it.</summary>
     private async Task SendOnLinkAsync(IPEndPoint port, LinkHello? hello, byte[] bytes)
@@ -407,15 +296,6 @@ public sealed class HostilePeerTests(AttackedCell cell, ITestOutputHelper output
         }));
     }
 
-    private static byte[] With(byte[] frame, int offset, int value)
-    {
-        byte[] altered = [.. frame];
-        BinaryPrimitives.WriteInt32LittleEndian(altered.AsSpan(offset), value);
-        return altered;
-    }
-
-    private static int Epoch(byte[] frame) => BinaryPrimitives.ReadInt32LittleEndian(frame.AsSpan(8));
-
     /// <summary>What a client of this protocol says first.</summary>
     private static async Task<byte[]> ClientHelloAsync()
     {
@@ -430,89 +310,5 @@ public sealed class HostilePeerTests(AttackedCell cell, ITestOutputHelper output
         server.Dispose();
         await Assert.ThrowsAnyAsync<Exception>(() => handshake);
         return bytes[..read];
-    }
-
-    /// <summary>The address that the hostile node calls its own: shows its certificate to whoever dials back, and answers nothing.</summary>
-    private sealed class Home : IDisposable
-    {
-        /// <summary>Kinds of messages that <see cref="Message"/> makes.</summary>
-        public const int Payloads = 24;
-
-        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-        private readonly AttackedCell _cell;
-
-        public Home(AttackedCell cell)
-        {
-            _cell = cell;
-            _listener.Start();
-            Endpoint = new Endpoint("127.0.0.1", ((IPEndPoint)_listener.LocalEndpoint).Port);
-            _ = AcceptAsync();
-        }
-
-        public Endpoint Endpoint { get; }
-
-        public byte[] Message(AttackedCell.Member target, int number, Random random)
-        {
-            const string Gadget = "System.IO.FileSystemWatcher, System.IO.FileSystem.Watcher";
-            string system = $"akka.mtls://cell-{AttackedCell.Tenant}@{target.Advertised}";
-            string[] paths = ["/user/node", "/user/node-registry", "/system/cluster/core/daemon", "/remote", "/", "/user/nobody"];
-            string recipient = system + paths[random.Next(paths.Length)], sender = $"akka.mtls://cell-{AttackedCell.Tenant}@{Endpoint}/user/m";
-            byte[] noise = new byte[random.Next(200)];
-            random.NextBytes(noise);
-            byte[] json = System.Text.Encoding.UTF8.GetBytes($$"""{"$type":"{{Gadget}}","Path":"/"}""");
-            byte[] told = Wire.Encode(new NodeEvents.StageReady(AttackedCell.Tenant, default, new NodeName("mallory")));
-            (int Serializer, string Manifest, byte[] Content)[] payloads =
-            [
-                (1, Gadget, json), (2, Gadget, noise), (3, "Akka.Remote.DaemonMsgCreate, Akka.Remote", noise), (16, "STF", noise), (16, "CF", "a = 1"u8.ToArray()), (16, "PP", []),
-                (22, "Akka.Dispatch.SysMsg.Terminate, Akka", noise), (22, Gadget, noise), (36, "a", noise), (200, Gadget, json), (200, "999", noise), (200, "35", noise), (200, "32", told),
-                (random.Next(256), Gadget, noise), (random.Next(int.MaxValue), "", noise), (11, Gadget, noise), (13, "A", noise), (4, "", noise), (17, "I", noise), (6, "", noise),
-                (200, "35", told), (200, "4", Wire.Encode(new NodeCommands.UnloadStage(AttackedCell.Tenant, default))),
-                (200, "35", Wire.Encode(new NodeEvents.StageReady(AttackedCell.Tenant, default, new NodeName("node-1")))), (5, "Akka.Cluster.ClusterUserAction+Down, Akka.Cluster", noise),
-            ];
-            Assert.Equal(Payloads, payloads.Length);
-            (int serializer, string manifest, byte[] content) = payloads[number % Payloads];
-            byte[] message = HostilePeer.Message(recipient, sender, serializer, manifest, content);
-            if (number / Payloads % 4 == 3)
-            {
-                message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
-            }
-
-            return message;
-        }
-
-        public void Dispose() => _listener.Dispose();
-
-        private async Task AcceptAsync()
-        {
-            try
-            {
-                while (true)
-                {
-                    _ = ShowAsync(await _listener.AcceptSocketAsync());
-                }
-            }
-            catch (Exception e) when (HostilePeer.IsEnd(e))
-            {
-            }
-        }
-
-        private async Task ShowAsync(Socket socket)
-        {
-            try
-            {
-                await using var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
-                await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
-                {
-                    ServerCertificate = _cell.Mallory,
-                    ClientCertificateRequired = true,
-                    RemoteCertificateValidationCallback = (_, _, _, _) => true,
-                    ApplicationProtocols = [new SslApplicationProtocol(HostilePeer.ControlProtocol)],
-                });
-                await tls.CopyToAsync(Stream.Null);
-            }
-            catch (Exception e) when (HostilePeer.IsEnd(e))
-            {
-            }
-        }
     }
 }
