@@ -84,6 +84,35 @@ public sealed class HostileRequestTests(ServedModel served) : IClassFixture<Serv
         await StillAnswers();
     }
 
+    /// <summary>Patterns that keep a backtracking matcher busy for ever, or need ten thousand states, together with a length: refused in bounded processor time and memory of the serving process.</summary>
+    [Trait("Attack", "C6")]
+    [Theory]
+    [InlineData("^(a+)+$")]
+    [InlineData("^(.*a.{9}b|.*c.{11}d)$")]
+    [InlineData("^(a|b|ab){0,5000}c$")]
+    [InlineData("(x+x+)+y(a|aa|b.{12})*")]
+    public async Task Chat_HostilePatternOfALongText_IsRefusedAndTheServerGoesOn(string pattern)
+    {
+        const long MostMemory = 64L << 20;
+        await StillAnswers();
+        JsonObject schema = new() { ["type"] = "string", ["pattern"] = pattern, ["maxLength"] = 4000 };
+        (long peak, TimeSpan used) = MeasuredRun.SoFar(served.Process.Id);
+        TimeSpan took = TimeSpan.MaxValue;
+        for (int attempt = 0; attempt < 3 && took > s_limit; attempt++)
+        {
+            JsonObject body = ChatApi.Chat(ChatApi.User("x"), maxTokens: 8);
+            body["response_format"] = new JsonObject { ["type"] = "json_schema", ["json_schema"] = new JsonObject { ["name"] = "x", ["strict"] = true, ["schema"] = schema.DeepClone() } };
+            (int found, JsonNode? error) = await served.Http.RefusedAsync(new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
+            Assert.True(found == 400, $"{pattern}: {found}: {error}");
+            (long peakAfter, TimeSpan usedAfter) = MeasuredRun.SoFar(served.Process.Id);
+            Assert.InRange(peakAfter - peak, 0, MostMemory);
+            (took, used) = (usedAfter - used, usedAfter);
+        }
+
+        Assert.InRange(took, TimeSpan.Zero, s_limit);
+        await StillAnswers();
+    }
+
     private async Task StillAnswers() =>
         Assert.Contains("42", await served.Http.AnswerAsync(ChatApi.Chat(ChatApi.User("What is 27 + 15?"), maxTokens: 32)), StringComparison.Ordinal);
 

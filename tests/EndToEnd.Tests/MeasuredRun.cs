@@ -16,30 +16,30 @@ internal sealed record MeasuredRun(int ExitCode, string Output, string Error, lo
     private static MeasuredRun Measure(string[] arguments)
     {
         using LaminaProcess process = LaminaProcess.Start(arguments);
-        long peak = 0, ticks = 0;
+        (long peak, TimeSpan used) = (0, TimeSpan.Zero);
         Task exit = process.WaitForExitAsync(s_limit);
         while (!exit.Wait(TimeSpan.FromMilliseconds(2)))
         {
-            (long bytes, long used) = Read(process.Id);
-            (peak, ticks) = (Math.Max(peak, bytes), Math.Max(ticks, used));
+            (long peakNow, TimeSpan usedNow) = SoFar(process.Id);
+            (peak, used) = (Math.Max(peak, peakNow), usedNow > used ? usedNow : used);
         }
 
-        return new MeasuredRun(process.ExitCode, process.Output, process.Error, peak, TimeSpan.FromSeconds((double)ticks / TicksPerSecond));
+        return new MeasuredRun(process.ExitCode, process.Output, process.Error, peak, used);
     }
 
-    /// <summary>Zeros where the process has ended.</summary>
-    private static (long PeakBytes, long Ticks) Read(int processId)
+    /// <summary>What a running process has taken; zeros where it has ended.</summary>
+    public static (long PeakBytes, TimeSpan ProcessorTime) SoFar(int processId)
     {
         try
         {
             string? peak = File.ReadLines($"/proc/{processId}/status").FirstOrDefault(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
             string times = File.ReadAllText($"/proc/{processId}/stat");
             string[] fields = times[(times.LastIndexOf(')') + 2)..].Split(' ');
-            return (peak is null ? 0 : Number(peak["VmHWM:".Length..^" kB".Length]) << 10, Number(fields[UserTicks]) + Number(fields[SystemTicks]));
+            return (peak is null ? 0 : Number(peak["VmHWM:".Length..^" kB".Length]) << 10, TimeSpan.FromSeconds((double)(Number(fields[UserTicks]) + Number(fields[SystemTicks])) / TicksPerSecond));
         }
         catch (IOException)
         {
-            return (0, 0);
+            return (0, TimeSpan.Zero);
         }
     }
 
