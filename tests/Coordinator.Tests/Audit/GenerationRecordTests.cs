@@ -16,7 +16,7 @@ public sealed class GenerationRecordTests
         await using TestCell cell = await TestCell.StartAsync(new ModelOptions { Name = "tiny", Path = Repository.File("models/lamina-tiny-q8_0.gguf") }, "node-1");
         await cell.ReadyAsync("tiny");
         int epoch = cell.Cell.Deployments[0].Epoch;
-        using HttpResponseMessage answer = await cell.Http.PostAsync("/v1/completions", new StringContent("""{"model":"tiny","prompt":"zebra crossing","max_tokens":3}""", Encoding.UTF8, "application/json"));
+        using HttpResponseMessage answer = await cell.Http.PostAsync("/v1/completions", new StringContent("""{"model":"tiny","prompt":"zebra crossing","max_tokens":3,"min_tokens":3,"temperature":0}""", Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         JsonNode? record = null;
         for (long begun = Stopwatch.GetTimestamp(); record is null; await Task.Delay(20))
