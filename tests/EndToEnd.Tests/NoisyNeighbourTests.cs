@@ -15,6 +15,7 @@ namespace Lamina.EndToEnd.Tests;
 /// it can. LAMINA_NOISY_MODEL names another model file.
 /// </summary>
 [Trait("Attack", "R1")]
+[Collection(nameof(AloneInTheProcess))]
 public sealed partial class NoisyNeighbourTests(ITestOutputHelper output)
 {
     private const string Model = "tiny";

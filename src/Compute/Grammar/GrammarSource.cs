@@ -24,7 +24,8 @@ public enum GrammarKind
 /// <summary>A grammar as a request carries it. The coordinator compiles it to judge the request, the tail to apply it.</summary>
 public sealed record GrammarSource(GrammarKind Kind, string Text)
 {
-    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 2 * GrammarLimits.Depth };
+    /// <summary>Of two properties with one name it would depend on the reader which of them counts, and some readers take neither.</summary>
+    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 2 * GrammarLimits.Depth, AllowDuplicateProperties = false };
 
     /// <summary>Throws <see cref="GrammarException"/> when it is malformed, unsupported or too large.</summary>
     public CompiledGrammar Compile()

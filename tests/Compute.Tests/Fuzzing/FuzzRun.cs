@@ -11,7 +11,6 @@ namespace Lamina.Compute.Tests.Fuzzing;
 /// </summary>
 internal sealed class FuzzRun
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
     private const long MostAllocated = 256L << 20;
     private const long MostBytes = 1L << 30;
 
@@ -19,13 +18,17 @@ internal sealed class FuzzRun
     private readonly Stopwatch _total = Stopwatch.StartNew();
     private readonly string? _folder = Environment.GetEnvironmentVariable("LAMINA_FUZZ_FOLDER");
 
-    public FuzzRun(string name)
+    /// <param name="longest">Seconds of the processor that one input may take.</param>
+    public FuzzRun(string name, double longest = 1)
     {
         _name = name;
+        Longest = TimeSpan.FromSeconds(longest);
         Seconds = int.TryParse(Environment.GetEnvironmentVariable("LAMINA_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out int seconds) ? seconds : 0;
         Seed = int.TryParse(Environment.GetEnvironmentVariable("LAMINA_FUZZ_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed
             : Seconds > 0 ? Environment.TickCount & 0x3FFF_FFFF : 1;
     }
+
+    private TimeSpan Longest { get; }
 
     /// <summary>0 for a short run.</summary>
     public int Seconds { get; }

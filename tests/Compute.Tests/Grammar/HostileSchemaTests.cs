@@ -17,6 +17,14 @@ public sealed class HostileSchemaTests
     private static readonly string[] s_values =
         ["-1", "0", "1e309", "9223372036854775807", "99999999999999999999999999", "null", "[]", "{}", "true", "\"\"", "\"(a+)+$\"", "\"#\"", "\"#/$defs/k/../k\"", "\"\\u0000\"", "[[[[]]]]", "{\"$ref\":\"#\"}", "\"object\"", "[\"string\",\"string\"]"];
 
+    /// <summary>Merged with another schema, as a reference makes it, a name that stands twice was an error of the program.</summary>
+    [Trait("Attack", "C4")]
+    [Theory]
+    [InlineData(GrammarKind.JsonSchema, """{"$ref":"#/$defs/n","$":1,"$":1,"$defs":{"n":{"type":"integer"}}}""")]
+    [InlineData(GrammarKind.JsonSchema, """{"type":"object","properties":{"a":{"type":"integer"},"a":{"type":"boolean"}}}""")]
+    [InlineData(GrammarKind.JsonSchema, """{"type":"integer","type":"boolean"}""")]
+    public void Schema_WithANameTwice_IsRefused(GrammarKind kind, string source) => Assert.Throws<GrammarException>(() => new GrammarSource(kind, source).Compile());
+
     [Trait("Attack", "C4")]
     [Fact]
     public void Schema_Mutated_IsCompiledOrRefused()

@@ -6,6 +6,7 @@ namespace Lamina.EndToEnd.Tests.Faults;
 /// <summary>
 /// The scenarios of <c>lamina chaos</c>, held to what they promise. Each takes a minute or more: <c>./test --faults</c> runs them all, or those that LAMINA_FAULTS names.
 /// </summary>
+[Collection(nameof(AloneInTheProcess))]
 public sealed class FaultTests(ITestOutputHelper output)
 {
     private const string Switch = "LAMINA_FAULTS";
