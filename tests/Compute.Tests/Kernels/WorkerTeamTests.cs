@@ -91,4 +91,40 @@ public sealed class WorkerTeamTests
         team.Dispose();
         team.Dispose();
     }
+
+    /// <summary>
+    /// A collection of garbage stops helpers between being told of a job and looking for it; job and team may have ended when they go on. One that took the number of the end for
+    /// a job's waited for ever, and the team for it: once in some ten thousand teams. LAMINA_TEST_LONG=1 makes 40,000.
+    /// </summary>
+    [Fact]
+    public void Dispose_RightAfterAJob_EndsHelpersThatCameTooLateForIt()
+    {
+        int teams = Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1" ? 40_000 : 500;
+        using var ended = new CancellationTokenSource();
+        var collector = new Thread(() =>
+        {
+            while (!ended.Token.WaitHandle.WaitOne(1))
+            {
+                GC.Collect(0, GCCollectionMode.Forced, blocking: true);
+            }
+        });
+        collector.Start();
+        try
+        {
+            int[] counts = new int[2];
+            for (int i = 0; i < teams; i++)
+            {
+                var team = new WorkerTeam(4);
+                team.Run(new CountJob(counts), 2);
+                var end = new Thread(team.Dispose) { IsBackground = true };
+                end.Start();
+                Assert.True(end.Join(TimeSpan.FromSeconds(120)), $"team {i} of {teams} has not ended after two minutes");
+            }
+        }
+        finally
+        {
+            ended.Cancel();
+            collector.Join();
+        }
+    }
 }

@@ -150,10 +150,13 @@ public sealed unsafe class WorkerTeam : IDisposable
         }
     }
 
-    /// <summary>Returns true when there is another job than the last one seen, false when the team is being disposed.</summary>
+    /// <summary>
+    /// Returns true when there is another job than the last one seen, false when the team is being disposed. Whoever has seen the number that <see cref="Dispose"/> wrote finds
+    /// <see cref="_stopping"/> set, and must ask for it first: that number is the last, and no other will differ from it.
+    /// </summary>
     private bool AwaitJob(Helper helper, ulong seen)
     {
-        while (true)
+        while (!Volatile.Read(ref _stopping))
         {
             long deadline = Stopwatch.GetTimestamp() + _spinTicks;
             do
@@ -178,6 +181,8 @@ public sealed unsafe class WorkerTeam : IDisposable
 
             Volatile.Write(ref helper.Parked, 0);
         }
+
+        return false;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
