@@ -26,7 +26,7 @@ public sealed class AdminRecordTests(TwoTenants tenants) : IClassFixture<TwoTena
         // The one that succeeds comes after all of them.
         using HttpResponseMessage entered = await SignInAsync($$"""{"key":"{{tenants.AlphaAdmin.Text}}"}""");
         Assert.Equal(HttpStatusCode.OK, entered.StatusCode);
-        string[] records = await UntilAsync(record => Is(record, "actor", tenants.AlphaAdmin.Key.Id));
+        string[] records = await UntilAsync(record => Is(record, "actor", tenants.AlphaAdmin.Key.Id) && Is(record, "target", SignIn));
         double seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
         string[] ofRoute = [.. records.Where(record => record.Contains("/dashboard/login", StringComparison.Ordinal))];
         string admin = Assert.Single(ofRoute, record => Is(record, "action", "admin"));
