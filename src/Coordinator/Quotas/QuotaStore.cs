@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lamina.Cluster.Messages;
+using Lamina.Coordinator.Access;
+using Lamina.Coordinator.Audit;
 using Lamina.Coordinator.State;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
@@ -52,8 +54,11 @@ public sealed class QuotaStore(StateDatabase state)
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };
 
-    /// <summary>Sets the rules of a tenant, of each of its keys or of one key; null removes them.</summary>
-    /// <param name="key">A key's id, <see cref="QuotaRow.EachKey"/> or <see cref="QuotaRow.WholeTenant"/>.</param>
+    /// <summary>
+    /// Sets the rules of a tenant, of each of its keys or of one key; null removes them. Throws <see cref="AccessChangeException"/> when there is no such tenant or key: rules for a slip of the
+    /// pen would limit nobody.
+    /// </summary>
+    /// <param name="key">A key's id, the subject of a token, <see cref="QuotaRow.EachKey"/> or <see cref="QuotaRow.WholeTenant"/>.</param>
     public Task SetAsync(TenantId tenant, string key, QuotaRules? rules, CancellationToken cancellation) => ControlChange.RunAsync(
         state,
         async context =>
@@ -65,6 +70,7 @@ public sealed class QuotaStore(StateDatabase state)
                 return true;
             }
 
+            await RequireKnownAsync(context, tenant.Value, key, cancellation);
             string json = JsonSerializer.Serialize(rules, Json);
             if (row is null)
             {
@@ -78,6 +84,19 @@ public sealed class QuotaStore(StateDatabase state)
             return true;
         },
         cancellation);
+
+    private static async Task RequireKnownAsync(StateContext context, string tenant, string key, CancellationToken cancellation)
+    {
+        if (!await context.Tenants.AnyAsync(row => row.Id == tenant, cancellation))
+        {
+            throw new AccessChangeException($"there is no tenant {tenant}") { IsNotFound = true };
+        }
+
+        if (key is not (QuotaRow.EachKey or QuotaRow.WholeTenant) && !TokenSubject.IsWellFormed(key) && !await context.Keys.AnyAsync(row => row.Id == key && row.Tenant == tenant, cancellation))
+        {
+            throw new AccessChangeException($"tenant {tenant} has no key {Auditor.WithoutSecret(key)}") { IsNotFound = true };
+        }
+    }
 
     /// <summary>All rules. Throws <see cref="InvalidDataException"/> with one sentence where one cannot be read.</summary>
     public async Task<IReadOnlyDictionary<TenantId, TenantQuotas>> ReadAsync(CancellationToken cancellation) => Combine(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Quotas;
 using Lamina.Coordinator.State;
@@ -14,6 +15,29 @@ public class QuotaControlTests(TwoTenants tenants) : IClassFixture<TwoTenants>
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
 
     private QuotaControl Control => tenants.Host.Quotas;
+
+    /// <summary>Rules for a slip of the pen would limit nobody, and say nothing.</summary>
+    [Fact]
+    public async Task Rules_OfAnUnknownTenantOrKey_AreRefusedAndNothingIsKept()
+    {
+        var rules = new QuotaRules { RequestsPerMinute = 1 };
+        NewKey alphas = await tenants.CreateAsync(TestState.Alpha, KeyScopes.Inference);
+        foreach ((string tenant, string key, string problem) in new[]
+        {
+            ("gamma", QuotaRow.WholeTenant, "there is no tenant gamma"), ("alpha", "0123456789ab", "tenant alpha has no key 0123456789ab"), ("beta", alphas.Key.Id, $"tenant beta has no key {alphas.Key.Id}"),
+        })
+        {
+            AccessChangeException refused = await Assert.ThrowsAsync<AccessChangeException>(() => Control.Quotas!.SetAsync(new TenantId(tenant), key, rules, CancellationToken.None));
+            Assert.Equal((problem, true), (refused.Message, refused.IsNotFound));
+            Assert.False(await tenants.Host.Access!.State.RunAsync(context => context.Quotas.AnyAsync(row => row.Tenant == tenant && row.Key == key), CancellationToken.None));
+        }
+
+        foreach (string key in new[] { alphas.Key.Id, "oidc:somebody", QuotaRow.EachKey })
+        {
+            await Control.Quotas!.SetAsync(TestState.Alpha, key, rules, CancellationToken.None);
+            await Control.Quotas.SetAsync(TestState.Alpha, key, null, CancellationToken.None);
+        }
+    }
 
     [Fact]
     public async Task Watch_RowsOfANewerCoordinator_KeepsTheLastRulesAndHearsOfSuspensions()
