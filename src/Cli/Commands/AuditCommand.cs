@@ -44,12 +44,7 @@ internal static class AuditCommand
     private static bool Verify(string name, string[] files, AuditHead?[] anchors)
     {
         var gaps = new List<string>();
-        AuditVerdict verdict = AuditVerifier.Verify(files, record: record => gaps.AddRange(record.Contains("\"action\":\"log\"", StringComparison.Ordinal) ? [record] : []));
-        foreach (AuditHead anchor in anchors.OfType<AuditHead>())
-        {
-            verdict = verdict.Problem is null ? AuditVerifier.Verify(files, (anchor.Number, anchor.Hash)) : verdict;
-        }
-
+        AuditVerdict verdict = AuditVerifier.Verify(files, [.. anchors.OfType<AuditHead>()], record => gaps.AddRange(record.Contains("\"action\":\"log\"", StringComparison.Ordinal) ? [record] : []));
         Console.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"{name}: {verdict.Records} records {(verdict.Problem is null ? "hold" : $"hold, then not: {verdict.Problem}")}; last {verdict.Records}:{verdict.LastHash}"));
         gaps.ForEach(gap => Console.Out.WriteLine($"{name}: something is missing before this record: {gap}"));

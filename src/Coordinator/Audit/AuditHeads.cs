@@ -144,12 +144,13 @@ public sealed class AuditHeads : IAsyncDisposable
                 CancellationToken.None);
             (_noted, _isFailing) = (head, false);
         }
-        catch (IOException e)
+        catch (Exception e)
         {
+            // Whatever it is: who stopped noting would find nothing amiss in a log that was cut.
             if (!_isFailing)
             {
                 _isFailing = true;
-                _logger.LogWarning("the end of the audit log cannot be noted: {Problem}; trying again", e.Message);
+                _logger.LogWarning("the end of the audit log cannot be noted: {Problem}; trying again", e is IOException ? e.Message : $"{e.GetType().Name}: {e.Message}");
             }
         }
     }

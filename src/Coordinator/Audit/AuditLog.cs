@@ -118,7 +118,7 @@ public sealed class AuditLog : IAsyncDisposable
 
     private static (AuditHead Last, string? Missing) LastOf(string[] files, AuditHead? noted)
     {
-        AuditVerdict verdict = AuditVerifier.Verify(files, noted is null ? null : (noted.Number, noted.Hash));
+        AuditVerdict verdict = AuditVerifier.Verify(files, noted is null ? null : [noted]);
         return verdict.Problem is null || verdict.IsOnlyTheAnchor
             ? (new AuditHead(verdict.Records, verdict.LastHash), verdict.Problem)
             : throw new InvalidDataException($"the audit log cannot be continued: {verdict.Problem}; move its files away to begin a new one");

@@ -8,7 +8,7 @@ namespace Lamina.Coordinator.Audit;
 /// <param name="LastHash">Of the last line that holds, in hexadecimal; note it elsewhere to notice later what is cut off at the end.</param>
 public sealed record AuditVerdict(long Records, string LastHash, string? Problem)
 {
-    /// <summary>Whether the chain holds, but is not the one that the anchor was noted of, or ends before it.</summary>
+    /// <summary>Whether the chain holds, but is not the one that an anchor was noted of, or ends before it.</summary>
     public bool IsOnlyTheAnchor { get; init; }
 }
 
@@ -21,9 +21,9 @@ public static class AuditVerifier
         .ToDictionary(group => group.Key, group => group.Order(StringComparer.Ordinal).ToArray());
 
     /// <param name="files">Of one log, in order.</param>
-    /// <param name="anchor">A number and hash that were noted earlier and must be found.</param>
+    /// <param name="anchors">What was noted earlier of the log and must be found; null for nothing.</param>
     /// <param name="record">Called with each record that holds.</param>
-    public static AuditVerdict Verify(IReadOnlyList<string> files, (long Number, string Hash)? anchor = null, Action<string>? record = null)
+    public static AuditVerdict Verify(IReadOnlyList<string> files, IReadOnlyList<AuditHead>? anchors = null, Action<string>? record = null)
     {
         byte[] previous = AuditChain.Start;
         long number = 0;
@@ -44,14 +44,14 @@ public static class AuditVerifier
                 number++;
                 previous = hash;
                 record?.Invoke(System.Text.Encoding.UTF8.GetString(json));
-                if (anchor is { } noted && noted.Number == number)
+                if (anchors?.Any(noted => noted.Number == number && !string.Equals(noted.Hash, Convert.ToHexStringLower(hash), StringComparison.OrdinalIgnoreCase)) == true)
                 {
-                    other = string.Equals(noted.Hash, Convert.ToHexStringLower(hash), StringComparison.OrdinalIgnoreCase) ? null : $"{place}: record {number} has another hash than was noted";
+                    other ??= $"{place}: record {number} has another hash than was noted";
                 }
             }
         }
 
-        string? problem = anchor is { } last && last.Number > number ? $"the log ends at record {number}, but record {last.Number} was noted" : other;
+        string? problem = anchors?.MaxBy(noted => noted.Number) is { } last && last.Number > number ? $"the log ends at record {number}, but record {last.Number} was noted" : other;
         return new AuditVerdict(number, Convert.ToHexStringLower(previous), problem) { IsOnlyTheAnchor = problem is not null };
     }
 

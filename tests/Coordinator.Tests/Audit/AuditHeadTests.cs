@@ -26,7 +26,7 @@ public sealed class AuditHeadTests : IAsyncLifetime
         AuditVerdict verdict = AuditVerifier.Verify(Files);
         Assert.Equal(("acme", "front", 3L, verdict.LastHash), (owner, name, head.Number, head.Hash));
         await WriteAsync("four");
-        Assert.Equal((4, null), (Records().Length, AuditVerifier.Verify(Files, await NotedAsync()).Problem));
+        Assert.Equal((4, null), (Records().Length, AuditVerifier.Verify(Files, [await NotedAsync()]).Problem));
         Assert.DoesNotContain(Records(), record => record.Contains("\"action\":\"log\"", StringComparison.Ordinal));
     }
 
@@ -49,16 +49,16 @@ public sealed class AuditHeadTests : IAsyncLifetime
 
         string[] left = [.. before.Where(File.Exists)];
         Assert.Null(AuditVerifier.Verify(left).Problem);
-        AuditVerdict cut = AuditVerifier.Verify(left, await NotedAsync());
+        AuditVerdict cut = AuditVerifier.Verify(left, [await NotedAsync()]);
         Assert.Equal((missing, true), (cut.Problem, cut.IsOnlyTheAnchor));
 
         // Nothing else happens: the record of the cut is written for itself, and is what is noted next.
         await WriteAsync();
         Assert.Contains($"\"action\":\"log\",\"result\":\"cut\",\"target\":\"{missing}\"", Records()[^1], StringComparison.Ordinal);
-        Assert.Equal(Math.Max(0, kept) + 1, (await NotedAsync())!.Value.Number);
+        Assert.Equal(Math.Max(0, kept) + 1, (await NotedAsync()).Number);
         await WriteAsync("after");
         Assert.Equal(Math.Max(0, kept) + 2, Records().Length);
-        Assert.Null(AuditVerifier.Verify(Files, await NotedAsync()).Problem);
+        Assert.Null(AuditVerifier.Verify(Files, [await NotedAsync()]).Problem);
     }
 
     /// <summary>The hashes have no key, so another log with as many records can be made; the noted hash is not its.</summary>
@@ -66,7 +66,7 @@ public sealed class AuditHeadTests : IAsyncLifetime
     public async Task Log_ThatWasReplacedByAnother_IsMissed()
     {
         await WriteAsync("one", "two");
-        (long, string)? noted = await NotedAsync();
+        AuditHead noted = await NotedAsync();
         File.Delete(Files[0]);
         await using (AuditLog forged = AuditLog.Open(_folder, "front", TimeProvider.System, NullLogger.Instance))
         {
@@ -76,7 +76,7 @@ public sealed class AuditHeadTests : IAsyncLifetime
         }
 
         Assert.Null(AuditVerifier.Verify(Files).Problem);
-        Assert.Contains("record 2 has another hash than was noted", AuditVerifier.Verify(Files, noted).Problem, StringComparison.Ordinal);
+        Assert.Contains("record 2 has another hash than was noted", AuditVerifier.Verify(Files, [noted]).Problem, StringComparison.Ordinal);
         await WriteAsync("after");
         Assert.Contains(Records(), record => record.Contains("record 2 has another hash than was noted", StringComparison.Ordinal));
     }
@@ -85,7 +85,7 @@ public sealed class AuditHeadTests : IAsyncLifetime
 
     private static AuditRecord Record(string target) => new(DateTimeOffset.UnixEpoch, "key", "acme", "admin", "200") { Target = target };
 
-    private async Task<(long Number, string Hash)?> NotedAsync() => Assert.Single(await AuditHeads.ReadAsync(_state.Options, CancellationToken.None)) is var noted ? (noted.Head.Number, noted.Head.Hash) : null;
+    private async Task<AuditHead> NotedAsync() => Assert.Single(await AuditHeads.ReadAsync(_state.Options, CancellationToken.None)).Head;
 
     private string[] Records()
     {

@@ -63,7 +63,7 @@ public sealed class AuditLogTests : IDisposable
         AuditVerdict whole = AuditVerifier.Verify(Files);
         File.WriteAllLines(Files[0], File.ReadAllLines(Files[0])[..2]);
         Assert.Null(AuditVerifier.Verify(Files).Problem);
-        Assert.NotNull(AuditVerifier.Verify(Files, (whole.Records, whole.LastHash)).Problem);
+        Assert.NotNull(AuditVerifier.Verify(Files, [new AuditHead(whole.Records, whole.LastHash)]).Problem);
     }
 
     [Fact]
