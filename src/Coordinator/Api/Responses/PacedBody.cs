@@ -92,8 +92,15 @@ internal sealed class PacedBody : IAsyncDisposable
 
     private async Task FlushAtTickAsync()
     {
-        TimeSpan wait = UntilTick(_time.GetElapsedTime(_begun), TimeSpan.FromMilliseconds(_options.IntervalMilliseconds));
-        await Task.Delay(wait, _time, _cancellation);
+        TimeSpan since = _time.GetElapsedTime(_begun);
+        TimeSpan tick = since + UntilTick(since, TimeSpan.FromMilliseconds(_options.IntervalMilliseconds));
+
+        // A delay drops parts of a millisecond: who trusts it leaves before the tick, and then with every token that comes until it.
+        for (TimeSpan left = tick - since; left > TimeSpan.Zero; left = tick - _time.GetElapsedTime(_begun))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)), _time, _cancellation);
+        }
+
         await _lock.WaitAsync(_cancellation);
         try
         {
