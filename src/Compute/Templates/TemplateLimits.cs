@@ -27,6 +27,9 @@ internal static class TemplateLimits
     /// <summary>Characters of the output and of any one text: the largest request's, which has four megabytes, and what a template writes around them.</summary>
     public const int TextLength = 5 << 20;
 
+    /// <summary>Characters of what a template itself says is wrong.</summary>
+    public const int MessageLength = 1000;
+
     /// <summary>Items of a range, as in Jinja2's sandbox.</summary>
     public const int RangeLength = 100_000;
 

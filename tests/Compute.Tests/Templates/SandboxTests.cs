@@ -63,6 +63,12 @@ public sealed class SandboxTests(ITestOutputHelper output)
         "{{ strftime_now('%Q') }}",
     };
 
+    /// <summary>What a template says is wrong becomes the body of an error.</summary>
+    [Trait("Attack", "A15")]
+    [Fact]
+    public void RaiseException_WithALongMessage_SaysItsBeginning() =>
+        Assert.Equal("line 1: " + new string('a', 1000) + " ...", Assert.Throws<TemplateException>(() => Render("{{ raise_exception('a' * 100000) }}")).Message);
+
     [Trait("Attack", "C1")]
     [Trait("Attack", "C2")]
     [Theory]

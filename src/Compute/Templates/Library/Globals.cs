@@ -15,13 +15,14 @@ internal static class Globals
         Add("range", Range);
         Add("dict", (_, arguments) => Dict(arguments));
         Add("namespace", (_, arguments) => Namespace(arguments));
-        Add("raise_exception", (_, arguments) =>
-            throw new TemplateException(Printing.ToText(arguments.Bind("raise_exception", 1, "message")[0]!).Value));
+        Add("raise_exception", (_, arguments) => throw new TemplateException(MessageOf(Printing.ToText(arguments.Bind("raise_exception", 1, "message")[0]!).Value)));
         Add("strftime_now", StrftimeNow);
         return scope;
 
         void Add(string name, Func<Evaluator, Arguments, Value> function) => scope.Set(name, new FunctionValue(name, function));
     }
+
+    private static string MessageOf(string text) => text.Length <= TemplateLimits.MessageLength ? text : text[..TemplateLimits.MessageLength] + " ...";
 
     private static ListValue Range(Evaluator evaluator, Arguments arguments)
     {
