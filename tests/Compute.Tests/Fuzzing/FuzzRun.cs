@@ -5,13 +5,12 @@ using System.Runtime.InteropServices;
 namespace Lamina.Compute.Tests.Fuzzing;
 
 /// <summary>
-/// How long a fuzzer runs, and what no input may do: fail, take over a second of the processor, allocate over 256 megabytes in all (what it holds at any moment is a small part
-/// of that), let the process hold over a gigabyte. Without LAMINA_FUZZ_SECONDS a few seeded inputs; with it as many as fit
+/// How long a fuzzer runs, and what no input may do: fail, take over a second of the processor, allocate over 256 megabytes for each second that it may take (what it
+/// holds at any moment is a small part of that), let the process hold over a gigabyte. Without LAMINA_FUZZ_SECONDS a few seeded inputs; with it as many as fit
 /// that time, from a seed of its own that a failure names. The last input of a long run lies in LAMINA_FUZZ_FOLDER, in UTF-16, for crashes that leave nothing else.
 /// </summary>
 internal sealed class FuzzRun
 {
-    private const long MostAllocated = 256L << 20;
     private const long MostBytes = 1L << 30;
 
     private readonly string _name;
@@ -29,6 +28,8 @@ internal sealed class FuzzRun
     }
 
     private TimeSpan Longest { get; }
+
+    private long MostAllocated => (long)(Longest.TotalSeconds * (256 << 20));
 
     /// <summary>0 for a short run.</summary>
     public int Seconds { get; }

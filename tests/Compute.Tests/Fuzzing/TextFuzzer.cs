@@ -43,7 +43,7 @@ internal sealed partial class TextFuzzer(IReadOnlyList<string> seeds, IReadOnlyL
     {
         string ended = "";
         run.Try(() => ended = outcome(text), () => text);
-        if (_outcomes.Add(Particulars().Replace(ended, "")) && _corpus.Count < LargestCorpus)
+        if (_corpus.Count < LargestCorpus && _outcomes.Add(Particulars().Replace(ended, "")))
         {
             _corpus.Add(text);
         }
