@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
@@ -21,7 +22,11 @@ internal sealed class SlowStream : IDisposable
         _socket = socket;
     }
 
-    public static async Task<SlowStream> OpenAsync(string address, string key, string model = "tiny", int choices = 8, int tokens = 450)
+    public static async Task<SlowStream> OpenAsync(string address, string key, string model = "tiny", int choices = 8, int tokens = 450) =>
+        await TryOpenAsync(address, key, model, choices, tokens) ?? throw new InvalidOperationException("the stream was refused");
+
+    /// <summary>Null where the server has as many requests as it takes and refuses this one.</summary>
+    public static async Task<SlowStream?> TryOpenAsync(string address, string key, string model = "tiny", int choices = 8, int tokens = 450)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
         SocketsHttpHandler handler = new()
@@ -32,7 +37,7 @@ internal sealed class SlowStream : IDisposable
                 return new NetworkStream(socket, ownsSocket: true);
             },
         };
-        HttpClient http = new(handler) { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(2) };
+        HttpClient http = new(handler) { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(10) };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         JsonObject body = new()
         {
@@ -47,6 +52,13 @@ internal sealed class SlowStream : IDisposable
         };
         HttpRequestMessage request = new(HttpMethod.Post, "v1/chat/completions") { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
         HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        if (response.StatusCode == HttpStatusCode.TooManyRequests)
+        {
+            response.Dispose();
+            http.Dispose();
+            return null;
+        }
+
         StreamReader reader = new(await response.Content.ReadAsStreamAsync());
         string? first = await reader.ReadLineAsync();
         Assert.True(response.IsSuccessStatusCode, first);
