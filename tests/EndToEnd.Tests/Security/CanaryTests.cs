@@ -101,7 +101,15 @@ public sealed class CanaryTests(ITestOutputHelper output)
         byte[][] wanted = [Encoding.UTF8.GetBytes(secret), Encoding.Unicode.GetBytes(secret), Encoding.UTF8.GetBytes(key), Encoding.Unicode.GetBytes(key), [.. tokens.SelectMany(BitConverter.GetBytes)], [.. tokens.SelectMany(OnTheWire)]];
         foreach (int node in nodes)
         {
+            // The prefix cache may keep what was asked until others take its last block.
             int[] left = ProcessMemory.Count(node, wanted);
+            for (int round = 1; round < 4 && left.Any(count => count != 0); round++)
+            {
+                output.WriteLine($"node {node}: found {string.Join(", ", left)} times after {round} rounds of other prompts");
+                await EvictAsync(http, round);
+                left = ProcessMemory.Count(node, wanted);
+            }
+
             output.WriteLine($"node {node}: prompt as UTF-8, UTF-16; key as UTF-8, UTF-16; tokens as numbers, on the wire: found {string.Join(", ", left)} times");
             Assert.All(left, count => Assert.Equal(0, count));
         }
@@ -148,14 +156,14 @@ public sealed class CanaryTests(ITestOutputHelper output)
     }
 
     /// <summary>Other prompts take all the blocks that the prefix cache kept, as they do sooner or later, and their buffers the place of older ones.</summary>
-    private static async Task EvictAsync(HttpClient http)
+    private static async Task EvictAsync(HttpClient http, int round = 0)
     {
         const int Tokens = 480, BlockPositions = 32, Together = 16;
         int blocks = JsonNode.Parse(await http.GetStringAsync("status.json"))!["deployments"]![0]!["kvBlocks"]!.GetValue<int>();
         Assert.True(blocks > 0);
         for (int sent = 0; sent < (blocks / (Tokens / BlockPositions)) + 2; sent += Together)
         {
-            int[][] fillers = [.. Enumerable.Range(sent, Together).Select(filler => Enumerable.Range(0, Tokens).Select(i => 100 + (((i * 7) + (filler * 131) + (i * filler)) % 800)).ToArray())];
+            int[][] fillers = [.. Enumerable.Range(sent, Together).Select(filler => Enumerable.Range(0, Tokens).Select(i => 100 + (((i * 7) + (filler * 131) + (i * filler) + (round * 53)) % 800)).ToArray())];
             using HttpResponseMessage response = await http.PostAsJsonAsync("v1/completions", new { model = "m", prompt = fillers, max_tokens = 1 });
             Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         }

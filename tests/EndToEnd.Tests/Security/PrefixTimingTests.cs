@@ -3,7 +3,8 @@ using Lamina.TestSupport;
 
 namespace Lamina.EndToEnd.Tests.Security;
 
-/// <summary>Whether the time to the first token tells that a prompt was cached: for one's own prompts it does, for another tenant's it must not.</summary>
+/// <summary>Whether the time to the first token tells that a prompt was cached: for one's own prompts it does, for another tenant's it must not. Alone, for what else runs comes in waves that an area over pairs takes for a difference.</summary>
+[Collection(nameof(AloneInTheProcess))]
 public sealed class PrefixTimingTests(TwoTenants tenants, ITestOutputHelper output) : IClassFixture<TwoTenants>
 {
     private const string Story = "Once upon a time there was a little girl named Lily who loved to play outside in the garden. One day she found a shiny stone under the old tree and showed it to her friend. ";
