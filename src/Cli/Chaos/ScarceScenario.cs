@@ -146,7 +146,7 @@ internal static class ScarceScenario
         }
     }
 
-    /// <summary>Every process gets a fifth more memory than it took under the usual load; then comes more than the cell can take.</summary>
+    /// <summary>Every process gets a fifth more memory than it, or of the nodes any, took under the usual load; then comes more than the cell can take.</summary>
     public static async Task<(string, int)> MemoryAsync(ChaosRun run, CancellationToken cancellation)
     {
         ChaosCell cell = run.Cell;
@@ -158,9 +158,12 @@ internal static class ScarceScenario
             await RestartAsync();
             int wrong = await run.CountWrongAsync(run.StartStreams(cancellation: cancellation));
             await Task.WhenAll(names.Select(name => cell[name].KillAsync()));
+
+            // Which nodes hold a stage and which is spare may be others after the next start.
+            long mostOfNodes = cell.NodeNames.Max(name => groups[name].MostBytes);
             foreach (string name in names)
             {
-                long limit = groups[name].MostBytes / 5 * 6;
+                long limit = (cell.NodeNames.Contains(name) ? mostOfNodes : groups[name].MostBytes) / 5 * 6;
                 groups[name].Dispose();
                 groups[name] = MemoryGroup.Create(limit);
             }

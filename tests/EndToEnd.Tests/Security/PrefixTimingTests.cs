@@ -25,7 +25,9 @@ public sealed class PrefixTimingTests(TwoTenants tenants, ITestOutputHelper outp
 
         for (int i = 0; i < pairs; i++)
         {
-            string theirs = Prompt($"pair {i} cached"), nobodys = Prompt($"pair {i} of nobody");
+            // Which of two texts it is changes, too: one token more in one of them would be a difference.
+            string[] texts = [Prompt($"pair {i} a"), Prompt($"pair {i} b")];
+            (string theirs, string nobodys) = i % 4 < 2 ? (texts[0], texts[1]) : (texts[1], texts[0]);
             await tenants.CompleteAsync(TwoTenants.Acme, theirs);
 
             // Which of the two comes first changes, so that neither gains from its place.
