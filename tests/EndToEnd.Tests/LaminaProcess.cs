@@ -93,6 +93,13 @@ internal sealed class LaminaProcess : IDisposable
         return first == found.Task ? await found.Task : throw new InvalidOperationException($"no line with '{text}' {(first == exited ? $"before exit {_process.ExitCode}" : $"within {limit.TotalSeconds} s")}\n{Output}\n{Error}");
     }
 
+    /// <summary>The key of a tenant that <c>lamina serve</c> shows once.</summary>
+    public async Task<string> WaitForKeyAsync(string tenant, TimeSpan limit)
+    {
+        string line = await WaitForLineAsync($"key of tenant {tenant}", limit);
+        return line[(line.LastIndexOf(' ') + 1)..].Trim();
+    }
+
     public void Signal(PosixSignal signal) => Assert.Equal(0, Kill(_process.Id, signal switch { PosixSignal.SIGINT => 2, PosixSignal.SIGTERM => 15, _ => throw new ArgumentOutOfRangeException(nameof(signal)) }));
 
     public static void Send(int processId, int signal) => Assert.Equal(0, Kill(processId, signal));

@@ -39,7 +39,7 @@ public sealed partial class PaddedStreamTests(ITestOutputHelper output)
         }));
         using LaminaProcess serve = LaminaProcess.Start("serve", "--config", file);
         Uri api = new(Address().Match(await serve.WaitForLineAsync("API at", s_limit)).Value);
-        string padded = await KeyAsync(serve, Padded), plain = await KeyAsync(serve, Plain);
+        string padded = await serve.WaitForKeyAsync(Padded, s_limit), plain = await serve.WaitForKeyAsync(Plain, s_limit);
         var answers = new HashSet<string>();
         foreach (string question in new[] { "Tell me a story about a red fox in the forest.", "What is 27 + 15?" })
         {
@@ -65,12 +65,6 @@ public sealed partial class PaddedStreamTests(ITestOutputHelper output)
     {
         using var eavesdropper = new Eavesdropper(api, https, key);
         return await eavesdropper.HearAsync(question);
-    }
-
-    private static async Task<string> KeyAsync(LaminaProcess serve, string tenant)
-    {
-        string line = await serve.WaitForLineAsync($"key of tenant {tenant}", s_limit);
-        return line[(line.LastIndexOf(' ') + 1)..].Trim();
     }
 
     [GeneratedRegex("https://[^/]+/")]

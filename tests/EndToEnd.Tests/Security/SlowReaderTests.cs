@@ -42,7 +42,7 @@ public sealed partial class SlowReaderTests(ITestOutputHelper output)
         }));
         using LaminaProcess serve = LaminaProcess.Start("serve", "--config", file);
         string api = Address().Match(await serve.WaitForLineAsync("API at", s_limit)).Value;
-        string slow = await KeyAsync(serve, Slow), quiet = await KeyAsync(serve, Quiet);
+        string slow = await serve.WaitForKeyAsync(Slow, s_limit), quiet = await serve.WaitForKeyAsync(Quiet, s_limit);
         using HttpClient slows = Client(api, slow), quiets = Client(api, quiet);
         string alone = await AnswerAsync(quiets);
         Assert.Equal(alone, await AnswerAsync(slows));
@@ -132,12 +132,6 @@ public sealed partial class SlowReaderTests(ITestOutputHelper output)
     {
         Match count = Stalled().Match(await http.GetStringAsync("metrics"));
         return count.Success ? int.Parse(count.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
-    }
-
-    private static async Task<string> KeyAsync(LaminaProcess serve, string tenant)
-    {
-        string line = await serve.WaitForLineAsync($"key of tenant {tenant}", s_limit);
-        return line[(line.LastIndexOf(' ') + 1)..].Trim();
     }
 
     private static HttpClient Client(string api, string key) => new()
