@@ -102,12 +102,12 @@ public sealed class CanaryTests(ITestOutputHelper output)
         foreach (int node in nodes)
         {
             // The prefix cache may keep what was asked until others take its last block.
-            int[] left = ProcessMemory.Count(node, wanted);
+            int[] left = ProcessMemory.Count(node, output.WriteLine, wanted);
             for (int round = 1; round < 4 && left.Any(count => count != 0); round++)
             {
                 output.WriteLine($"node {node}: found {string.Join(", ", left)} times after {round} rounds of other prompts");
                 await EvictAsync(http, round);
-                left = ProcessMemory.Count(node, wanted);
+                left = ProcessMemory.Count(node, output.WriteLine, wanted);
             }
 
             output.WriteLine($"node {node}: prompt as UTF-8, UTF-16; key as UTF-8, UTF-16; tokens as numbers, on the wire: found {string.Join(", ", left)} times");
@@ -121,7 +121,7 @@ public sealed class CanaryTests(ITestOutputHelper output)
         await Eventually.TrueAsync(
             () =>
             {
-                int[] found = ProcessMemory.Count(cell.Coordinator.Id, wanted);
+                int[] found = ProcessMemory.Count(cell.Coordinator.Id, null, wanted);
                 if (!found.SequenceEqual(held))
                 {
                     held = found;
@@ -151,7 +151,7 @@ public sealed class CanaryTests(ITestOutputHelper output)
     public void Search_OfOwnMemory_FindsAPlantedValue()
     {
         byte[] planted = Guid.NewGuid().ToByteArray();
-        Assert.True(ProcessMemory.Count(Environment.ProcessId, planted)[0] > 0);
+        Assert.True(ProcessMemory.Count(Environment.ProcessId, null, planted)[0] > 0);
         GC.KeepAlive(planted);
     }
 
@@ -219,8 +219,8 @@ public sealed class CanaryTests(ITestOutputHelper output)
             }
         }
 
-        /// <summary>How often each of the values stands in what the process may write.</summary>
-        public static int[] Count(int processId, params byte[][] wanted)
+        /// <summary>How often each of the values stands in what the process may write; <paramref name="tell"/> hears where, with what stands around it.</summary>
+        public static int[] Count(int processId, Action<string>? tell, params byte[][] wanted)
         {
             int[] found = new int[wanted.Length];
             int longest = wanted.Max(value => value.Length);
@@ -268,10 +268,12 @@ public sealed class CanaryTests(ITestOutputHelper output)
                     for (int i = 0; i < wanted.Length; i++)
                     {
                         // What is kept of the piece before holds no whole value, but for the shorter ones.
-                        ReadOnlySpan<byte> rest = buffer.AsSpan(Math.Max(0, kept - (wanted[i].Length - 1)), total - Math.Max(0, kept - (wanted[i].Length - 1)));
-                        for (int hit; (hit = rest.IndexOf(wanted[i])) >= 0; rest = rest[(hit + 1)..])
+                        int from = Math.Max(0, kept - (wanted[i].Length - 1));
+                        for (int hit; (hit = buffer.AsSpan(from, total - from).IndexOf(wanted[i])) >= 0; from += hit + 1)
                         {
                             found[i]++;
+                            int first = Math.Max(0, from + hit - 64), last = Math.Min(total, from + hit + wanted[i].Length + 64);
+                            tell?.Invoke($"value {i} at {at - kept + from + hit:x} of {line}: {Convert.ToHexString(buffer, first, last - first)}");
                         }
                     }
 
