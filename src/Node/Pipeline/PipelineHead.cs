@@ -212,12 +212,21 @@ internal sealed class PipelineHead : IDisposable
         bool any = false;
         while (Sampled.TryTake(out Frame frame))
         {
-            if (frame.Kind != FrameKind.Sampled)
+            try
             {
-                throw new InvalidDataException($"a {frame.Kind} frame came from the tail");
+                if (frame.Kind != FrameKind.Sampled)
+                {
+                    throw new InvalidDataException($"a {frame.Kind} frame came from the tail");
+                }
+
+                SampledFrame.Read(frame.Payload, _received);
+            }
+            catch
+            {
+                frame.Dispose();
+                throw;
             }
 
-            SampledFrame.Read(frame.Payload, _received);
             int step = frame.Step;
             Sampled.Return(frame);
             _scheduler.Complete(step, _received);
@@ -255,8 +264,14 @@ internal sealed class PipelineHead : IDisposable
         else
         {
             int length = StepFrame.WritePrologue(_step, _width, ref _prologue);
-            _next.Send(FrameKind.Step, _step.Number, _prologue.AsSpan(0, length), MemoryMarshal.AsBytes(output));
-            Array.Clear(_prologue, 0, length);
+            try
+            {
+                _next.Send(FrameKind.Step, _step.Number, _prologue.AsSpan(0, length), MemoryMarshal.AsBytes(output));
+            }
+            finally
+            {
+                Array.Clear(_prologue, 0, length);
+            }
         }
 
         // Not when the next one is planned: that may be long.
@@ -320,7 +335,7 @@ internal sealed class PipelineHead : IDisposable
         }
 
         RunCommands();
-        _scheduler.CancelAll(null, GenerationOutcome.Failed, reason);
+        _scheduler.Stop(reason);
         foreach (SchedulerEvent e in _scheduler.Events)
         {
             if (e.Sequence.Span is not null)

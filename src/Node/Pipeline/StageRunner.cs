@@ -65,7 +65,16 @@ internal sealed class StageRunner : IDisposable
             {
                 if (Inbox.TryTake(out Frame frame))
                 {
-                    RunStep(frame);
+                    try
+                    {
+                        RunStep(frame);
+                    }
+                    catch
+                    {
+                        frame.Dispose();
+                        throw;
+                    }
+
                     Inbox.Return(frame);
                 }
                 else
@@ -105,8 +114,14 @@ internal sealed class StageRunner : IDisposable
         if (isLast)
         {
             int length = SampledFrame.Write(_executor.Sampled, ref _sampled);
-            _output.Send(FrameKind.Sampled, frame.Step, _sampled.AsSpan(0, length), []);
-            Array.Clear(_sampled, 0, length);
+            try
+            {
+                _output.Send(FrameKind.Sampled, frame.Step, _sampled.AsSpan(0, length), []);
+            }
+            finally
+            {
+                Array.Clear(_sampled, 0, length);
+            }
         }
         else
         {

@@ -72,6 +72,9 @@ internal sealed class PrefixCache
         return true;
     }
 
+    /// <summary>What a block was entered with; nothing while it is no entry.</summary>
+    public ReadOnlyMemory<int> TokensOf(int block) => _byBlock[block]?.Tokens;
+
     /// <summary>A block has lost its last holder: true when the cache keeps it.</summary>
     public bool TryKeep(int block)
     {
@@ -103,6 +106,19 @@ internal sealed class PrefixCache
         _byBlock[block] = null;
         Array.Clear(entry.Tokens);
         return true;
+    }
+
+    /// <summary>Forgets every entry and overwrites its tokens; blocks that sequences hold are no entries any more.</summary>
+    public void Clear()
+    {
+        foreach (Entry entry in _byKey.Values)
+        {
+            Array.Clear(entry.Tokens);
+        }
+
+        _byKey.Clear();
+        _idle.Clear();
+        Array.Clear(_byBlock);
     }
 
     /// <summary>What sequences with these adapters, or of this lane, begin with in place of 0, so that they find their own blocks alone; never the serial of a block.</summary>

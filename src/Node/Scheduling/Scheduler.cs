@@ -211,6 +211,14 @@ internal sealed partial class Scheduler
         EndUnqueued(sequence, outcome, reason);
     }
 
+    /// <summary>Ends every generation, and overwrites what the prefix cache and operations that no stage has read hold of prompts. The last call: keys and values go with the stage.</summary>
+    public void Stop(string reason)
+    {
+        CancelAll(null, GenerationOutcome.Failed, reason);
+        _cache?.Clear();
+        _operations.Clear();
+    }
+
     private void EndUnqueued(Sequence sequence, GenerationOutcome outcome, string reason)
     {
         sequence.State = SequenceState.Ended;

@@ -142,6 +142,27 @@ public sealed class CanaryTests(ITestOutputHelper output)
         }
     }
 
+    /// <summary>A pipeline that stops takes what its prefix cache knew of prompts with it: no other prompt will ever take those entries' place.</summary>
+    [Trait("Attack", "E4")]
+    [Fact]
+    public async Task PipelineThatLostANode_LeavesNoPromptInTheMemoryOfTheOther()
+    {
+        const string Model = "lamina-tiny-q8_0";
+        using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 2, plannedNodes: 2);
+        Assert.SkipUnless(ProcessMemory.CanRead(cell.Nodes["node-1"].Id), "the memory of other processes can be read by root only");
+        string secret = Guid.NewGuid().ToString("N");
+        byte[] tokens = [.. (await TokensAsync(cell.Http, secret, Model)).SelectMany(BitConverter.GetBytes)];
+        using (HttpResponseMessage answer = await cell.Http.PostAsJsonAsync("v1/completions", new { model = Model, prompt = secret, max_tokens = 40, temperature = 0 }))
+        {
+            Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        }
+
+        LaminaProcess head = Assert.Single(cell.Nodes.Values, node => ProcessMemory.Count(node.Id, null, tokens)[0] > 0);
+        LaminaProcess.Send(cell.Nodes.Values.Single(node => node != head).Id, 9);
+        await Eventually.TrueAsync(() => ProcessMemory.Count(head.Id, null, tokens)[0] == 0, TimeSpan.FromSeconds(120), "the head still holds the prompt");
+        Assert.False(head.HasExited, "the head has ended");
+    }
+
     /// <summary>A token id in MessagePack.</summary>
     private static byte[] OnTheWire(int token) =>
         token < 128 ? [(byte)token] : token < 256 ? [0xCC, (byte)token] : token < 65536 ? [0xCD, (byte)(token >> 8), (byte)token] : [0xCE, (byte)(token >> 24), (byte)(token >> 16), (byte)(token >> 8), (byte)token];
@@ -169,9 +190,9 @@ public sealed class CanaryTests(ITestOutputHelper output)
         }
     }
 
-    private static async Task<int[]> TokensAsync(HttpClient http, string text)
+    private static async Task<int[]> TokensAsync(HttpClient http, string text, string model = "m")
     {
-        using HttpResponseMessage response = await http.PostAsJsonAsync("tokenize", new { model = "m", content = text });
+        using HttpResponseMessage response = await http.PostAsJsonAsync("tokenize", new { model, content = text });
         return JsonNode.Parse(await response.Content.ReadAsStringAsync())!["tokens"]!.AsArray().Select(token => token!.GetValue<int>()).ToArray();
     }
 

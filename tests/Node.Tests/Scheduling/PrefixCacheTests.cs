@@ -90,5 +90,39 @@ public sealed class PrefixCacheTests
         Assert.NotEqual(roots[3], new PrefixCache(8).RootOf([], 1));
     }
 
+    [Trait("Attack", "E4")]
+    [Fact]
+    public void Clear_BlocksHeldAndIdle_OverwritesTheirTokens()
+    {
+        var cache = new PrefixCache(8);
+        int[] tokens = Tokens(1);
+        Assert.True(cache.Offer(0, -1, tokens.AsSpan(0, Block)));
+        Assert.True(cache.Offer(1, 0, tokens.AsSpan(Block, Block)));
+        Assert.True(cache.TryKeep(1));
+        ReadOnlyMemory<int>[] entered = [cache.TokensOf(0), cache.TokensOf(1)];
+        Assert.Equal(tokens, entered.SelectMany(block => block.ToArray()));
+
+        cache.Clear();
+        Assert.All(entered, kept => Assert.All(kept.ToArray(), token => Assert.Equal(0, token)));
+        Assert.Equal(0, cache.IdleCount);
+        var blocks = new List<int>();
+        cache.Find(tokens, blocks);
+        Assert.Empty(blocks);
+    }
+
+    [Trait("Attack", "E4")]
+    [Fact]
+    public void TryEvict_IdleBlock_OverwritesItsTokens()
+    {
+        var cache = new PrefixCache(8);
+        Assert.True(cache.Offer(0, -1, Tokens(1).AsSpan(0, Block)));
+        Assert.True(cache.TryKeep(0));
+        ReadOnlyMemory<int> entered = cache.TokensOf(0);
+
+        Assert.True(cache.TryEvict(out int block));
+        Assert.Equal(0, block);
+        Assert.All(entered.ToArray(), token => Assert.Equal(0, token));
+    }
+
     private static int[] Tokens(int chain) => [.. Enumerable.Range(0, 2 * Block).Select(i => (chain * 31) + (i * 7) + (i == 3 ? chain : 0))];
 }
