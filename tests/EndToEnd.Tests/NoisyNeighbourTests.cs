@@ -55,12 +55,13 @@ public sealed partial class NoisyNeighbourTests(ITestOutputHelper output)
             PinNodes(serve.Id);
         }
 
-        (int rounds, int streams) = s_full ? (40, 5) : (4, 10);
+        // A 95th percentile of two hundred first tokens varies by a tenth from run to run, with nobody beside it.
+        (int pacedRounds, int rounds, int streams) = s_full ? (100, 20, 5) : (0, 4, 10);
         await MeasureAsync(quiet, 3, new Latencies());
         long before = Resident(serve);
         if (s_full)
         {
-            Comparison paced = await CompareAsync(loud, quiet, rounds, streams, TimesTheShare * RequestsPerMinute / 60.0);
+            Comparison paced = await CompareAsync(loud, quiet, pacedRounds, streams, TimesTheShare * RequestsPerMinute / 60.0);
             output.WriteLine($"asking {TimesTheShare} times its share: {paced}");
             Assert.True(paced.Times >= 50, $"the flood was only {paced.Times:0} times the share");
             Assert.True(paced.Beside.FirstToken <= 1.2 * paced.Solo.FirstToken && paced.Beside.BetweenTokens <= 1.2 * paced.Solo.BetweenTokens, $"the quiet tenant's latency suffered: {paced}");
