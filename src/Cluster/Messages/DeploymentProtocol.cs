@@ -100,12 +100,22 @@ public sealed record DeploymentSettings(
 /// <param name="DraftBytes">What the head holds of that.</param>
 [MessagePackObject]
 public sealed record ModelOffer([property: Key(0)] string Digest, [property: Key(1)] string MetadataDigest, [property: Key(2)] Endpoint Blobs, [property: Key(3)] string? DraftDigest, [property: Key(4)] long DraftBytes,
-    [property: Key(5)] IReadOnlyList<AdapterOffer>? Adapters = null);
+    [property: Key(5)] IReadOnlyList<AdapterOffer>? Adapters = null, [property: Key(6)] OfferedEvidence? Evidence = null);
 
 /// <summary>An adapter that a coordinator holds beside a model.</summary>
 /// <param name="Keys">Ids of the API keys that may use it; empty = all of the tenant's.</param>
 [MessagePackObject]
-public sealed record AdapterOffer([property: Key(0)] string Name, [property: Key(1)] string Digest, [property: Key(2)] string[] Keys);
+public sealed record AdapterOffer(
+    [property: Key(0)] string Name, [property: Key(1)] string Digest, [property: Key(2)] string[] Keys, [property: Key(3)] OfferedEvidence? Evidence = null);
+
+/// <summary>What spoke for a model where it was imported. Signatures prove themselves to whoever trusts their key; the hash is the word of a coordinator of the same cell.</summary>
+/// <param name="Sha256">64 hexadecimal digits that an operator named and the model had: of its one file, or of its digest; null when none was named.</param>
+[MessagePackObject]
+public sealed record OfferedEvidence([property: Key(0)] string? Sha256, [property: Key(1)] IReadOnlyList<OfferedSignature> Signatures);
+
+/// <summary>A signature over a model's digest, as the file beside a model holds it.</summary>
+[MessagePackObject]
+public sealed record OfferedSignature([property: Key(0)] string Algorithm, [property: Key(1)] string KeyId, [property: Key(2)] string Value);
 
 public enum EpochRole { Building = 0, Serving = 1, Retiring = 2 }
 

@@ -266,6 +266,12 @@ internal sealed class DeploymentActor : ReceiveActor, IWithTimers
             return;
         }
 
+        if (_state!.Model is null && !_state.GaveUp && _cell.Board.FindModel(_id.Value) is null && _problems.GetValueOrDefault(AkkaCluster.Get(Context.System).SelfAddress) is (string refusal, true))
+        {
+            Apply(new DeploymentEvent.ImportFailed(refusal, Refused: true));
+            return;
+        }
+
         Endpoint[] sources = [.. _sources.Select(Endpoint.Parse)];
         if (_cell.Board.FindModel(_id.Value) is { } model && model.Stored.Digest.ToString() == _offer.Digest && _state!.Model?.Sources.SequenceEqual(sources) != true)
         {

@@ -213,7 +213,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         {
             _cell.Shown[id] = shown;
             DeploymentState state = DeploymentWire.Look(shown);
-            _cell.Board.Show(state.ToView(), shown.WasReady && !shown.GaveUp);
+            DeploymentView view = state.ToView();
+            bool refusedHere = followed.Refused && shown.Model is not null && DigestOf(id) is null;
+            _cell.Board.Show(refusedHere ? view with { Refused = true, Problem = followed.Problem } : view, shown.WasReady && !shown.GaveUp);
         }
 
         TakeChange(shown, followed);
@@ -392,7 +394,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             try
             {
                 StoredModel stored = model.RequireAdapter(await _cell.Store.ImportAsync(adapter.Path, null, _cell.Stopping));
-                offers.Add(new AdapterOffer(adapter.Name, stored.Digest.ToString(), [.. adapter.Keys]));
+                offers.Add(new AdapterOffer(adapter.Name, stored.Digest.ToString(), [.. adapter.Keys], stored.Evidence.ToOffer(stored.Digest)));
             }
             catch (Exception e) when (e is InvalidDataException or NotSupportedException or IOException)
             {
@@ -403,13 +405,20 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         return [.. offers];
     }
 
-    /// <summary>Gets what serving callers needs of a model that another coordinator imported.</summary>
+    /// <summary>Gets what serving callers needs of a model that another coordinator imported, where this one's policy lets it run.</summary>
     private void Fetch(DeploymentId id, Followed followed, ModelOffer wanted, IReadOnlyList<Endpoint> sources)
     {
         followed.Fetching = true;
         async Task<Got> RunAsync()
         {
             (BlobDigest digest, BlobDigest metadata) = (BlobDigest.Parse(wanted.Digest), BlobDigest.Parse(wanted.MetadataDigest));
+            ModelOptions? own = _cell.Models.GetValueOrDefault(id);
+            _cell.Store.Judge(digest, wanted.Evidence, own?.Sha256);
+            foreach (AdapterOffer adapter in wanted.Adapters ?? [])
+            {
+                JudgeAdapter(adapter);
+            }
+
             var problems = new List<string>();
             foreach (Endpoint source in sources.Append(wanted.Blobs).Distinct().Where(source => source != _cell.BlobEndpoint))
             {
@@ -417,7 +426,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
                 {
                     byte[] manifestBytes = await _cell.FetchAsync(source, digest, ModelManifest.MaxBytes);
                     byte[] metadataBytes = await _cell.FetchAsync(source, metadata, ModelStore.MaxMetadataBytes);
-                    Got got = Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes), followed.Settings, imported: false);
+                    Got got = Take(id, _cell.Store.Adopt(digest, manifestBytes, metadata, metadataBytes, wanted.Evidence, own?.Sha256), followed.Settings, imported: false);
                     return got with { Model = got.Model with { Adapters = wanted.Adapters ?? [] } };
                 }
                 catch (Exception e) when (e is IOException or InvalidDataException or TimeoutException)
@@ -432,6 +441,18 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         RunAsync().PipeTo(_self, failure: e => new NotGot(id, e.Message, e.GetBaseException() is ModelRefusedException, Imported: false));
     }
 
+    private void JudgeAdapter(AdapterOffer adapter)
+    {
+        try
+        {
+            _cell.Store.Judge(BlobDigest.Parse(adapter.Digest), adapter.Evidence, own: null);
+        }
+        catch (ModelRefusedException e)
+        {
+            throw new ModelRefusedException($"adapter {adapter.Name}: {e.Message}");
+        }
+    }
+
     private Got Take(DeploymentId id, StoredModel stored, DeploymentSettings settings, bool imported)
     {
         ServedModel model = ServedModel.Of(id.Value, stored, settings.ContextLength, DateTimeOffset.UtcNow.ToUnixTimeSeconds()) with
@@ -439,7 +460,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             EmbeddingDimensions = settings.EmbeddingDimensions,
             KvType = KvCacheTypes.Parse(settings.KvCacheType),
         };
-        return new Got(id, model, new ModelOffer(stored.Digest.ToString(), _cell.Store.OfferMetadata(stored).ToString(), _cell.BlobEndpoint, null, 0), imported);
+        return new Got(id, model, new ModelOffer(stored.Digest.ToString(), _cell.Store.OfferMetadata(stored).ToString(), _cell.BlobEndpoint, null, 0, Evidence: stored.Evidence.ToOffer(stored.Digest)), imported);
     }
 
     private void OnProgressed(Progressed progressed)
@@ -461,6 +482,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         else
         {
             followed.Fetching = false;
+            (followed.Problem, followed.Refused) = (null, false);
         }
 
         if (got.Imported && deployed is not null && deployed != got.Offer.Digest)
@@ -486,9 +508,17 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         Followed followed = _followed[failed.Deployment];
         if (!failed.Imported)
         {
+            // It is judged again whenever the owner shows it: what speaks for it may have changed. An owner is told, so that it deploys nothing that its policy refuses.
             followed.Fetching = false;
-            _cell.Logger.LogWarning("{Problem}", failed.Problem);
-            return;
+            if (followed.Problem != failed.Problem)
+            {
+                _cell.Logger.LogWarning("deployment {Deployment} of another coordinator is not served here: {Problem}", failed.Deployment, failed.Problem);
+            }
+
+            if (!failed.Refused)
+            {
+                return;
+            }
         }
 
         (followed.Problem, followed.Refused) = (failed.Problem, failed.Refused);

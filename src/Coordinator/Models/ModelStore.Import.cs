@@ -86,10 +86,18 @@ public sealed partial class ModelStore
     /// <summary>The model with its level, or the refusal of a level that the cell does not run.</summary>
     private StoredModel Judged(StoredModel model, string? fileSha256, ModelEvidence evidence)
     {
-        evidence = evidence with { Signatures = [.. evidence.Signatures, .. SignaturesOf(model.Digest)] };
-        ModelTrust level = TrustDecision.LevelOf(model.Digest, fileSha256, evidence, _trustedKeys);
-        return TrustDecision.Refuse(level, _options.LeastTrust, _tenant) is { } refusal ? throw new ModelRefusedException(refusal) : model with { Trust = level };
+        evidence = WithKept(model.Digest, evidence);
+        return model with { Trust = Level(model.Digest, fileSha256, evidence), Evidence = evidence };
     }
+
+    private ModelTrust Level(BlobDigest digest, string? fileSha256, ModelEvidence evidence)
+    {
+        ModelTrust level = TrustDecision.LevelOf(digest, fileSha256, evidence, _trustedKeys);
+        return TrustDecision.Refuse(level, _options.LeastTrust, _tenant) is { } refusal ? throw new ModelRefusedException(refusal) : level;
+    }
+
+    /// <summary>The evidence with the signatures that this store holds.</summary>
+    private ModelEvidence WithKept(BlobDigest digest, ModelEvidence evidence) => evidence with { Signatures = [.. evidence.Signatures, .. SignaturesOf(digest)] };
 
     private void RequireReachable(ModelEvidence evidence)
     {

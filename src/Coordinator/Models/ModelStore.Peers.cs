@@ -1,5 +1,7 @@
+using Lamina.Cluster.Messages;
 using Lamina.Cluster.Models;
 using Lamina.Compute.Gguf;
+using Lamina.Coordinator.Models.Trust;
 
 namespace Lamina.Coordinator.Models;
 
@@ -18,9 +20,15 @@ public sealed partial class ModelStore
         return digest;
     }
 
-    /// <summary>Takes up a model that another coordinator imported: manifest and metadata, both verified; tensors stay where they are.</summary>
-    public StoredModel Adopt(BlobDigest digest, byte[] manifestBytes, BlobDigest metadataDigest, byte[] metadataBytes)
+    /// <summary>Judges a model, or an adapter, that another coordinator imported, by this one's policy and keys.</summary>
+    /// <param name="own">The SHA-256 that this coordinator's operator named for it; null = none.</param>
+    /// <exception cref="ModelRefusedException">The cell's policy forbids it here, or it has another hash.</exception>
+    public ModelTrust Judge(BlobDigest digest, OfferedEvidence? offered, string? own) => Level(digest, offered?.Sha256, WithKept(digest, ModelEvidence.Of(offered, digest, own)));
+
+    /// <summary>Takes up a model that another coordinator imported, once it is judged: manifest and metadata, both verified; tensors stay where they are.</summary>
+    public StoredModel Adopt(BlobDigest digest, byte[] manifestBytes, BlobDigest metadataDigest, byte[] metadataBytes, OfferedEvidence? offered, string? own)
     {
+        ModelTrust level = Judge(digest, offered, own);
         if (BlobDigest.Of(manifestBytes) != digest || BlobDigest.Of(metadataBytes) != metadataDigest)
         {
             throw new InvalidDataException($"manifest or metadata of {digest} do not have the digests that name them");
@@ -30,7 +38,7 @@ public sealed partial class ModelStore
         GgufMetadata metadata = GgufReader.ReadMetadata(metadataBytes);
         Keep(digest, manifestBytes);
         Keep(metadataDigest, metadataBytes);
-        return new StoredModel(digest, manifest, metadata);
+        return new StoredModel(digest, manifest, metadata) { Trust = level, Evidence = ModelEvidence.Of(offered, digest, own) };
     }
 
     private void Keep(BlobDigest digest, byte[] bytes)

@@ -9,6 +9,9 @@ public sealed record StoredModel(BlobDigest Digest, ModelManifest Manifest, Gguf
 {
     public ModelTrust Trust { get; init; }
 
+    /// <summary>What gave it that level, for coordinators of the cell that judge it anew.</summary>
+    public ModelEvidence Evidence { get; init; } = ModelEvidence.None;
+
     public long TotalBytes => Manifest.Tensors.Sum(tensor => tensor.Bytes);
 
     /// <summary>Stored bytes of each tensor by name.</summary>

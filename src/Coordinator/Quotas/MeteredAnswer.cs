@@ -71,9 +71,9 @@ internal sealed class MeteredAnswer : IDisposable
             _result = any ? _result : "completed";
             return any;
         }
-        catch (ApiException)
+        catch (ApiException e)
         {
-            _result = "failed";
+            _result = e.Error.Code == ApiError.OverloadedCode ? "refused" : "failed";
             throw;
         }
         catch (OperationCanceledException) when (_suspended.IsCancellationRequested && !cancellation.IsCancellationRequested)

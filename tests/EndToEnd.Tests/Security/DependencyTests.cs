@@ -18,7 +18,11 @@ public sealed class DependencyTests
         Assert.InRange(locked.Length, 30, 500);
         (string Name, string Version, string Licence, string File, string Hash)[] builtIn = [.. File.ReadLines(Repository.File("deploy/sbom/built-in.tsv")).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t'))
             .Select(entry => (entry[0], entry[1], entry[2], entry[3], entry[4]))];
-        Assert.Equal(locked.Select(package => package.Name).Concat(builtIn.Select(file => file.Name)).Distinct().Order(), components.Keys.Order());
+        string[] frameworks = ["Microsoft.NETCore.App", "Microsoft.AspNetCore.App"];
+        Assert.Equal(locked.Select(package => package.Name).Concat(builtIn.Select(file => file.Name)).Concat(frameworks).Distinct().Order(), components.Keys.Order());
+
+        // The runtime is installed beside the executable, which asks for this version's major and minor or newer patches.
+        Assert.All(frameworks, framework => Assert.Equal(("framework", 10), (components[framework]["type"]!.GetValue<string>(), Version.Parse(components[framework]["version"]!.GetValue<string>()).Major)));
         Assert.All(builtIn, file =>
         {
             // As it was published, its licence beside it.

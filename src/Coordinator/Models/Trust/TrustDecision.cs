@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Lamina.Cluster.Messages;
 using Lamina.Cluster.Models;
 
 namespace Lamina.Coordinator.Models.Trust;
@@ -6,7 +7,21 @@ namespace Lamina.Coordinator.Models.Trust;
 /// <summary>What speaks for a model: the hash that the operator named, and signatures.</summary>
 /// <param name="Sha256">64 hexadecimal digits: of the model's one file, or of its digest; null when none was named.</param>
 /// <param name="PartsPinned">Every part was fetched with a hash of its own, and had it.</param>
-public sealed record ModelEvidence(string? Sha256, IReadOnlyList<ManifestSignature> Signatures, bool PartsPinned = false);
+public sealed record ModelEvidence(string? Sha256, IReadOnlyList<ManifestSignature> Signatures, bool PartsPinned = false)
+{
+    /// <summary>Most signatures that are taken from another coordinator.</summary>
+    public const int MaxSignatures = 16;
+
+    public static ModelEvidence None { get; } = new(null, []);
+
+    /// <param name="own">The hash that this coordinator's operator named; the other one's counts where there is none.</param>
+    public static ModelEvidence Of(OfferedEvidence? offered, BlobDigest digest, string? own) => new(
+        own ?? offered?.Sha256, [.. (offered?.Signatures ?? []).Take(MaxSignatures).Select(s => new ManifestSignature(s.Algorithm, digest.ToString(), s.KeyId, s.Value))]);
+
+    public OfferedEvidence ToOffer(BlobDigest digest) => new(
+        Sha256 ?? (PartsPinned ? digest.ToString()["sha256-".Length..] : null),
+        [.. Signatures.Where(s => s.Digest == digest.ToString()).DistinctBy(s => s.Value).Take(MaxSignatures).Select(s => new OfferedSignature(s.Algorithm, s.KeyId, s.Value))]);
+}
 
 /// <summary>Levels and refusals, as functions of evidence and policy.</summary>
 public static class TrustDecision

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Lamina.Cluster.Messages;
 using Lamina.Cluster.Models;
 using Lamina.Compute.Gguf;
 using Lamina.Coordinator.Models;
@@ -66,6 +67,62 @@ public sealed class TrustTests : IDisposable
             ModelRefusedException refusal = await Assert.ThrowsAsync<ModelRefusedException>(() => store.ImportAsync(path, sha256, null, CancellationToken.None));
             Assert.Contains("cell acme runs only", refusal.Message, StringComparison.Ordinal);
             Assert.Empty(Directory.EnumerateFiles(Path.Combine(_folder, "store", "files")));
+        }
+    }
+
+    /// <summary>What one coordinator imported, another judges by its own policy and keys: (evidence, own hash, least) → runs or the refusal.</summary>
+    [Trait("Attack", "M2")]
+    [Theory]
+    [InlineData("none", "", ModelTrust.Untrusted, true)]
+    [InlineData("none", "", ModelTrust.Verified, false)]
+    [InlineData("none", "digest", ModelTrust.Verified, true)]
+    [InlineData("hash", "", ModelTrust.Verified, true)]
+    [InlineData("hash", "hash", ModelTrust.Verified, true)]
+    [InlineData("hash", "", ModelTrust.Trusted, false)]
+    [InlineData("signature", "", ModelTrust.Trusted, true)]
+    [InlineData("stranger's signature", "", ModelTrust.Verified, false)]
+    [InlineData("signature of another model", "", ModelTrust.Verified, false)]
+    [InlineData("none", "other", ModelTrust.Untrusted, false)]
+    [InlineData("hash", "other", ModelTrust.Untrusted, false)]
+    public async Task Adopt_EvidenceOfferedAndOwnPolicy_RunsOrIsRefusedAndNothingIsKept(string evidence, string own, ModelTrust least, bool runs)
+    {
+        string path = StoredModels.Write(_folder);
+        string keyPath = Path.Combine(_folder, "key.pub");
+        await File.WriteAllTextAsync(keyPath, _key.ExportSubjectPublicKeyInfoPem());
+        BlobDigest digest = await DigestAsync(path);
+        string hash = Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(path)));
+        if (evidence.Contains("signature", StringComparison.Ordinal))
+        {
+            BlobDigest signed = evidence.EndsWith("another model", StringComparison.Ordinal) ? BlobDigest.Of([1]) : digest;
+            await File.WriteAllBytesAsync(path + ".sig", ManifestSignature.Sign(signed, evidence.StartsWith("stranger", StringComparison.Ordinal) ? _stranger : _key).ToBytes());
+        }
+
+        using ModelStore offering = ModelStore.Open(Path.Combine(_folder, "offering"));
+        StoredModel model = await offering.ImportAsync(path, evidence == "hash" ? hash : null, null, CancellationToken.None);
+        OfferedEvidence offered = Wire.Decode<OfferedEvidence>(Wire.Encode(model.Evidence.ToOffer(digest)).AsMemory());
+        byte[] manifest = model.Manifest.ToBytes();
+        byte[] metadata = GgufWriter.ToBytes(model.Metadata, []);
+        string? named = own switch
+        {
+            "hash" => hash,
+            "digest" => digest.ToString()["sha256-".Length..],
+            "other" => new string('0', 64),
+            _ => null,
+        };
+
+        using ModelStore store = ModelStore.Open(Path.Combine(_folder, "store"), new ModelImportOptions { LeastTrust = least, SigningKeys = [keyPath] }, "acme");
+        if (runs)
+        {
+            StoredModel adopted = store.Adopt(digest, manifest, BlobDigest.Of(metadata), metadata, offered, named);
+            Assert.True(adopted.Trust >= least, $"{adopted.Trust}");
+            // A third coordinator that gets it from this one judges by the same.
+            Assert.Equal(offered.Signatures, adopted.Evidence.ToOffer(digest).Signatures);
+        }
+        else
+        {
+            ModelRefusedException refusal = Assert.Throws<ModelRefusedException>(() => store.Adopt(digest, manifest, BlobDigest.Of(metadata), metadata, offered, named));
+            Assert.Contains(own == "other" ? $"expected {named}" : "cell acme runs only", refusal.Message, StringComparison.Ordinal);
+            Assert.Empty(Directory.EnumerateFiles(Path.Combine(_folder, "store", "blobs")));
         }
     }
 
