@@ -45,6 +45,9 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
 
         /// <summary>Whether the problem is the policy of this coordinator's cell.</summary>
         public bool Refused { get; set; }
+
+        /// <summary>Why what another coordinator imported may not run here; null = it may, or was not asked.</summary>
+        public string? ForeignRefusal { get; set; }
         public bool Fetching { get; set; }
         public long ShownAt { get; set; } = Environment.TickCount64;
 
@@ -127,7 +130,8 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         Followed followed = _followed[id];
         bool silent = Environment.TickCount64 - followed.ShownAt > s_silence.TotalMilliseconds;
         _deployments.Tell(new DeploymentProtocol.KeepDeployment(
-            _cell.Tenant, id, followed.Settings, followed.Model, followed.ImportedBytes, followed.ImportBytes, followed.Problem, silent ? _cell.Shown.GetValueOrDefault(id) : null, followed.Refused));
+            _cell.Tenant, id, followed.Settings, followed.Model, followed.ImportedBytes, followed.ImportBytes, followed.ForeignRefusal ?? followed.Problem,
+            silent ? _cell.Shown.GetValueOrDefault(id) : null, followed.Refused || followed.ForeignRefusal is not null));
         Ask(followed);
     }
 
@@ -214,8 +218,8 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
             _cell.Shown[id] = shown;
             DeploymentState state = DeploymentWire.Look(shown);
             DeploymentView view = state.ToView();
-            bool refusedHere = followed.Refused && shown.Model is not null && DigestOf(id) is null;
-            _cell.Board.Show(refusedHere ? view with { Refused = true, Problem = followed.Problem } : view, shown.WasReady && !shown.GaveUp);
+            bool refusedHere = followed.ForeignRefusal is not null && DigestOf(id) is null;
+            _cell.Board.Show(refusedHere ? view with { Refused = true, Problem = followed.ForeignRefusal } : view, shown.WasReady && !shown.GaveUp);
         }
 
         TakeChange(shown, followed);
@@ -482,7 +486,7 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         else
         {
             followed.Fetching = false;
-            (followed.Problem, followed.Refused) = (null, false);
+            followed.ForeignRefusal = null;
         }
 
         if (got.Imported && deployed is not null && deployed != got.Offer.Digest)
@@ -510,15 +514,19 @@ internal sealed class DeploymentFollower : ReceiveActor, IWithTimers
         {
             // It is judged again whenever the owner shows it: what speaks for it may have changed. An owner is told, so that it deploys nothing that its policy refuses.
             followed.Fetching = false;
-            if (followed.Problem != failed.Problem)
+            if (failed.Problem != followed.ForeignRefusal)
             {
-                _cell.Logger.LogWarning("deployment {Deployment} of another coordinator is not served here: {Problem}", failed.Deployment, failed.Problem);
+                _cell.Logger.LogWarning("deployment {Deployment} is not served here: {Problem}", failed.Deployment, failed.Problem);
             }
 
-            if (!failed.Refused)
+            string? refusal = failed.Refused ? failed.Problem : null;
+            if (refusal != followed.ForeignRefusal)
             {
-                return;
+                followed.ForeignRefusal = refusal;
+                KeepOne(failed.Deployment);
             }
+
+            return;
         }
 
         (followed.Problem, followed.Refused) = (failed.Problem, failed.Refused);
