@@ -1,4 +1,3 @@
-using Lamina.Cli.Chaos;
 using Lamina.Cluster.Identity;
 using Lamina.Cluster.Messages;
 using Lamina.Compute.Sampling;
@@ -16,27 +15,13 @@ namespace Lamina.Coordinator.Tests.Cells;
 /// </summary>
 public sealed class OwnerChangeTests : IAsyncDisposable
 {
-    private static readonly string[] s_fronts = ["front-1", "front-2"];
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
-
-    private readonly string _folder = Directory.CreateTempSubdirectory("lamina-owners-").FullName;
-    private readonly EphemeralPki _pki;
-    private readonly Endpoint[] _seeds = [.. s_fronts.Select(_ => new Endpoint("127.0.0.1", FreePorts.Take()))];
-    private readonly Dictionary<string, CoordinatorHost> _coordinators = [];
+    private readonly TwoCoordinators _fronts = TwoCoordinators.Create("front-1", "front-2", "node-1", "node-2");
     private readonly List<NodeHost> _nodes = [];
-
-    public OwnerChangeTests() => _pki = EphemeralPki.Create(Path.Combine(_folder, "pki"), TestCoordinator.Tenant, s_fronts, ["node-1", "node-2"]);
 
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(_nodes.Select(node => node.DisposeAsync().AsTask()));
-        foreach (CoordinatorHost coordinator in _coordinators.Values)
-        {
-            await coordinator.DisposeAsync();
-        }
-
-        _pki.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        await _fronts.DisposeAsync();
     }
 
     [Fact]
@@ -45,12 +30,12 @@ public sealed class OwnerChangeTests : IAsyncDisposable
         Assert.SkipUnless(Environment.GetEnvironmentVariable("LAMINA_TEST_LONG") == "1", "needs a machine with nothing else to do; LAMINA_TEST_LONG=1 runs it");
         byte[] content = await File.ReadAllBytesAsync(Repository.File("models/lamina-tiny-q8_0.gguf"));
         await File.WriteAllBytesAsync(ModelFile, content);
-        await Task.WhenAll(s_fronts.Select((name, i) => StartCoordinatorAsync(name, _seeds[i])));
+        await _fronts.StartAsync((_, options) => options with { Models = [CellTests.Tiny(nodes: 1) with { Path = ModelFile, Pipelines = 2 }] });
         await Task.WhenAll(StartNodeAsync("node-1"), StartNodeAsync("node-2"));
-        Cell first = _coordinators["front-1"].Cells[0];
+        Cell first = _fronts["front-1"];
         await UntilAsync(first, view => Epochs(view) is [1, 2]);
         string owner = first.OwnerOf("tiny");
-        Cell other = _coordinators[s_fronts.Single(name => name != owner)].Cells[0];
+        Cell other = _fronts[_fronts.OtherThan(owner)];
         await UntilAsync(other, view => Epochs(view) is [1, 2] && Enumerable.Range(1, 2).All(epoch => other.LoadOf("tiny", epoch).KvBlocks > 0));
 
         // An answer on each pipeline, paused by its reader: the pipeline that is replaced first cannot drain, so the roll stays between the two.
@@ -61,13 +46,12 @@ public sealed class OwnerChangeTests : IAsyncDisposable
         content[^1] ^= 1;
         await File.WriteAllBytesAsync(ModelFile + ".new", content);
         File.Move(ModelFile + ".new", ModelFile, overwrite: true);
-        Assert.Null(await _coordinators[owner].Cells[0].ReplanAsync("tiny", roll: true));
+        Assert.Null(await _fronts[owner].ReplanAsync("tiny", roll: true));
         await UntilAsync(other, view => Epochs(view) is [2, 3] && other.FindModel("tiny")!.Fingerprint != before);
         string after = other.FindModel("tiny")!.Fingerprint;
-        Assert.Equal(after, _coordinators[owner].Cells[0].FindModel("tiny")!.Fingerprint);
-        await _coordinators[owner].DisposeAsync();
-        _coordinators.Remove(owner);
-        await UntilAsync(other, _ => other.OwnerOf("tiny") == s_fronts.Single(name => name != owner));
+        Assert.Equal(after, _fronts[owner].FindModel("tiny")!.Fingerprint);
+        await _fronts.StopAsync(owner);
+        await UntilAsync(other, _ => other.OwnerOf("tiny") == _fronts.OtherThan(owner));
         foreach (Answer answer in answers)
         {
             answer.Flow.Take(1000);
@@ -75,7 +59,7 @@ public sealed class OwnerChangeTests : IAsyncDisposable
 
         foreach (Answer answer in answers)
         {
-            GenerationProtocol.GenerationEnded ended = await answer.Ended.WaitAsync(s_limit);
+            GenerationProtocol.GenerationEnded ended = await answer.Ended.WaitAsync(TwoCoordinators.Patience);
             Assert.Equal((GenerationOutcome.Length, 40, ""), (ended.Outcome, ended.Tokens, ended.Reason));
         }
 
@@ -83,10 +67,10 @@ public sealed class OwnerChangeTests : IAsyncDisposable
         Assert.Equal(after, other.FindModel("tiny")!.Fingerprint);
         Answer last = await AnswerAsync(other, 7);
         last.Flow.Take(1000);
-        Assert.Equal(GenerationOutcome.Length, (await last.Ended.WaitAsync(s_limit)).Outcome);
+        Assert.Equal(GenerationOutcome.Length, (await last.Ended.WaitAsync(TwoCoordinators.Patience)).Outcome);
     }
 
-    private string ModelFile => Path.Combine(_folder, "tiny.gguf");
+    private string ModelFile => Path.Combine(_fronts.Folder, "tiny.gguf");
 
     private sealed record Answer(GenerationFlow Flow, Task<GenerationProtocol.GenerationEnded> Ended);
 
@@ -98,54 +82,22 @@ public sealed class OwnerChangeTests : IAsyncDisposable
         var submit = new GenerationProtocol.Submit(
             TestCoordinator.Tenant, new GenerationId(1, (ulong)token), [.. Enumerable.Repeat(token, 8)], [], 40, [], SamplingSettings.From(new SamplingParameters { Temperature = 0 }), 0);
         Task<GenerationProtocol.GenerationEnded> ended = cell.GenerateAsync("tiny", submit, _ => begun.TrySetResult(), CancellationToken.None, flow, cell.FindModel("tiny")!.Stored.Digest.ToString());
-        await begun.Task.WaitAsync(s_limit);
+        await begun.Task.WaitAsync(TwoCoordinators.Patience);
         return new Answer(flow, ended);
     }
 
     private static int[] Epochs(DeploymentView view) => view.Phase == DeploymentPhase.Ready ? [.. view.Stages.Select(stage => stage.Epoch).Order()] : [];
 
-    private static async Task UntilAsync(Cell cell, Func<DeploymentView, bool> wanted)
-    {
-        using var deadline = new CancellationTokenSource(s_limit);
-        while (!wanted(cell.Deployments[0]))
-        {
-            await Task.Delay(10, deadline.Token);
-        }
-    }
-
-    private async Task StartCoordinatorAsync(string name, Endpoint control)
-    {
-        CertificateFiles files = _pki.Files(PeerRole.Coordinator, name);
-        CoordinatorHost host = await CoordinatorHost.StartAsync(
-            new CoordinatorOptions
-            {
-                Listen = "127.0.0.1:0",
-                StorePath = Path.Combine(_folder, name),
-                Cells =
-                [
-                    new CellOptions
-                    {
-                        Tenant = TestCoordinator.Tenant, Name = name, CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath,
-                        ControlPort = control.Port, Seeds = _seeds, Models = [CellTests.Tiny(nodes: 1) with { Path = ModelFile, Pipelines = 2 }],
-                    },
-                ],
-            },
-            NullLoggerFactory.Instance,
-            CancellationToken.None);
-        lock (_coordinators)
-        {
-            _coordinators[name] = host;
-        }
-    }
+    private static Task UntilAsync(Cell cell, Func<DeploymentView, bool> wanted) => TwoCoordinators.UntilAsync(() => wanted(cell.Deployments[0]));
 
     private async Task StartNodeAsync(string name)
     {
-        CertificateFiles files = _pki.Files(PeerRole.Node, name);
+        CertificateFiles files = _fronts.Pki.Files(PeerRole.Node, name);
         NodeHost node = await NodeHost.StartAsync(
             new NodeOptions
             {
                 Tenant = TestCoordinator.Tenant, Name = new NodeName(name), CertificatePath = files.CertificatePath, KeyPath = files.KeyPath, TrustBundlePath = files.TrustBundlePath,
-                Seeds = _seeds, CachePath = Path.Combine(_folder, name), Threads = 1, MemoryBytes = 1L << 30,
+                Seeds = _fronts.Seeds, CachePath = Path.Combine(_fronts.Folder, name), Threads = 1, MemoryBytes = 1L << 30,
             },
             NullLoggerFactory.Instance,
             CancellationToken.None);

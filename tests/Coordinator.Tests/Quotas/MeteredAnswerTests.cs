@@ -3,7 +3,6 @@ using Lamina.Cluster.Messages;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Quotas;
-using Prometheus;
 
 namespace Lamina.Coordinator.Tests.Quotas;
 
@@ -16,11 +15,9 @@ public sealed class MeteredAnswerTests
     [InlineData("lost", "failed")]
     public async Task Result_OfAnAnswer_TellsRefusalFromFailure(string error, string expected)
     {
-        var desk = new QuotaDesk(new Dictionary<TenantId, TenantQuotas>(), (_, budget) => new LocalGovernor(budget, TimeProvider.System), TimeProvider.System);
         var results = new List<string>();
-        using var metering = new Metering(desk, null, new RunningAnswers(), Metrics.NewCustomRegistry(), (_, result) => results.Add(result));
         var answer = new PendingAnswer("gen", true, 0, null, cancellation => RunAsync(error, cancellation)) { Meter = new AnswerMeter("m", "sha256:0", new RequestCost(7, 9, 1, 1)) };
-        using (MeteredAnswer metered = await metering.AdmitAsync(new Caller(new TenantId("acme"), "key"), answer, Guid.NewGuid(), CancellationToken.None))
+        using (MeteredAnswer metered = await Admission.WithoutLimitsAsync(new Caller(new TenantId("acme"), "key"), answer, results.Add))
         {
             ApiException? thrown = await Record.ExceptionAsync(async () => await metered.RunAsync(CancellationToken.None).GetAsyncEnumerator().MoveNextAsync()) as ApiException;
             Assert.Equal(error.Length > 0, thrown is not null);
