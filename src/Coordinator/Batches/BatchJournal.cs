@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Threading.Channels;
+using Lamina.Cluster.Models;
 
 namespace Lamina.Coordinator.Batches;
 
@@ -36,15 +37,16 @@ internal sealed class BatchJournal : IAsyncDisposable
     /// <summary>The requests that had an answer or an error when the journal was opened.</summary>
     public IReadOnlySet<string> Answered => _answered;
 
-    public static string OutputPath(string folder) => Path.Combine(folder, "output.jsonl");
+    public const string OutputName = "output.jsonl";
 
-    public static string ErrorPath(string folder) => Path.Combine(folder, "errors.jsonl");
+    public const string ErrorName = "errors.jsonl";
 
-    public static async Task<BatchJournal> OpenAsync(string folder, CancellationToken cancellation)
+    /// <summary>Throws <see cref="UnexpectedFileException"/> when the folder or a file of it is a link, and <see cref="IOException"/> while another process has it open.</summary>
+    public static async Task<BatchJournal> OpenAsync(StoreFolder folder, CancellationToken cancellation)
     {
-        DurableFile.CreateFolder(folder);
-        FileStream output = DurableFile.Open(OutputPath(folder), FileMode.OpenOrCreate, FileShare.Read);
-        FileStream errors = DurableFile.Open(ErrorPath(folder), FileMode.OpenOrCreate, FileShare.Read);
+        folder.Create();
+        FileStream output = folder.OpenOrCreate(OutputName, FileShare.Read, FileOptions.Asynchronous);
+        FileStream errors = folder.OpenOrCreate(ErrorName, FileShare.Read, FileOptions.Asynchronous);
         var journal = new BatchJournal(output, errors);
         try
         {

@@ -1,3 +1,4 @@
+using Lamina.Cluster.Models;
 using Lamina.Coordinator.Access;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Batches.Files;
@@ -14,7 +15,7 @@ internal sealed class BatchRun
 {
     private readonly BatchWorkshop _shop;
     private readonly Caller _caller;
-    private readonly string _folder;
+    private readonly StoreFolder _folder;
     private readonly Action<BatchRecord> _save;
     private readonly CancellationTokenSource _cancel = new();
     private readonly Lock _lock = new();
@@ -23,7 +24,7 @@ internal sealed class BatchRun
 
     /// <param name="folder">For what the batch writes while it runs.</param>
     /// <param name="save">Writes the record to disk.</param>
-    public BatchRun(BatchWorkshop shop, Caller caller, BatchRecord record, string folder, Action<BatchRecord> save)
+    public BatchRun(BatchWorkshop shop, Caller caller, BatchRecord record, StoreFolder folder, Action<BatchRecord> save)
     {
         (_shop, _caller, _record, _folder, _save) = (shop, caller, record, folder, save);
         if (record.Status == BatchStatus.Cancelling)
@@ -127,7 +128,7 @@ internal sealed class BatchRun
             return false;
         }
 
-        using SafeFileHandle input = File.OpenHandle(_shop.Files.PathOf(file), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.Asynchronous);
+        using SafeFileHandle input = _shop.Files.OpenHandle(file);
         TimeSpan left = DateTimeOffset.FromUnixTimeSeconds(_record.ExpiresAt) - _shop.Time.GetUtcNow();
         using var window = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, _shop.Time);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop, _cancel.Token, window.Token);
@@ -218,17 +219,17 @@ internal sealed class BatchRun
     /// <summary>Makes files of the answers and errors, forgets the journal, and ends the batch.</summary>
     private void Publish()
     {
-        string? output = Publish(BatchJournal.OutputPath(_folder), _record.OutputName, "output", _record.Counts.Completed);
-        string? errors = Publish(BatchJournal.ErrorPath(_folder), _record.ErrorName, "error", _record.Counts.Failed);
+        string? output = Publish(BatchJournal.OutputName, _record.OutputName, "output", _record.Counts.Completed);
+        string? errors = Publish(BatchJournal.ErrorName, _record.ErrorName, "error", _record.Counts.Failed);
         Advance(record => record.End(output, errors, Now));
-        if (Directory.Exists(_folder))
+        if (Directory.Exists(_folder.FullPath))
         {
-            Directory.Delete(_folder, recursive: true);
+            Directory.Delete(_folder.FullPath, recursive: true);
         }
     }
 
-    private string? Publish(string path, string id, string kind, int lines) =>
-        lines == 0 ? null : _shop.Files.Adopt(path, id, $"{_record.Id}_{kind}.jsonl", _record.OutputExpiresAfter).Id;
+    private string? Publish(string written, string id, string kind, int lines) =>
+        lines == 0 ? null : _shop.Files.Adopt(_folder, written, id, $"{_record.Id}_{kind}.jsonl", _record.OutputExpiresAfter).Id;
 
     private void Advance(Func<BatchRecord, BatchRecord> step)
     {

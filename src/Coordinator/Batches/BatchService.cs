@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
 using Lamina.Coordinator.Api;
 using Microsoft.Extensions.Logging;
 
@@ -67,7 +68,7 @@ internal sealed class BatchService : IAsyncDisposable
     /// <summary>Also opens what a process that has ended left behind.</summary>
     private void Sweep()
     {
-        foreach (TenantId tenant in _cells().Select(cell => cell.Tenant).Where(tenant => Directory.Exists(FolderOf(tenant))))
+        foreach (TenantId tenant in _cells().Select(cell => cell.Tenant).Where(tenant => Directory.Exists(FolderOf(tenant).FullPath)))
         {
             try
             {
@@ -80,5 +81,5 @@ internal sealed class BatchService : IAsyncDisposable
         }
     }
 
-    private string FolderOf(TenantId tenant) => Path.Combine(_storePath, tenant.Value, "batches");
+    private StoreFolder FolderOf(TenantId tenant) => new StoreFolder(Path.Combine(_storePath, tenant.Value)).Within("batches");
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Batches.Files;
 using Microsoft.Extensions.Logging;
@@ -20,7 +21,7 @@ internal sealed class TenantBatches : IAsyncDisposable
     private static readonly TimeSpan s_repeatDelay = TimeSpan.FromSeconds(10);
 
     private readonly TenantId _tenant;
-    private readonly string _folder;
+    private readonly StoreFolder _folder;
     private readonly BatchWorkshop _shop;
     private readonly ILogger _logger;
     private readonly FileStream _lock;
@@ -30,18 +31,18 @@ internal sealed class TenantBatches : IAsyncDisposable
     private readonly ConcurrentDictionary<string, Task> _running = new(StringComparer.Ordinal);
     private long _sequence;
 
-    private TenantBatches(TenantId tenant, string folder, BatchWorkshop shop, FileStream held, ILogger logger) =>
+    private TenantBatches(TenantId tenant, StoreFolder folder, BatchWorkshop shop, FileStream held, ILogger logger) =>
         (_tenant, _folder, _shop, _lock, _logger) = (tenant, folder, shop, held, logger);
 
-    /// <summary>Throws <see cref="IOException"/> while another process holds the folder.</summary>
+    /// <summary>Throws <see cref="IOException"/> while another process holds the folder, or when it or a folder in it is a symbolic link.</summary>
     public static TenantBatches Open(
-        TenantId tenant, string folder, BatchOptions options, IReadOnlyDictionary<string, BeginLine> endpoints, BatchAccess access, TimeProvider time, ILogger logger)
+        TenantId tenant, StoreFolder folder, BatchOptions options, IReadOnlyDictionary<string, BeginLine> endpoints, BatchAccess access, TimeProvider time, ILogger logger)
     {
-        DurableFile.CreateFolder(folder);
-        FileStream held = DurableFile.Open(Path.Combine(folder, "lock"), FileMode.OpenOrCreate);
+        folder.Create();
+        FileStream held = folder.OpenOrCreate("lock", options: FileOptions.Asynchronous);
         try
         {
-            FileStore files = FileStore.Open(Path.Combine(folder, "files"), options, time);
+            FileStore files = FileStore.Open(folder.Within("files"), options, time);
             var shop = new BatchWorkshop(files, options, time, endpoints, access, new SemaphoreSlim(options.InFlight));
             var batches = new TenantBatches(tenant, folder, shop, held, logger);
             batches.Resume();
@@ -132,7 +133,7 @@ internal sealed class TenantBatches : IAsyncDisposable
             foreach (BatchRecord record in All.Where(record => record.EndedAt <= now - (_shop.Options.RetentionDays * 86400L)))
             {
                 _runs.TryRemove(record.Id, out _);
-                File.Delete(RecordPath(record.Id));
+                Records.Delete(record.Id + ".json");
             }
         }
     }
@@ -147,25 +148,25 @@ internal sealed class TenantBatches : IAsyncDisposable
 
     private void Resume()
     {
-        DurableFile.CreateFolder(Path.Combine(_folder, "records"));
-        DurableFile.CreateFolder(Path.Combine(_folder, "runs"));
-        foreach (string path in Directory.GetFiles(Path.Combine(_folder, "records"), "batch_*.json"))
+        Records.Create();
+        _folder.Within("runs").Create();
+        foreach (string name in Records.Names("batch_*.json"))
         {
-            if (DurableFile.Read(path, BatchStateJson.Default.BatchRecord) is { } record)
+            if (DurableFile.Read(Records, name, BatchStateJson.Default.BatchRecord) is { } record && BatchId.IsBatch(record.Id))
             {
                 _sequence = Math.Max(_sequence, record.Sequence);
                 Start(record);
             }
             else
             {
-                _logger.LogError("the record {File} of a batch cannot be read; the batch is left alone", Path.GetFileName(path));
+                _logger.LogError("the record {File} of a batch cannot be read; the batch is left alone", name);
             }
         }
     }
 
     private void Start(BatchRecord record)
     {
-        var run = new BatchRun(_shop, new Caller(_tenant, record.CallerKey), record, Path.Combine(_folder, "runs", record.Id), Save);
+        var run = new BatchRun(_shop, new Caller(_tenant, record.CallerKey), record, _folder.Within("runs").Within(record.Id), Save);
         _runs[record.Id] = run;
         if (!record.HasEnded)
         {
@@ -201,7 +202,7 @@ internal sealed class TenantBatches : IAsyncDisposable
 
     private string? UserOf(string file) => _runs.Values.Select(run => run.Record).FirstOrDefault(record => !record.HasEnded && record.InputFileId == file)?.Id;
 
-    private void Save(BatchRecord record) => DurableFile.Write(RecordPath(record.Id), record, BatchStateJson.Default.BatchRecord);
+    private void Save(BatchRecord record) => DurableFile.Write(Records, record.Id + ".json", record, BatchStateJson.Default.BatchRecord);
 
-    private string RecordPath(string id) => Path.Combine(_folder, "records", id + ".json");
+    private StoreFolder Records => _folder.Within("records");
 }

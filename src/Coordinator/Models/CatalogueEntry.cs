@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Lamina.Cluster.Models;
 
 namespace Lamina.Coordinator.Models;
 
@@ -11,14 +12,14 @@ public sealed record CatalogueEntry(string Name, string Digest, int Parts, long 
 {
     private const int MaxBytes = 64 << 10;
 
-    internal static CatalogueEntry? TryRead(string path)
+    /// <summary>Null when there is none, or none that can be read. Throws <see cref="UnexpectedFileException"/> when the file is a link.</summary>
+    internal static CatalogueEntry? TryRead(StoreFolder folder, string name)
     {
         try
         {
-            byte[] bytes = File.ReadAllBytes(path);
-            return bytes.Length <= MaxBytes ? JsonSerializer.Deserialize(bytes, CatalogueJson.Default.CatalogueEntry) : null;
+            return JsonSerializer.Deserialize(folder.ReadAll(name, MaxBytes), CatalogueJson.Default.CatalogueEntry);
         }
-        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+        catch (Exception e) when (e is (IOException and not UnexpectedFileException) or JsonException or InvalidDataException or UnauthorizedAccessException)
         {
             return null;
         }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Lamina.Cluster.Models;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Coordinator.Models;
@@ -11,29 +12,33 @@ internal static partial class FileLink
     private const UnixFileMode ReadOnly = UnixFileMode.UserRead;
 
     /// <summary>Gives the file a second name where the file system allows one, else copies it.</summary>
-    public static void LinkOrCopy(SafeFileHandle source, string destination)
+    public static void LinkOrCopy(SafeFileHandle source, StoreFolder folder, string name)
     {
-        File.Delete(destination);
-        if (!OperatingSystem.IsLinux() || Link(CurrentDirectory, NameOf(source), CurrentDirectory, destination, FollowSymbolicLink) != 0)
+        folder.Delete(name);
+        using PinnedFolder at = folder.Pin();
+        if (!OperatingSystem.IsLinux() || Link(CurrentDirectory, NameOf(source), CurrentDirectory, at.PathOf(name), FollowSymbolicLink) != 0)
         {
-            Copy(source, destination);
+            Copy(source, folder, name);
         }
     }
 
     /// <summary>Copies the file; the copy can be read by its owner alone and written by nobody. Shares blocks where the file system can.</summary>
-    public static void Copy(SafeFileHandle source, string destination)
+    public static void Copy(SafeFileHandle source, StoreFolder folder, string name)
     {
-        string partial = destination + ".partial";
+        // A name that nobody can have put anything under, and still nothing but a new file is written to.
+        string partial = $"{name}.{Guid.NewGuid():N}.partial";
         try
         {
             if (OperatingSystem.IsLinux())
             {
-                File.Copy(NameOf(source), partial, overwrite: true);
-                File.SetUnixFileMode(partial, ReadOnly);
+                using PinnedFolder at = folder.Pin();
+                File.Copy(NameOf(source), at.PathOf(partial), overwrite: false);
+                using SafeFileHandle copy = folder.OpenRead(partial);
+                File.SetUnixFileMode(copy, ReadOnly);
             }
             else
             {
-                using FileStream target = File.Create(partial);
+                using FileStream target = folder.CreateNew(partial);
                 byte[] buffer = new byte[1 << 20];
                 for (long offset = 0; RandomAccess.Read(source, buffer, offset) is int read && read > 0; offset += read)
                 {
@@ -41,11 +46,11 @@ internal static partial class FileLink
                 }
             }
 
-            File.Move(partial, destination, overwrite: true);
+            folder.Move(partial, folder, name);
         }
         finally
         {
-            File.Delete(partial);
+            folder.Delete(partial);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Lamina.Cluster.Models;
 
 namespace Lamina.Coordinator.Models;
 
@@ -9,6 +10,8 @@ namespace Lamina.Coordinator.Models;
 /// <param name="FileSha256">Hash of the one file, where an import asked for it.</param>
 internal sealed record ImportRecord(string Path, long Length, DateTime ModifiedUtc, string Digest, int Parts, string? FileSha256 = null)
 {
+    private const int MaxBytes = 64 << 10;
+
     /// <summary>Name of the record in the store: sources are told apart by a hash of their path.</summary>
     [JsonIgnore]
     public string FileName => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path))) + ".json";
@@ -23,23 +26,20 @@ internal sealed record ImportRecord(string Path, long Length, DateTime ModifiedU
 
     public bool IsSameSource(ImportRecord other) => Path == other.Path && Length == other.Length && ModifiedUtc == other.ModifiedUtc;
 
-    public static ImportRecord? TryRead(string recordPath)
+    /// <summary>Null when there is none that can be read; then the source is.</summary>
+    public static ImportRecord? TryRead(StoreFolder folder, string name)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(recordPath), ImportRecordJson.Default.ImportRecord);
+            return JsonSerializer.Deserialize(folder.ReadAll(name, MaxBytes), ImportRecordJson.Default.ImportRecord);
         }
-        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or JsonException or InvalidDataException or UnauthorizedAccessException)
         {
             return null;
         }
     }
 
-    public void Write(string recordPath)
-    {
-        File.WriteAllBytes(recordPath + ".partial", JsonSerializer.SerializeToUtf8Bytes(this, ImportRecordJson.Default.ImportRecord));
-        File.Move(recordPath + ".partial", recordPath, overwrite: true);
-    }
+    public void Write(StoreFolder folder) => folder.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(this, ImportRecordJson.Default.ImportRecord));
 }
 
 [JsonSerializable(typeof(ImportRecord))]

@@ -3,6 +3,7 @@ using Lamina.Cluster.Messages;
 using Lamina.Cluster.Models;
 using Lamina.Compute.Gguf;
 using Lamina.Coordinator.Models.Trust;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Coordinator.Models;
 
@@ -14,9 +15,11 @@ public sealed partial class ModelStore
     /// <summary>File name ending of a signature beside a model file.</summary>
     public const string SignatureSuffix = ".sig";
 
+    private const string NameSuffix = ".json";
+
     /// <summary>Models added by name, in the order of their names.</summary>
     public IReadOnlyList<CatalogueEntry> List() =>
-        [.. Directory.EnumerateFiles(Path.Combine(_root, "names"), "*.json").Order(StringComparer.Ordinal).Select(CatalogueEntry.TryRead).OfType<CatalogueEntry>()];
+        [.. _names.Names("*.json").Select(name => UnlessPlanted(() => CatalogueEntry.TryRead(_names, name))).OfType<CatalogueEntry>()];
 
     /// <summary>Imports a model file and gives it a name of its own in this store, where it stays until it is removed.</summary>
     /// <param name="source">Where it came from, for the list.</param>
@@ -29,17 +32,22 @@ public sealed partial class ModelStore
             throw new InvalidOperationException($"the store holds a model named {name} already; remove it first");
         }
 
-        using var intake = new PartIntake(Path.Combine(_root, "files"), _options, _tenant, _note);
+        using var intake = new PartIntake(_files, _options, _tenant, _note);
         await intake.TakeAllAsync(path, sha256, cancellation);
         var record = new ImportRecord(path, 0, default, "", 0, intake.FileSha256);
-        StoredModel model = Import(intake, record, new ModelEvidence(sha256, SignatureBeside(path), partsPinned), recordPath: null, progress, cancellation);
+        StoredModel model = Import(intake, record, new ModelEvidence(sha256, SignatureBeside(path), partsPinned), recorded: false, progress, cancellation);
         var entry = new CatalogueEntry(name, model.Digest.ToString(), intake.Parts.Count, intake.Parts.Sum(part => part.Length), source, sha256 ?? (partsPinned ? model.Digest.ToString()["sha256-".Length..] : null), DateTime.UtcNow);
-        WriteWhole(NamePath(name), entry.ToBytes());
+        _names.Write(name + NameSuffix, entry.ToBytes());
         return entry;
     }
 
     /// <summary>A folder beside the store's files, for what is on its way in; whoever asks deletes it.</summary>
-    public string CreateFolder() => Directory.CreateDirectory(Path.Combine(_root, "files", $"incoming-{Guid.NewGuid():N}")).FullName;
+    public string CreateFolder()
+    {
+        StoreFolder folder = _files.Within($"incoming-{Guid.NewGuid():N}");
+        folder.Create();
+        return folder.FullPath;
+    }
 
     /// <summary>The level of a model in this store, whatever the policy says about it.</summary>
     public ModelTrust TrustOf(CatalogueEntry entry) =>
@@ -49,9 +57,9 @@ public sealed partial class ModelStore
     public string? Verify(string name, CancellationToken cancellation)
     {
         CatalogueEntry entry = Require(name);
-        if (Reopen(entry.Digest, entry.Parts) is not { } model)
+        if (Reopen(entry.Digest, entry.Parts, out string? damage) is not { } model)
         {
-            return "its manifest, header or table of tensors is not what was stored";
+            return damage ?? "its manifest, header or table of tensors is not what was stored";
         }
 
         var parts = new List<GgufPart>();
@@ -59,7 +67,7 @@ public sealed partial class ModelStore
         {
             for (int i = 0; i < entry.Parts; i++)
             {
-                parts.Add(GgufPart.OpenSingle(PartPath(model.Digest, i)));
+                parts.Add(OpenPart(model.Digest, i));
             }
 
             return TensorHasher.Hash(parts, progress: null, cancellation).Zip(model.Manifest.Tensors).FirstOrDefault(pair => pair.First.Digest != pair.Second.Digest) is { First: { } damaged }
@@ -80,8 +88,8 @@ public sealed partial class ModelStore
     public void Remove(string name)
     {
         CatalogueEntry entry = Require(name);
-        File.Delete(NamePath(name));
-        string[] needed = [.. List().Select(other => other.Digest), .. Directory.EnumerateFiles(Path.Combine(_root, "imports"), "*.json").Select(ImportRecord.TryRead).Select(record => record?.Digest ?? "")];
+        _names.Delete(name + NameSuffix);
+        string[] needed = [.. List().Select(other => other.Digest), .. _imports.Names("*.json").Select(record => ImportRecord.TryRead(_imports, record)?.Digest ?? "")];
         if (needed.Contains(entry.Digest))
         {
             return;
@@ -90,13 +98,11 @@ public sealed partial class ModelStore
         HashSet<string> blobs = [.. needed.SelectMany(SmallBlobs)];
         foreach (string blob in SmallBlobs(entry.Digest).Where(blob => !blobs.Contains(blob)).ToArray())
         {
-            File.Delete(Path.Combine(_root, "blobs", blob));
+            _small.Delete(blob);
         }
 
-        foreach (string file in Directory.GetFiles(Path.Combine(_root, "files"), $"{entry.Digest}-*.gguf").Concat(Directory.GetFiles(Path.Combine(_root, "signatures"), $"{entry.Digest}.*.json")))
-        {
-            File.Delete(file);
-        }
+        Array.ForEach(_files.Names($"{entry.Digest}-*.gguf"), _files.Delete);
+        Array.ForEach(_signatures.Names($"{entry.Digest}.*.json"), _signatures.Delete);
     }
 
     /// <summary>Signs a model of this store.</summary>
@@ -110,7 +116,7 @@ public sealed partial class ModelStore
     private StoredModel OpenNamed(string name, string? sha256, Action<long, long>? progress)
     {
         CatalogueEntry entry = Require(name);
-        StoredModel model = Reopen(entry.Digest, entry.Parts) ?? throw new InvalidDataException($"model {name} of the store is damaged; 'lamina model verify' says where");
+        StoredModel model = Reopen(entry.Digest, entry.Parts, out string? damage) ?? throw new InvalidDataException($"model {name} of the store is damaged{(damage is null ? "" : ": " + damage)}; 'lamina model verify' says where");
         progress?.Invoke(model.TotalBytes, model.TotalBytes);
         return Judged(model, entry.Sha256, new ModelEvidence(sha256 ?? entry.Sha256, []));
     }
@@ -118,7 +124,7 @@ public sealed partial class ModelStore
     private CatalogueEntry? Find(string name)
     {
         RequireName(name);
-        return CatalogueEntry.TryRead(NamePath(name)) is { } entry && entry.Name == name && BlobDigest.TryParse(entry.Digest, out _) && entry.Parts is > 0 and <= 1024 ? entry : null;
+        return CatalogueEntry.TryRead(_names, name + NameSuffix) is { } entry && entry.Name == name && BlobDigest.TryParse(entry.Digest, out _) && entry.Parts is > 0 and <= 1024 ? entry : null;
     }
 
     private CatalogueEntry Require(string name) => Find(name) ?? throw new InvalidOperationException($"the store holds no model named {name}");
@@ -133,12 +139,12 @@ public sealed partial class ModelStore
 
     private IEnumerable<string> SmallBlobs(string digest)
     {
-        if (!BlobDigest.TryParse(digest, out BlobDigest parsed) || !File.Exists(BlobPath(parsed)))
+        if (!BlobDigest.TryParse(digest, out BlobDigest parsed) || !_small.Holds(digest))
         {
             return [];
         }
 
-        ModelManifest manifest = ModelManifest.Parse(File.ReadAllBytes(BlobPath(parsed)));
+        ModelManifest manifest = ModelManifest.Parse(ReadBlob(parsed));
         return [digest, manifest.Header.Digest, manifest.Vocabulary.Digest];
     }
 
@@ -154,14 +160,14 @@ public sealed partial class ModelStore
         [.. SignatureBeside(path).Select(signature => (signature.KeyId, TrustDecision.StateOf(signature, digest, trustedKeys)))];
 
     private static IReadOnlyList<ManifestSignature> SignatureBeside(string path) =>
-        File.Exists(path + SignatureSuffix) ? [ReadSignature(path + SignatureSuffix)] : [];
+        File.Exists(path + SignatureSuffix) ? [ReadSignature(GgufPart.OpenFile(path + SignatureSuffix))] : [];
 
     private ManifestSignature[] SignaturesOf(BlobDigest digest) =>
-        [.. Directory.EnumerateFiles(Path.Combine(_root, "signatures"), $"{digest}.*.json").Select(ReadSignature)];
+        [.. _signatures.Names($"{digest}.*.json").Select(name => UnlessPlanted(() => ReadSignature(_signatures.OpenRead(name)))).OfType<ManifestSignature>()];
 
-    private static ManifestSignature ReadSignature(string path)
+    private static ManifestSignature ReadSignature(SafeFileHandle handle)
     {
-        using FileStream file = File.OpenRead(path);
+        using var file = new FileStream(handle, FileAccess.Read);
         byte[] bytes = new byte[Math.Min(file.Length, ManifestSignature.MaxBytes + 1)];
         file.ReadExactly(bytes);
         return ManifestSignature.Parse(bytes);
@@ -173,10 +179,23 @@ public sealed partial class ModelStore
         {
             if (BlobDigest.TryParse(signature.Digest, out BlobDigest digest) && signature.KeyId.Length == 16 && signature.KeyId.All(char.IsAsciiHexDigitLower))
             {
-                WriteWhole(Path.Combine(_root, "signatures", $"{digest}.{signature.KeyId}.json"), signature.ToBytes());
+                _signatures.Write($"{digest}.{signature.KeyId}.json", signature.ToBytes());
             }
         }
     }
 
-    private string NamePath(string name) => Path.Combine(_root, "names", name + ".json");
+    /// <summary>What was read, or null and a note where a link or a pipe was planted: it counts for nothing, and spoils nothing beside it.</summary>
+    private T? UnlessPlanted<T>(Func<T?> read)
+        where T : class
+    {
+        try
+        {
+            return read();
+        }
+        catch (UnexpectedFileException e)
+        {
+            _note(e.Message);
+            return null;
+        }
+    }
 }

@@ -35,22 +35,21 @@ public sealed partial class ModelStore
     {
         ImportRecord source = ImportRecord.Of(path);
         var evidence = new ModelEvidence(sha256, SignatureBeside(path));
-        string recordPath = Path.Combine(_root, "imports", source.FileName);
-        if (ImportRecord.TryRead(recordPath) is { } known && known.IsSameSource(source) && (sha256 is null || known.FileSha256 is not null || known.Digest.EndsWith(sha256, StringComparison.Ordinal))
-            && Reopen(known.Digest, known.Parts) is { } stored)
+        if (ImportRecord.TryRead(_imports, source.FileName) is { } known && known.IsSameSource(source) && (sha256 is null || known.FileSha256 is not null || known.Digest.EndsWith(sha256, StringComparison.Ordinal))
+            && Reopen(known.Digest, known.Parts, out _) is { } stored)
         {
             progress?.Invoke(stored.TotalBytes, stored.TotalBytes);
             return Judged(stored, known.FileSha256, evidence);
         }
 
         RequireReachable(evidence);
-        using var intake = new PartIntake(Path.Combine(_root, "files"), _options, _tenant, _note);
+        using var intake = new PartIntake(_files, _options, _tenant, _note);
         await intake.TakeAllAsync(path, sha256, cancellation);
-        return Import(intake, source with { FileSha256 = intake.FileSha256 }, evidence, recordPath, progress, cancellation);
+        return Import(intake, source with { FileSha256 = intake.FileSha256 }, evidence, recorded: true, progress, cancellation);
     }
 
-    /// <param name="source">What the record will say about where it came from; written only with a path for it.</param>
-    private StoredModel Import(PartIntake intake, ImportRecord source, ModelEvidence evidence, string? recordPath, Action<long, long>? progress, CancellationToken cancellation)
+    /// <param name="source">What the record says about where it came from, if it is written.</param>
+    private StoredModel Import(PartIntake intake, ImportRecord source, ModelEvidence evidence, bool recorded, Action<long, long>? progress, CancellationToken cancellation)
     {
         IReadOnlyList<GgufPart> parts = intake.Parts;
         byte[] header = GgufHeaders.WithoutTokenizer(parts[0].Header.Metadata);
@@ -71,12 +70,12 @@ public sealed partial class ModelStore
         Keep(evidence.Signatures);
         for (int i = 0; i < parts.Count; i++)
         {
-            intake.Keep(i, PartPath(digest, i));
+            intake.Keep(i, PartName(digest, i));
         }
 
-        if (recordPath is not null)
+        if (recorded)
         {
-            (source with { Digest = digest.ToString(), Parts = parts.Count }).Write(recordPath);
+            (source with { Digest = digest.ToString(), Parts = parts.Count }).Write(_imports);
         }
 
         Register(digest, manifest, parts);
@@ -102,7 +101,7 @@ public sealed partial class ModelStore
     private void RequireReachable(ModelEvidence evidence)
     {
         // A signature may lie in the store already, under a digest that is not known yet.
-        if (!Directory.EnumerateFiles(Path.Combine(_root, "signatures")).Any()
+        if (_signatures.Names().Length == 0
             && TrustDecision.Refuse(TrustDecision.Best(evidence, _trustedKeys.Count), _options.LeastTrust, _tenant) is { } refusal)
         {
             throw new ModelRefusedException(refusal);

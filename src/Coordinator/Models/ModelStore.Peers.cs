@@ -44,6 +44,6 @@ public sealed partial class ModelStore
     private void Keep(BlobDigest digest, byte[] bytes)
     {
         WriteBlob(digest, bytes);
-        Add(digest, (BlobPath(digest), 0, bytes.Length));
+        Add(digest, (_small, digest.ToString(), 0, bytes.Length));
     }
 }

@@ -20,36 +20,38 @@ namespace Lamina.Coordinator.Models;
 /// </summary>
 public sealed partial class ModelStore : IBlobStore, IDisposable
 {
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-
-    private readonly string _root;
+    private readonly StoreFolder _files;
+    private readonly StoreFolder _small;
+    private readonly StoreFolder _imports;
+    private readonly StoreFolder _names;
+    private readonly StoreFolder _signatures;
     private readonly string _tenant;
     private readonly ModelImportOptions _options;
     private readonly Action<string> _note;
     private readonly SemaphoreSlim _importing = new(1);
-    private readonly ConcurrentDictionary<BlobDigest, (string Path, long Offset, long Length)> _blobs = new();
+    private readonly ConcurrentDictionary<BlobDigest, (StoreFolder Folder, string Name, long Offset, long Length)> _blobs = new();
     private readonly IReadOnlyList<ECDsa> _trustedKeys;
 
-    private ModelStore(string root, string tenant, ModelImportOptions options, Action<string> note)
+    private ModelStore(StoreFolder root, string tenant, ModelImportOptions options, Action<string> note)
     {
-        _root = root;
+        (_files, _small, _imports, _names, _signatures) = (root.Within("files"), root.Within("blobs"), root.Within("imports"), root.Within("names"), root.Within("signatures"));
         _tenant = tenant;
         _options = options;
         _note = note;
         _trustedKeys = [.. options.SigningKeys.Select(ManifestSignature.ReadKey)];
     }
 
-    /// <summary>Creates the folder when it does not exist, for its owner alone.</summary>
+    /// <summary>
+    /// Creates the folder when it does not exist, for its owner alone. Throws <see cref="UnexpectedFileException"/> when one of its own folders is a symbolic link or no folder; the root may be a link.
+    /// </summary>
     /// <param name="tenant">Named in refusals.</param>
     /// <param name="note">Takes sentences for the log.</param>
     public static ModelStore Open(string root, ModelImportOptions? options = null, string tenant = "local", Action<string>? note = null)
     {
-        var store = new ModelStore(Path.GetFullPath(root), tenant, options ?? new ModelImportOptions(), note ?? (_ => { }));
-        foreach (string folder in (string[])["", "files", "blobs", "imports", "names", "signatures"])
+        var store = new ModelStore(new StoreFolder(root), tenant, options ?? new ModelImportOptions(), note ?? (_ => { }));
+        foreach (StoreFolder folder in (StoreFolder[])[store._files, store._small, store._imports, store._names, store._signatures])
         {
-            _ = OperatingSystem.IsWindows()
-                ? Directory.CreateDirectory(Path.Combine(store._root, folder))
-                : Directory.CreateDirectory(Path.Combine(store._root, folder), OwnerOnly);
+            folder.Create();
         }
 
         return store;
@@ -57,17 +59,23 @@ public sealed partial class ModelStore : IBlobStore, IDisposable
 
     public BlobReader? TryOpen(BlobDigest digest)
     {
-        if (!_blobs.TryGetValue(digest, out (string Path, long Offset, long Length) blob))
+        if (!_blobs.TryGetValue(digest, out (StoreFolder Folder, string Name, long Offset, long Length) blob))
         {
             return null;
         }
 
         try
         {
-            return new BlobReader(File.OpenHandle(blob.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete), blob.Offset, blob.Length);
+            return new BlobReader(blob.Folder.OpenRead(blob.Name), blob.Offset, blob.Length);
         }
         catch (FileNotFoundException)
         {
+            return null;
+        }
+        catch (UnexpectedFileException e)
+        {
+            // Whoever asks need not know where the store lies.
+            _note(e.Message);
             return null;
         }
     }
@@ -82,12 +90,14 @@ public sealed partial class ModelStore : IBlobStore, IDisposable
     }
 
     /// <summary>Takes a stored model up without hashing it; null when the store no longer holds it as it was.</summary>
-    private StoredModel? Reopen(string modelDigest, int partCount)
+    /// <param name="damage">One sentence, where there is more to say than that.</param>
+    private StoredModel? Reopen(string modelDigest, int partCount, out string? damage)
     {
+        damage = null;
         try
         {
             BlobDigest digest = BlobDigest.Parse(modelDigest);
-            byte[] manifestBytes = File.ReadAllBytes(BlobPath(digest));
+            byte[] manifestBytes = ReadBlob(digest);
             ModelManifest manifest = ModelManifest.Parse(manifestBytes);
             if (BlobDigest.Of(manifestBytes) != digest || !IsWhole(manifest.Header) || !IsWhole(manifest.Vocabulary))
             {
@@ -99,7 +109,7 @@ public sealed partial class ModelStore : IBlobStore, IDisposable
             {
                 for (int i = 0; i < partCount; i++)
                 {
-                    parts.Add(GgufPart.OpenSingle(PartPath(digest, i)));
+                    parts.Add(OpenPart(digest, i));
                 }
 
                 bool same = parts.SelectMany(part => part.Header.Tensors).Select(tensor => (tensor.Name, tensor.Type, tensor.ByteLength))
@@ -117,6 +127,12 @@ public sealed partial class ModelStore : IBlobStore, IDisposable
                 parts.ForEach(part => part.Dispose());
             }
         }
+        catch (UnexpectedFileException e)
+        {
+            damage = e.Message;
+            _note(e.Message);
+            return null;
+        }
         catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             return null;
@@ -126,16 +142,16 @@ public sealed partial class ModelStore : IBlobStore, IDisposable
     private bool IsWhole(ManifestBlob blob)
     {
         BlobDigest digest = BlobDigest.Parse(blob.Digest);
-        return BlobDigest.Of(File.ReadAllBytes(BlobPath(digest))) == digest;
+        return BlobDigest.Of(ReadBlob(digest)) == digest;
     }
 
     private void Register(BlobDigest digest, ModelManifest manifest, IReadOnlyList<GgufPart> parts)
     {
-        Add(digest, (BlobPath(digest), 0, new FileInfo(BlobPath(digest)).Length));
+        Add(digest, (_small, digest.ToString(), 0, _small.LengthOf(digest.ToString()) ?? 0));
         foreach (ManifestBlob blob in new[] { manifest.Header, manifest.Vocabulary })
         {
             BlobDigest small = BlobDigest.Parse(blob.Digest);
-            Add(small, (BlobPath(small), 0, blob.Bytes));
+            Add(small, (_small, small.ToString(), 0, blob.Bytes));
         }
 
         int next = 0;
@@ -143,23 +159,18 @@ public sealed partial class ModelStore : IBlobStore, IDisposable
         {
             foreach (GgufTensorInfo tensor in parts[i].Header.Tensors)
             {
-                Add(BlobDigest.Parse(manifest.Tensors[next++].Digest), (PartPath(digest, i), parts[i].OffsetOf(tensor), tensor.ByteLength));
+                Add(BlobDigest.Parse(manifest.Tensors[next++].Digest), (_files, PartName(digest, i), parts[i].OffsetOf(tensor), tensor.ByteLength));
             }
         }
     }
 
-    private void Add(BlobDigest digest, (string Path, long Offset, long Length) place) => _blobs[digest] = place;
+    private void Add(BlobDigest digest, (StoreFolder Folder, string Name, long Offset, long Length) place) => _blobs[digest] = place;
 
-    private void WriteBlob(BlobDigest digest, byte[] content) => WriteWhole(BlobPath(digest), content);
+    private void WriteBlob(BlobDigest digest, byte[] content) => _small.Write(digest.ToString(), content);
 
-    private static void WriteWhole(string path, byte[] content)
-    {
-        string partial = path + ".partial";
-        File.WriteAllBytes(partial, content);
-        File.Move(partial, path, overwrite: true);
-    }
+    private byte[] ReadBlob(BlobDigest digest) => _small.ReadAll(digest.ToString(), int.MaxValue);
 
-    private string BlobPath(BlobDigest digest) => Path.Combine(_root, "blobs", digest.ToString());
+    private GgufPart OpenPart(BlobDigest digest, int part) => GgufPart.Read(_files.PathOf(PartName(digest, part)), _files.OpenRead(PartName(digest, part)));
 
-    private string PartPath(BlobDigest digest, int part) => Path.Combine(_root, "files", $"{digest}-{part}.gguf");
+    private static string PartName(BlobDigest digest, int part) => $"{digest}-{part}.gguf";
 }

@@ -1,3 +1,4 @@
+using Lamina.Cluster.Models;
 using Lamina.Compute.Gguf;
 using Lamina.Coordinator.Models.Sandbox;
 using Lamina.Coordinator.Models.Trust;
@@ -9,7 +10,7 @@ namespace Lamina.Coordinator.Models;
 /// The parts of a model on their way into a store: opened, copied, checked apart and only then parsed here, in this order, so that what was checked is what is parsed,
 /// hashed and kept. Whatever was copied and not kept is deleted on disposal.
 /// </summary>
-internal sealed class PartIntake(string folder, ModelImportOptions options, string tenant, Action<string> note) : IDisposable
+internal sealed class PartIntake(StoreFolder folder, ModelImportOptions options, string tenant, Action<string> note) : IDisposable
 {
     private const string Otherwise = "name its SHA-256, sign it, or have it parsed in this process (Import:Sandbox = false)";
 
@@ -40,22 +41,22 @@ internal sealed class PartIntake(string folder, ModelImportOptions options, stri
     }
 
     /// <summary>Gives a part its place in the store.</summary>
-    public void Keep(int part, string destination)
+    public void Keep(int part, string name)
     {
         if (options.CopyFiles)
         {
-            File.Move(_copies[part], destination, overwrite: true);
+            folder.Move(_copies[part], folder, name);
         }
         else
         {
-            FileLink.LinkOrCopy(_parts[part].Handle, destination);
+            FileLink.LinkOrCopy(_parts[part].Handle, folder, name);
         }
     }
 
     public void Dispose()
     {
         _parts.ForEach(part => part.Dispose());
-        _copies.ForEach(File.Delete);
+        _copies.ForEach(folder.Delete);
     }
 
     private async Task TakeAsync(string path, string? sha256, CancellationToken cancellation)
@@ -69,7 +70,7 @@ internal sealed class PartIntake(string folder, ModelImportOptions options, stri
                 file = Replace(file, Copy(file));
             }
 
-            string at = options.CopyFiles ? _copies[^1] : path;
+            string at = options.CopyFiles ? folder.PathOf(_copies[^1]) : path;
             FileSha256 = sha256 is null ? FileSha256 : FileHash.Of(file, RandomAccess.GetLength(file), cancellation);
             string? header = sha256 is not null && FileSha256 == sha256 ? null : await CheckApartAsync(at, cancellation);
             GgufPart part = GgufPart.Read(path, file);
@@ -94,7 +95,7 @@ internal sealed class PartIntake(string folder, ModelImportOptions options, stri
             throw new ModelRefusedException($"the model has {_bytes} bytes, cell {tenant} takes at most {options.MaxBytes} (Import:MaxBytes)");
         }
 
-        if (options.CopyFiles && new DriveInfo(folder).AvailableFreeSpace is var free && bytes > free)
+        if (options.CopyFiles && new DriveInfo(folder.FullPath).AvailableFreeSpace is var free && bytes > free)
         {
             throw new IOException($"the model store has {free} bytes free, the model needs {bytes}");
         }
@@ -102,9 +103,9 @@ internal sealed class PartIntake(string folder, ModelImportOptions options, stri
 
     private SafeFileHandle Copy(SafeFileHandle file)
     {
-        _copies.Add(Path.Combine(folder, $"incoming-{Guid.NewGuid():N}"));
-        FileLink.Copy(file, _copies[^1]);
-        return GgufPart.OpenFile(_copies[^1]);
+        _copies.Add($"incoming-{Guid.NewGuid():N}");
+        FileLink.Copy(file, folder, _copies[^1]);
+        return folder.OpenRead(_copies[^1]);
     }
 
     private static SafeFileHandle Replace(SafeFileHandle file, SafeFileHandle copy)

@@ -11,34 +11,48 @@ namespace Lamina.Node.Blobs;
 /// </summary>
 internal sealed class BlobCache : IBlobStore
 {
-    private const UnixFileMode FolderMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-
     private static readonly TimeSpan s_partialLife = TimeSpan.FromDays(2);
 
-    private readonly string _folder;
-    private readonly string _partial;
+    private readonly StoreFolder _folder;
+    private readonly StoreFolder _partial;
 
+    /// <summary>Throws <see cref="IOException"/> with one sentence when the folder cannot be used.</summary>
     public BlobCache(string folder)
     {
-        _folder = folder;
-        _partial = Path.Combine(folder, "partial");
-        CreateFolder(_folder);
-        CreateFolder(_partial);
+        _folder = new StoreFolder(folder);
+        _partial = _folder.Within("partial");
+        try
+        {
+            _partial.Create();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"the cache folder {folder} cannot be used: {e.Message}", e);
+        }
+
         DeleteOldPartials();
     }
 
+    /// <summary>A link is none of this cache's blobs, wherever it leads.</summary>
     public BlobReader? TryOpen(BlobDigest digest)
     {
-        SafeFileHandle? file = TryOpenFile(digest);
-        return file is null ? null : new BlobReader(file, 0, RandomAccess.GetLength(file));
+        try
+        {
+            SafeFileHandle? file = TryOpenFile(digest);
+            return file is null ? null : new BlobReader(file, 0, RandomAccess.GetLength(file));
+        }
+        catch (UnexpectedFileException)
+        {
+            return null;
+        }
     }
 
-    /// <summary>The blob's file for mapping, or null when it is not held.</summary>
+    /// <summary>The blob's file for mapping, or null when it is not held. Throws <see cref="UnexpectedFileException"/> when something else is there under its name.</summary>
     public SafeFileHandle? TryOpenFile(BlobDigest digest)
     {
         try
         {
-            return File.OpenHandle(PathOf(digest), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.SequentialScan);
+            return _folder.OpenRead(digest.ToString(), FileShare.Read | FileShare.Delete, FileOptions.SequentialScan);
         }
         catch (FileNotFoundException)
         {
@@ -46,78 +60,52 @@ internal sealed class BlobCache : IBlobStore
         }
     }
 
-    public bool Holds(BlobDigest digest) => File.Exists(PathOf(digest));
+    public bool Holds(BlobDigest digest) => _folder.Holds(digest.ToString());
 
-    public bool Contains(BlobDigest digest, long bytes)
-    {
-        var file = new FileInfo(PathOf(digest));
-        return file.Exists && file.Length == bytes;
-    }
+    public bool Contains(BlobDigest digest, long bytes) => _folder.LengthOf(digest.ToString()) == bytes;
 
     /// <summary>Drops a blob found to be damaged, so that it is fetched again.</summary>
-    public void Remove(BlobDigest digest) => File.Delete(PathOf(digest));
+    public void Remove(BlobDigest digest) => _folder.Delete(digest.ToString());
 
     /// <summary>Throws <see cref="StageFault"/> when the folder's file system has less room than that.</summary>
     public void RequireRoom(long bytes)
     {
-        long free = new DriveInfo(_folder).AvailableFreeSpace;
+        long free = new DriveInfo(_folder.FullPath).AvailableFreeSpace;
         if (bytes > free)
         {
             throw new StageFault(StageFailure.OutOfMemory, $"the cache folder has {free} bytes free, {bytes} are needed");
         }
     }
 
-    /// <summary>Opens the partial file of a blob, or one of its own where another process is busy with it.</summary>
-    internal FileStream OpenPartial(BlobDigest digest)
+    /// <summary>Opens the partial file of a blob, or one of its own where another process is busy with it or something else lies there. Its name is one for <see cref="Commit"/>.</summary>
+    internal (FileStream File, string Name) OpenPartial(BlobDigest digest)
     {
-        var options = new FileStreamOptions
-        {
-            Mode = FileMode.OpenOrCreate,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.None,
-            BufferSize = 0,
-        };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
-        string path = Path.Combine(_partial, digest.ToString());
+        string name = digest.ToString();
         try
         {
-            return new FileStream(path, options);
+            return (_partial.OpenOrCreate(name, bufferSize: 0), name);
         }
-        catch (IOException) when (File.Exists(path))
+        catch (IOException e) when (e is UnexpectedFileException || _partial.Holds(name))
         {
-            options.Mode = FileMode.CreateNew;
-            return new FileStream($"{path}.{Guid.NewGuid():N}", options);
+            name = $"{name}.{Guid.NewGuid():N}";
+            return (_partial.CreateNew(name, bufferSize: 0), name);
         }
     }
 
-    /// <summary>Makes a complete and verified partial file the blob.</summary>
-    internal void Commit(string partialPath, BlobDigest digest)
+    /// <summary>Makes a complete and verified partial file the blob, and closes it.</summary>
+    internal void Commit(FileStream partial, string name, BlobDigest digest)
     {
-        File.SetAttributes(partialPath, FileAttributes.ReadOnly);
-        File.Move(partialPath, PathOf(digest), overwrite: true);
+        File.SetAttributes(partial.SafeFileHandle, FileAttributes.ReadOnly);
+        partial.Dispose();
+        _partial.Move(name, _folder, digest.ToString());
     }
 
-    private string PathOf(BlobDigest digest) => Path.Combine(_folder, digest.ToString());
-
-    private static void CreateFolder(string path)
-    {
-        try
-        {
-            _ = OperatingSystem.IsWindows() ? Directory.CreateDirectory(path) : Directory.CreateDirectory(path, FolderMode);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new IOException($"the cache folder {path} cannot be used: {e.Message}", e);
-        }
-    }
+    internal void DeletePartial(string name) => _partial.Delete(name);
 
     private void DeleteOldPartials()
     {
-        foreach (FileInfo file in new DirectoryInfo(_partial).EnumerateFiles())
+        using PinnedFolder at = _partial.Pin();
+        foreach (FileInfo file in new DirectoryInfo(at.FolderPath).EnumerateFiles())
         {
             if (DateTime.UtcNow - file.LastWriteTimeUtc > s_partialLife)
             {

@@ -12,6 +12,7 @@ internal sealed class BlobDownload : IDisposable
 
     private readonly BlobCache _cache;
     private readonly FileStream _file;
+    private readonly string _name;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private long? _length;
 
@@ -23,7 +24,7 @@ internal sealed class BlobDownload : IDisposable
         _length = length;
         Digest = digest;
         Limit = length ?? limit;
-        _file = cache.OpenPartial(digest);
+        (_file, _name) = cache.OpenPartial(digest);
         Resume();
     }
 
@@ -85,18 +86,16 @@ internal sealed class BlobDownload : IDisposable
 
     private void Finish()
     {
-        string path = _file.Name;
         bool right = BlobDigest.FromHash(_hash.GetHashAndReset()) == Digest;
         if (!right)
         {
             _file.SetLength(0);
-            File.Delete(path);
+            _cache.DeletePartial(_name);
             throw new InvalidDataException($"{Digest}: the {Received} bytes that came have another hash");
         }
 
         // Not forced to the disk: what a crash leaves damaged is found by its hash when it is loaded, and fetched again.
-        _file.Dispose();
-        _cache.Commit(path, Digest);
+        _cache.Commit(_file, _name, Digest);
         IsComplete = true;
     }
 }

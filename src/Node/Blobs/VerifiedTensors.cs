@@ -98,7 +98,7 @@ internal sealed unsafe class VerifiedTensors : ITensorSource, IDisposable
         public static Mapping Open(BlobCache cache, ManifestTensor tensor)
         {
             BlobDigest digest = BlobDigest.Parse(tensor.Digest);
-            SafeFileHandle handle = cache.TryOpenFile(digest) ?? throw new StageFault(StageFailure.NotFound, $"tensor {tensor.Name} is not in the cache");
+            SafeFileHandle handle = OpenFile(cache, digest) ?? throw new StageFault(StageFailure.NotFound, $"tensor {tensor.Name} is not in the cache");
             if (RandomAccess.GetLength(handle) != tensor.Bytes)
             {
                 handle.Dispose();
@@ -107,6 +107,18 @@ internal sealed unsafe class VerifiedTensors : ITensorSource, IDisposable
             }
 
             return new Mapping(tensor, handle);
+        }
+
+        private static SafeFileHandle? OpenFile(BlobCache cache, BlobDigest digest)
+        {
+            try
+            {
+                return cache.TryOpenFile(digest);
+            }
+            catch (UnexpectedFileException e)
+            {
+                throw new StageFault(StageFailure.Corrupt, e.Message, e);
+            }
         }
 
         public void Verify(BlobCache cache)

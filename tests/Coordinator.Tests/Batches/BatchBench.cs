@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using Lamina.Cluster.Messages;
+using Lamina.Cluster.Models;
 using Lamina.Coordinator.Api;
 using Lamina.Coordinator.Api.Resumption;
 using Lamina.Coordinator.Batches;
@@ -56,7 +57,7 @@ internal sealed class BatchBench : IAsyncDisposable
     {
         Directory.CreateDirectory(_folder);
         Batches = TenantBatches.Open(
-            Caller.Tenant, Root, Options, new Dictionary<string, BeginLine> { [Endpoint] = Begin }, Access, Time, NullLogger.Instance);
+            Caller.Tenant, new StoreFolder(_folder).Within("acme"), Options, new Dictionary<string, BeginLine> { [Endpoint] = Begin }, Access, Time, NullLogger.Instance);
     }
 
     public ValueTask CloseAsync() => Batches.DisposeAsync();

@@ -146,8 +146,8 @@ public class BatchRunTests
             await bench.CloseAsync();
             if (!ended)
             {
-                Truncate(BatchJournal.OutputPath(bench.FolderOf(batch)), lostOutput);
-                Truncate(BatchJournal.ErrorPath(bench.FolderOf(batch)), lostErrors);
+                Truncate(Path.Combine(bench.FolderOf(batch), BatchJournal.OutputName), lostOutput);
+                Truncate(Path.Combine(bench.FolderOf(batch), BatchJournal.ErrorName), lostErrors);
             }
 
             gate.Release(100);
@@ -171,7 +171,7 @@ public class BatchRunTests
         string record = Path.Combine(bench.Root, "records", batch.Id + ".json");
         File.WriteAllText(record, File.ReadAllText(record).Replace("\"Completed\",\"Problems\"", "\"Finalizing\",\"Problems\"", StringComparison.Ordinal));
         Directory.CreateDirectory(bench.FolderOf(batch));
-        File.Move(Path.Combine(bench.Root, "files", batch.ErrorFileId + ".jsonl"), BatchJournal.ErrorPath(bench.FolderOf(batch)));
+        File.Move(Path.Combine(bench.Root, "files", batch.ErrorFileId + ".jsonl"), Path.Combine(bench.FolderOf(batch), BatchJournal.ErrorName));
         bench.Open();
         batch = await bench.EndAsync(batch.Id);
         Assert.Equal((BatchStatus.Completed, new BatchCounts(2, 1, 1)), (batch.Status, batch.Counts));

@@ -1,4 +1,7 @@
 using System.Collections.Concurrent;
+using Lamina.Cluster.Models;
+using Lamina.Coordinator.Api;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lamina.Coordinator.Batches.Files;
 
@@ -12,22 +15,23 @@ namespace Lamina.Coordinator.Batches.Files;
 /// </summary>
 internal sealed class FileStore
 {
-    private readonly string _folder;
+    private readonly StoreFolder _folder;
     private readonly BatchOptions _options;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, StoredFile> _files = new(StringComparer.Ordinal);
     private long _bytes;
     private long _sequence;
 
-    private FileStore(string folder, BatchOptions options, TimeProvider time) => (_folder, _options, _time) = (folder, options, time);
+    private FileStore(StoreFolder folder, BatchOptions options, TimeProvider time) => (_folder, _options, _time) = (folder, options, time);
 
-    public static FileStore Open(string folder, BatchOptions options, TimeProvider time)
+    /// <summary>Throws <see cref="UnexpectedFileException"/> when the folder is a symbolic link.</summary>
+    public static FileStore Open(StoreFolder folder, BatchOptions options, TimeProvider time)
     {
-        DurableFile.CreateFolder(folder);
+        folder.Create();
         var store = new FileStore(folder, options, time);
-        foreach (string path in Directory.GetFiles(folder, "*.json"))
+        foreach (string name in folder.Names("*.json"))
         {
-            if (DurableFile.Read(path, BatchStateJson.Default.StoredFile) is { } file && File.Exists(store.ContentPath(file.Id)))
+            if (DurableFile.Read(folder, name, BatchStateJson.Default.StoredFile) is { } file && BatchId.IsFile(file.Id) && folder.Holds(Content(file.Id)))
             {
                 store._files[file.Id] = file;
                 store._bytes += file.Bytes;
@@ -35,10 +39,8 @@ internal sealed class FileStore
             }
         }
 
-        foreach (string path in Directory.GetFiles(folder).Where(path => !store._files.ContainsKey(Path.GetFileNameWithoutExtension(path))))
-        {
-            File.Delete(path);
-        }
+        // Links among them: what they lead to stays as it is.
+        Array.ForEach(Array.FindAll(folder.Names(), name => !store._files.ContainsKey(Path.GetFileNameWithoutExtension(name))), folder.Delete);
 
         return store;
     }
@@ -54,11 +56,12 @@ internal sealed class FileStore
     /// <summary>Also one that has expired but that a batch still needs.</summary>
     public StoredFile? Find(string? id) => BatchId.IsFile(id) ? _files.GetValueOrDefault(id!) : null;
 
+    /// <summary>Throws <see cref="ApiException"/> when the content is gone, and <see cref="UnexpectedFileException"/> when something else has taken its place.</summary>
     public FileStream OpenContent(StoredFile file)
     {
         try
         {
-            return new FileStream(ContentPath(file.Id), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 16, FileOptions.Asynchronous);
+            return new FileStream(OpenHandle(file), FileAccess.Read, 1 << 16);
         }
         catch (FileNotFoundException)
         {
@@ -75,12 +78,12 @@ internal sealed class FileStore
         }
 
         string id = BatchId.NewFile();
-        return new FileUpload(this, id, Path.Combine(_folder, id + ".upload"), _options.MaxFileBytes);
+        return new FileUpload(this, id, _folder, id + ".upload", _options.MaxFileBytes);
     }
 
     /// <summary>Makes a file of one that was written elsewhere on the same disk; done again after a crash it changes nothing.</summary>
     /// <param name="id">Drawn beforehand.</param>
-    public StoredFile Adopt(string path, string id, string name, long? expiresAfter)
+    public StoredFile Adopt(StoreFolder from, string written, string id, string name, long? expiresAfter)
     {
         if (_files.TryGetValue(id, out StoredFile? known))
         {
@@ -88,8 +91,8 @@ internal sealed class FileStore
         }
 
         // A description alone is dropped at the next start and content is not yet moved then, so a crash between the two loses nothing.
-        StoredFile file = Describe(id, name, new FileInfo(path).Length, StoredFile.OutputPurpose, expiresAfter);
-        File.Move(path, ContentPath(id), overwrite: true);
+        StoredFile file = Describe(id, name, from.LengthOf(written) ?? throw new FileNotFoundException($"the file '{from.PathOf(written)}' is not there, or no regular file"), StoredFile.OutputPurpose, expiresAfter);
+        from.Move(written, _folder, Content(id));
         Interlocked.Add(ref _bytes, file.Bytes);
         _files[id] = file;
         return file;
@@ -99,8 +102,8 @@ internal sealed class FileStore
     {
         if (_files.TryRemove(KeyValuePair.Create(file.Id, file)))
         {
-            File.Delete(DescriptionPath(file.Id));
-            File.Delete(ContentPath(file.Id));
+            _folder.Delete(Description(file.Id));
+            _folder.Delete(Content(file.Id));
             Interlocked.Add(ref _bytes, -file.Bytes);
         }
     }
@@ -122,7 +125,7 @@ internal sealed class FileStore
 
     internal StoredFile Complete(string uploaded, string id, string name, long bytes, long? expiresAfter)
     {
-        File.Move(uploaded, ContentPath(id));
+        _folder.Move(uploaded, _folder, Content(id));
         return _files[id] = Describe(id, name, bytes, StoredFile.InputPurpose, expiresAfter);
     }
 
@@ -132,14 +135,14 @@ internal sealed class FileStore
     {
         long now = Now;
         var file = new StoredFile(id, name, bytes, now, now + (expiresAfter ?? _options.RetentionDays * 86400L), purpose, Interlocked.Increment(ref _sequence));
-        DurableFile.Write(DescriptionPath(id), file, BatchStateJson.Default.StoredFile);
+        DurableFile.Write(_folder, Description(id), file, BatchStateJson.Default.StoredFile);
         return file;
     }
 
-    /// <summary>Where the content lies; for reading only.</summary>
-    public string PathOf(StoredFile file) => ContentPath(file.Id);
+    /// <summary>The content, for reading by position. Throws <see cref="FileNotFoundException"/> when it is gone, and <see cref="UnexpectedFileException"/> when something else has taken its place.</summary>
+    public SafeFileHandle OpenHandle(StoredFile file) => _folder.OpenRead(Content(file.Id), FileShare.Read | FileShare.Delete, FileOptions.Asynchronous);
 
-    private string ContentPath(string id) => Path.Combine(_folder, id + ".jsonl");
+    private static string Content(string id) => id + ".jsonl";
 
-    private string DescriptionPath(string id) => Path.Combine(_folder, id + ".json");
+    private static string Description(string id) => id + ".json";
 }

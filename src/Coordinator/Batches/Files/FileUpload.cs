@@ -1,3 +1,5 @@
+using Lamina.Cluster.Models;
+
 namespace Lamina.Coordinator.Batches.Files;
 
 /// <summary>A file on its way in; gone unless it is completed.</summary>
@@ -5,16 +7,17 @@ internal sealed class FileUpload : IAsyncDisposable
 {
     private readonly FileStore _store;
     private readonly string _id;
-    private readonly string _path;
+    private readonly StoreFolder _folder;
+    private readonly string _name;
     private readonly long _limit;
     private readonly FileStream _content;
     private long _bytes;
     private bool _completed;
 
-    internal FileUpload(FileStore store, string id, string path, long limit)
+    internal FileUpload(FileStore store, string id, StoreFolder folder, string name, long limit)
     {
-        (_store, _id, _path, _limit) = (store, id, path, limit);
-        _content = DurableFile.Open(path, FileMode.CreateNew);
+        (_store, _id, _folder, _name, _limit) = (store, id, folder, name, limit);
+        _content = folder.CreateNew(name, FileOptions.Asynchronous);
     }
 
     public async Task AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
@@ -39,7 +42,7 @@ internal sealed class FileUpload : IAsyncDisposable
         await _content.FlushAsync(cancellation);
         _content.Flush(flushToDisk: true);
         await _content.DisposeAsync();
-        StoredFile file = _store.Complete(_path, _id, name, _bytes, expiresAfter);
+        StoredFile file = _store.Complete(_name, _id, name, _bytes, expiresAfter);
         _completed = true;
         return file;
     }
@@ -49,7 +52,7 @@ internal sealed class FileUpload : IAsyncDisposable
         await _content.DisposeAsync();
         if (!_completed)
         {
-            File.Delete(_path);
+            _folder.Delete(_name);
             _store.Unreserve(_bytes);
         }
     }
