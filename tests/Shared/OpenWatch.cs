@@ -13,21 +13,17 @@ internal sealed partial class OpenWatch : IDisposable
     private readonly int _queue;
     private readonly Dictionary<int, string> _watched = [];
 
-    /// <param name="folder">Watched with every folder and file that it holds now.</param>
-    public OpenWatch(string folder)
+    /// <param name="paths">Files and folders, each watched by itself: of a folder also what happens to what it holds.</param>
+    public OpenWatch(params IEnumerable<string> paths)
     {
         _queue = InotifyInit(NonBlocking | CloseOnExec);
         Assert.True(_queue >= 0, $"inotify: error {Marshal.GetLastPInvokeError()}");
-        string[] entries = [folder, .. Directory.GetFileSystemEntries(folder, "*", SearchOption.AllDirectories)];
-        foreach (string path in entries)
+        foreach (string path in paths)
         {
             int number = AddWatch(_queue, path, Access | Modify | Attributes | Open | Moved | Create | Delete);
             Assert.True(number >= 0, $"inotify on {path}: error {Marshal.GetLastPInvokeError()}");
             _watched[number] = path;
         }
-
-        // Listing them opened the folders.
-        Take();
     }
 
     /// <summary>What was seen since the last call: a path and what happened to it.</summary>

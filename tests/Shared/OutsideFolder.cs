@@ -73,7 +73,7 @@ internal sealed partial class OutsideFolder : IDisposable
     public void Watch()
     {
         _watch?.Dispose();
-        _watch = new OpenWatch(_folder);
+        _watch = new OpenWatch([_folder, .. Directory.GetFileSystemEntries(_folder, "*", SearchOption.AllDirectories)]);
     }
 
     /// <summary>What happened out there since the last look; nothing, if all is well. Each look ends with an opening by the test itself, which must be seen.</summary>
@@ -86,6 +86,9 @@ internal sealed partial class OutsideFolder : IDisposable
     }
 
     public void Dispose() => _watch?.Dispose();
+
+    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int HardLink(string file, string second);
 
     [LibraryImport("libc", EntryPoint = "mkfifo", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int MakePipe(string path, uint mode);

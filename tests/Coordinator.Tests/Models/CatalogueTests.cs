@@ -1,6 +1,7 @@
 using Lamina.Cluster.Models;
 using Lamina.Coordinator.Models;
 using Lamina.Coordinator.Tests.Support;
+using Lamina.TestSupport;
 
 namespace Lamina.Coordinator.Tests.Models;
 
@@ -9,6 +10,7 @@ public sealed class CatalogueTests : IDisposable
     public static TheoryData<string> Traversals =>
     [
         "..", "../x", "../../etc/passwd", "/etc/passwd", "a/../b", "a\\..\\b", "%2e%2e%2fx", "a\0b", "", ".", ".hidden", "\u2024\u2024/x", "a b", "a\n", new string('a', 129), "sha256:" + new string('a', 64) + "/..",
+        "..\\x", "../../x", "./../x", "..//x", "%2e%2e/x", "..%2fx", "..%5cx", "%252e%252e%252fx", "%c0%ae%c0%ae%c0%afx", "x%00", "x\0.json", "../x\0", "..;/x", "~/x", "file:///x", "\uFF0E\uFF0E\uFF0Fx", "\u2024\u2024\u2215x", "..\u2215x", "..\uFF0Fx", "..\u2044x", "\u2025/x",
     ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lamina-catalogue-").FullName;
@@ -75,12 +77,16 @@ public sealed class CatalogueTests : IDisposable
     {
         using ModelStore store = ModelStore.Open(Path.Combine(_folder, "store"));
         string source = StoredModels.Write(_folder);
-        await File.WriteAllTextAsync(Path.Combine(_folder, "store", "x.json"), "{}");
+        string[] decoys = [Path.Combine(_folder, "store", "x.json"), Path.Combine(_folder, "store", "x"), Path.Combine(_folder, "x.json"), Path.Combine(_folder, "x")];
+        Array.ForEach(decoys, decoy => File.WriteAllText(decoy, "{}"));
+        using OpenWatch watch = new([.. decoys, .. Directory.GetDirectories(Path.Combine(_folder, "store"))]);
         await Assert.ThrowsAsync<ArgumentException>(() => store.AddAsync(name, source, source, null, false, null, CancellationToken.None));
         await Assert.ThrowsAsync<ArgumentException>(() => store.ImportAsync("store:" + name, null, CancellationToken.None));
         Assert.Throws<ArgumentException>(() => store.Remove(name));
         Assert.False(BlobDigest.TryParse(name, out _));
-        Assert.True(File.Exists(Path.Combine(_folder, "store", "x.json")));
+        Assert.Empty(watch.Take());
+        Assert.All(decoys, decoy => Assert.Equal("{}", File.ReadAllText(decoy)));
+        Assert.Equal(decoys.Length, watch.Take().Count(seen => seen.EndsWith(" 20", StringComparison.Ordinal)));
     }
 
     [Trait("Attack", "D1")]

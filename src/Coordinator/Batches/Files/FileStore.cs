@@ -56,14 +56,14 @@ internal sealed class FileStore
     /// <summary>Also one that has expired but that a batch still needs.</summary>
     public StoredFile? Find(string? id) => BatchId.IsFile(id) ? _files.GetValueOrDefault(id!) : null;
 
-    /// <summary>Throws <see cref="ApiException"/> when the content is gone, and <see cref="UnexpectedFileException"/> when something else has taken its place.</summary>
+    /// <summary>Throws <see cref="ApiException"/> when the content is gone, or something else has taken its place.</summary>
     public FileStream OpenContent(StoredFile file)
     {
         try
         {
             return new FileStream(OpenHandle(file), FileAccess.Read, 1 << 16);
         }
-        catch (FileNotFoundException)
+        catch (Exception e) when (e is FileNotFoundException or UnexpectedFileException)
         {
             throw BatchErrors.FileNotFound();
         }
