@@ -6,7 +6,8 @@ namespace Lamina.Node.Pipeline;
 /// Frames that wait for a compute thread, copied out of the link's buffer into aligned memory that is reused. Bounded: a peer that sends more than it was given credit
 /// for is refused, and memory stays what the plan implies.
 /// </summary>
-internal sealed class FrameInbox(Doorbell doorbell, int capacity) : IFrameSink, IDisposable
+/// <param name="maxBytes">The longest frame that the plan can bring; a longer one is refused before it is copied.</param>
+internal sealed class FrameInbox(Doorbell doorbell, int capacity, long maxBytes = long.MaxValue) : IFrameSink, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly Queue<Frame> _waiting = [];
@@ -27,10 +28,15 @@ internal sealed class FrameInbox(Doorbell doorbell, int capacity) : IFrameSink, 
 
     public void Send(FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body) => Put(null, kind, step, head, body);
 
-    /// <summary>Throws <see cref="InvalidDataException"/> when the inbox is full, <see cref="LinkClosedException"/> when it is closed.</summary>
+    /// <summary>Throws <see cref="InvalidDataException"/> when the inbox is full or the frame too long, <see cref="LinkClosedException"/> when it is closed.</summary>
     /// <param name="link">Where the credit goes once the frame is consumed.</param>
     public void Put(Link? link, FrameKind kind, int step, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
     {
+        if ((long)head.Length + body.Length > maxBytes)
+        {
+            throw new InvalidDataException($"{kind} frame of {(long)head.Length + body.Length} bytes, the plan's longest has {maxBytes}");
+        }
+
         Frame? frame;
         lock (_gate)
         {

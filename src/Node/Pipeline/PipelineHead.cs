@@ -58,7 +58,7 @@ internal sealed class PipelineHead : IDisposable
         // One micro-batch for each stage, and one more to hide the links' latency.
         _maxInFlight = stageCount + 1;
         _freeBlocks = settings.KvBlocks;
-        Sampled = new FrameInbox(_doorbell, _maxInFlight);
+        Sampled = new FrameInbox(_doorbell, _maxInFlight, SampledFrame.MaxBytes(settings.MaxBatchRows, _width));
         _thread = new Thread(Run) { IsBackground = true, Name = $"head {executor.Stage.Layers}" };
         _thread.Start();
     }

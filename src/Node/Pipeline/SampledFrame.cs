@@ -15,6 +15,9 @@ internal static class SampledFrame
     private const int TopBytes = 8;
     private const int ValueBytes = 4;
 
+    /// <summary>Bytes that a step's answer has at most: an entry for each row, with all that can be asked of one.</summary>
+    public static long MaxBytes(int rows, int width) => 4 + (rows * (EntryBytes + (SamplingParameters.MaxTopLogProbs * TopBytes) + 4 + ((long)width * ValueBytes)));
+
     public static int Write(SampledTokens sampled, ref byte[] buffer)
     {
         int length = 4;

@@ -103,6 +103,29 @@ public sealed class PlantedBatchTests : IDisposable
         Assert.Empty(_outside.Touched());
     }
 
+    /// <summary>What an ended batch left would be deleted, in whatever folder its id leads to.</summary>
+    [Trait("Attack", "D1")]
+    [Fact]
+    public async Task Record_ThatNamesAPath_IsNoBatch()
+    {
+        var bench = new BatchBench((_, _) => Task.FromResult((200, "")));
+        await bench.CloseAsync();
+        string victim = Directory.CreateDirectory(Path.Combine(bench.Root, "victim")).FullName;
+        var record = new BatchRecord
+        {
+            Id = "../victim", Sequence = 1, CallerKey = "key", Endpoint = BatchBench.Endpoint, InputFileId = "file-000000000000000000000000", OutputName = BatchId.NewFile(), ErrorName = BatchId.NewFile(), CreatedAt = 1,
+        };
+        DurableFile.Write(new StoreFolder(bench.Root).Within("records"), "batch_000000000000000000000000.json", record, BatchStateJson.Default.BatchRecord);
+
+        bench.Open();
+
+        Assert.Empty(bench.Batches.All);
+        await bench.CloseAsync();
+        Assert.True(Directory.Exists(victim));
+        bench.Open();
+        await bench.DisposeAsync();
+    }
+
     [Trait("Attack", "D1")]
     [Theory]
     [InlineData("")]

@@ -113,6 +113,23 @@ public sealed class AlteredFrameTests : IDisposable
         Assert.True(ended > sound.Length && taken > 0, $"{ended} ended, {taken} taken");
     }
 
+    /// <summary>Of 8 rows of 64 values: 8 x (16 + 64 x 8 + 4 + 64 x 4) + 4 bytes. A frame that long is kept, one that is longer by a byte is refused before it is.</summary>
+    [Trait("Attack", "B2")]
+    [Fact]
+    public void SampledFrame_LongerThanThePlansLongest_IsNotKept()
+    {
+        var executor = new StageExecutor(Stage.Load(_model.File, ModelShape.FromGguf(_model.File.Metadata), new LayerRange(0, 1), StageSetup.Options(s_plan)), s_plan);
+        var ends = new System.Collections.Concurrent.ConcurrentQueue<Exception>();
+        using var head = new PipelineHead(executor, s_plan, 2, new AnsweringTail([]), ends.Enqueue);
+
+        InvalidDataException refusal = Assert.Throws<InvalidDataException>(() => head.Sampled.Send(FrameKind.Sampled, 1, new byte[16], new byte[6308 - 15]));
+
+        Assert.Equal("Sampled frame of 6309 bytes, the plan's longest has 6308", refusal.Message);
+        Assert.Equal(0, head.Sampled.Count);
+        Assert.Empty(ends);
+        head.Sampled.Send(FrameKind.Sampled, 1, new byte[16], new byte[6308 - 16]);
+    }
+
     /// <summary>Nothing and everything, one more and one less, and what is negative where lengths are not.</summary>
     private static IEnumerable<int> Others(int value) => new[] { 0, 1, value - 1, value + 1, -1, -value, 0xFFFF, 1 << 30, int.MaxValue, int.MinValue }.Where(other => other != value).Distinct();
 
