@@ -1,8 +1,13 @@
 using System.Collections.Concurrent;
+using Lamina.TestSupport;
 
 namespace Lamina.Coordinator.Tests.Simulation;
 
-/// <summary>Deployment and generations under random losses in virtual time.</summary>
+/// <summary>
+/// Deployment and generations under random losses in virtual time. Alone in the process, because the seeds take every processor and every thread of the pool:
+/// a cell tested beside them misses its heartbeats and holds its own links for lost.
+/// </summary>
+[Collection(nameof(AloneInTheProcess))]
 public class FailoverSimulationTests(ITestOutputHelper output)
 {
     private const int Seeds = 10_000;
