@@ -35,7 +35,7 @@ public sealed partial class FrameFieldTests
         [
             "TenantId.Value", "NodeName.Value", "DeploymentId.Value", "AdapterOffer.Name", "CoordinatorShown.Name", "DeploymentShown.Owner", "LinkHello.Sender", "Opening.Name",
             "Opening.System", "HoldQuota.Holder", "ReserveQuota.Holder", "NodeDescribed.Device", "NodeDescribed.Version", "DeploymentSettings.KvCacheType", "DeploymentSettings.Stages",
-            "KeepAnswer.Route",
+            "KeepAnswer.Route", "OfferedSignature.Algorithm",
         ],
         ["a host, which only a dialler looks up"] =
         [
@@ -44,7 +44,7 @@ public sealed partial class FrameFieldTests
         ["a digest, of a form that is no path"] =
         [
             "AdapterOffer.Digest", "BlobRequest.Digest", "EpochShown.Digest", "LoadStage.AdapterDigests", "LoadStage.DraftDigest", "LoadStage.ModelDigest", "ModelOffer.Digest",
-            "ModelOffer.DraftDigest", "ModelOffer.MetadataDigest", "KeepAnswer.Model",
+            "ModelOffer.DraftDigest", "ModelOffer.MetadataDigest", "KeepAnswer.Model", "OfferedEvidence.Sha256", "OfferedSignature.KeyId",
         ],
         ["an id, looked up in a table"] =
         [
@@ -61,8 +61,9 @@ public sealed partial class FrameFieldTests
         [
             "AnswerEvent.Json", "KeepAnswer.Body", "KeepAnswer.User", "SamplingSettings.DryBreakers", "SamplingSettings.GrammarText",
         ],
-        ["a certificate, or a request for one"] =
+        ["a certificate or a request for one, or a signature, verified by its key"] =
         [
+            "OfferedSignature.Value",
             "RenewCertificate.CertificatePem", "RenewalRequested.CertificatePem", "RenewalRequested.RequestPem",
         ],
     };
