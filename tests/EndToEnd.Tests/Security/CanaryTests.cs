@@ -151,8 +151,11 @@ public sealed class CanaryTests(ITestOutputHelper output)
         using ConfiguredCell cell = await ConfiguredCell.StartAsync(nodes: 2, plannedNodes: 2);
         Assert.SkipUnless(ProcessMemory.CanRead(cell.Nodes["node-1"].Id), "the memory of other processes can be read by root only");
         string secret = Guid.NewGuid().ToString("N");
-        byte[] tokens = [.. (await TokensAsync(cell.Http, secret, Model)).SelectMany(BitConverter.GetBytes)];
-        using (HttpResponseMessage answer = await cell.Http.PostAsJsonAsync("v1/completions", new { model = Model, prompt = secret, max_tokens = 40, temperature = 0 }))
+
+        // More than a block of 32 positions, for only whole blocks stay in the cache; and its first tokens, which lie in one.
+        string prompt = secret + string.Concat(Enumerable.Repeat(" and a little girl played in the garden", 6));
+        byte[] tokens = [.. (await TokensAsync(cell.Http, prompt, Model)).Take(12).SelectMany(BitConverter.GetBytes)];
+        using (HttpResponseMessage answer = await cell.Http.PostAsJsonAsync("v1/completions", new { model = Model, prompt, max_tokens = 40, temperature = 0 }))
         {
             Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
         }

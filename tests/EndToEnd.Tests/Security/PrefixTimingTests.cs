@@ -45,8 +45,8 @@ public sealed class PrefixTimingTests(TwoTenants tenants, ITestOutputHelper outp
             own.Add(await MeasureAsync(nobodys));
         }
 
-        double across = AreaUnderCurve(seen, fresh), within = AreaUnderCurve(own, fresh);
-        output.WriteLine($"{pairs} pairs: area under the curve {across:0.000} across tenants, {within:0.000} within one; medians {Median(seen):0.0}, {Median(fresh):0.0} and {Median(own):0.0} ms");
+        double across = Timing.AreaUnderCurve(seen, fresh), within = Timing.AreaUnderCurve(own, fresh);
+        output.WriteLine($"{pairs} pairs: area under the curve {across:0.000} across tenants, {within:0.000} within one; medians {Timing.Median(seen):0.0}, {Timing.Median(fresh):0.0} and {Timing.Median(own):0.0} ms");
 
         // By chance alone the area strays from a half by sqrt((2n + 1) / (12 n n)): 0.018 for 500 pairs, 0.058 for 50; the bounds are 2.7 of these away.
         double chance = 2.7 * Math.Sqrt(((2.0 * pairs) + 1) / (12.0 * pairs * pairs));
@@ -63,10 +63,4 @@ public sealed class PrefixTimingTests(TwoTenants tenants, ITestOutputHelper outp
         await tenants.CompleteAsync(TwoTenants.Globex, prompt);
         return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
     }
-
-    /// <summary>The chance that a time of the first kind is shorter than one of the second.</summary>
-    private static double AreaUnderCurve(List<double> shorter, List<double> longer) =>
-        shorter.Sum(a => longer.Sum(b => a < b ? 1.0 : a > b ? 0 : 0.5)) / shorter.Count / longer.Count;
-
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 }
